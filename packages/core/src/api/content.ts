@@ -1,0 +1,22 @@
+/** What a server can deliver in multi-source mode, by id. */
+export interface ContentStore {
+  /** Opens a content, or answers undefined if it is not here. A rejection counts as not here, and is logged. */
+  open(id: string): Promise<ContentSource | undefined>;
+}
+
+/** Bytes that can be read at any offset. Two sources with equal id, version and length must have equal bytes. */
+export interface ContentSource {
+  readonly id: string;
+  /** Changes whenever the bytes change. Servers mix only equal versions. */
+  readonly version: string;
+  readonly length: bigint;
+  /**
+   * Exactly `length` bytes from `offset`, or a rejection. Called with block-aligned ranges, several at once.
+   * The returned bytes belong to kwik.
+   */
+  read(offset: bigint, length: number): Promise<Uint8Array>;
+  /** SHA-256 of each block of `blockBytes`, if they are known; else kwik reads the content once to make them. */
+  hashes?(blockBytes: number): Promise<readonly Uint8Array[]>;
+  /** Releases what `open` took. */
+  close?(): Promise<void>;
+}

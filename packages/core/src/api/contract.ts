@@ -1,0 +1,149 @@
+import type { ContentSource } from "./content.ts";
+import type { CloseInfo, ListenerStats, PathInfo, SessionEvent, SessionStats } from "./stats.ts";
+
+/** Aborts the waiting, not the thing waited for. */
+export interface WaitOptions {
+  signal?: AbortSignal;
+}
+
+export interface StreamOptions {
+  /** 0 to 255, higher first. Default 128. */
+  priority?: number;
+  /** Client only: the path whose server becomes the stream's home. Default: the primary. */
+  pathId?: number;
+  /** Server only: whether servers that this one added may contribute. Default true. */
+  contributions?: boolean;
+}
+
+/** The writing half of a stream. */
+export interface SendStream {
+  readonly id: bigint;
+  /**
+   * Takes all of `data` and resolves when there is credit for more; awaiting it is backpressure. The callee owns the bytes
+   * until it resolves. Rejects with StreamError once the stream is reset or stopped by the peer.
+   */
+  write(data: Uint8Array): Promise<void>;
+  /**
+   * Leaves out the next `bytes`: another server contributes them. Server only, on streams whose home it is.
+   */
+  skip(bytes: number | bigint): void;
+  /** Ends this direction after all written bytes; resolves when the peer's transport has acknowledged them. */
+  close(): Promise<void>;
+  /** Gives up this direction at once; the peer's reads reject with `code`. */
+  reset(code: number): void;
+  /** 0 to 255, higher first; may be changed at any time. */
+  priority: number;
+  /** The same half as a web stream; use one of the two. */
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/** The reading half of a stream. */
+export interface ReceiveStream {
+  readonly id: bigint;
+  /** The next bytes in order, or null at the end. Rejects with StreamError if the peer reset it. The bytes belong to the caller. */
+  read(): Promise<Uint8Array | null>;
+  /** Says that no more will be read; the peer's writes reject with `code`. */
+  stopReading(code: number): void;
+  /** The same half as a web stream; use one of the two. */
+  readonly readable: ReadableStream<Uint8Array>;
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array>;
+}
+
+export interface Stream extends SendStream, ReceiveStream {
+  /**
+   * Server only: offers a content at the present write offset. Its bytes become part of the stream, pulled by the client from every
+   * server of the session that has it. Resolves when the client has all of it.
+   */
+  sendContent(source: ContentSource, options?: ContentOptions): Promise<void>;
+}
+
+export interface ContentOptions {
+  /** Where in the content to begin. Default 0. */
+  offset?: bigint;
+  /** How many bytes of it. Default: to its end. */
+  length?: bigint;
+  /** Whether the stream ends with it, so that it completes even if this server dies. Default false. */
+  end?: boolean;
+}
+
+export interface Session extends AsyncDisposable {
+  /** 32 hex digits, assigned by the primary. */
+  readonly id: string;
+  /** Opens a stream now; throws StreamLimitError at the peer's limit. */
+  openStream(options?: StreamOptions): Stream;
+  /** Opens a stream, waiting for the peer's limit. It does not block: the name is that of quic-go. */
+  openStreamSync(options?: StreamOptions & WaitOptions): Promise<Stream>;
+  /** The next stream that the other side opened. Rejects with SessionClosedError at the end. */
+  acceptStream(options?: WaitOptions): Promise<Stream>;
+  openUniStream(options?: StreamOptions): SendStream;
+  openUniStreamSync(options?: StreamOptions & WaitOptions): Promise<SendStream>;
+  acceptUniStream(options?: WaitOptions): Promise<ReceiveStream>;
+  /** Streams that the other side opens, until the session ends. */
+  incomingStreams(): AsyncIterable<Stream>;
+  /** Sends one datagram over the best path; false if it is too large or cannot be sent now. */
+  sendDatagram(data: Uint8Array): boolean;
+  receiveDatagram(options?: WaitOptions): Promise<Uint8Array>;
+  /** Totals and one row per path; cheap. */
+  stats(): SessionStats;
+  events(): AsyncIterable<SessionEvent>;
+  readonly closed: Promise<CloseInfo>;
+  /** Ends the session; what was written on closed streams is delivered first. */
+  close(): Promise<void>;
+  closeWithError(code: number, reason: string): Promise<void>;
+}
+
+/** The client's session. Nothing of the control plane is reachable here. */
+export interface ClientSession extends Session {}
+
+export interface ServerSession extends Session {
+  readonly role: "primary" | "secondary";
+  /** Who the client is, as `authenticate` said. */
+  readonly clientIdentity: string | undefined;
+  /** Asks the client to use a server too; resolves when the path is active, rejects with PathError. */
+  addPath(address: string, options?: { signal?: AbortSignal; identity?: string; priority?: number }): Promise<PathInfo>;
+  /** Takes a path out of the session, after what is under way on it. */
+  removePath(pathId: number, options?: { graceMs?: number }): Promise<void>;
+  activePaths(): PathInfo[];
+  deadPaths(): PathInfo[];
+  /** Every path since the session began. */
+  allPaths(): PathInfo[];
+  /** Sends bytes to the server at the end of another path, through the client; its reply. */
+  sendRaw(data: Uint8Array, pathId: number, options?: WaitOptions): Promise<Uint8Array>;
+  /** Says what answers raw messages of other servers. One handler; a later one replaces it. */
+  onRaw(handler: RawHandler): void;
+  /** Writes bytes into a stream whose home is elsewhere (or here), at an offset. */
+  contribute(target: { streamId: bigint; offset: bigint }): Contribution;
+}
+
+export interface RawMessage {
+  readonly data: Uint8Array;
+  /** The path that leads to the server it came from. */
+  readonly fromPathId: number;
+}
+
+export type RawHandler = (message: RawMessage) => Promise<Uint8Array> | Uint8Array;
+
+export interface Contribution {
+  readonly streamId: bigint;
+  /** Where the next write goes. */
+  readonly offset: bigint;
+  /** As SendStream.write. */
+  write(data: Uint8Array): Promise<void>;
+  /** Resolves when the client has acknowledged all of it. */
+  close(): Promise<void>;
+  /** Drops what is not sent yet. */
+  abort(): void;
+}
+
+export interface Listener extends AsyncIterable<ServerSession>, AsyncDisposable {
+  /** Really bound "host:port". */
+  readonly address: string;
+  /** "kwik://host:port" */
+  readonly url: string;
+  /** "sha256:<hex of SPKI>" */
+  readonly identity: string;
+  accept(options?: WaitOptions): Promise<ServerSession>;
+  stats(): ListenerStats;
+  /** Stops accepting, lets sessions finish for `graceMs` (default 0), then closes them. */
+  close(options?: { graceMs?: number }): Promise<void>;
+}

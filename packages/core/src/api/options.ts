@@ -1,0 +1,81 @@
+import type { Limits, SchedulerFactory } from "@kwik/proto";
+import type { ContentStore } from "./content.ts";
+
+export interface DialOptions {
+  /** Gives up dialling when aborted; has no effect afterwards. */
+  signal?: AbortSignal;
+  /** Whom to believe. Default: the system's certificate authorities and the host name. */
+  trust?: TrustOptions;
+  /** Who the application says it is. Default: nobody. */
+  credentials?: Credentials;
+  /** Further servers that this session may use, beside those that a server adds. Default: none. */
+  servers?: readonly (string | URL)[];
+  pathPolicy?: PathPolicy;
+  /** "earliest-completion" (default), "min-rtt", "round-robin", or a factory of your own. */
+  scheduler?: string | SchedulerFactory;
+  /** Any part of the limits; see docs/limits.md. */
+  limits?: Partial<Limits>;
+}
+
+export interface TrustOptions {
+  /** Certificate authorities in PEM. */
+  ca?: string;
+  /** "sha256:<hex of SPKI>" of acceptable server keys. */
+  pins?: readonly string[];
+  /** Encrypts to whoever answers. For development only. */
+  dangerouslyTrustAnyServer?: boolean;
+}
+
+export interface Credentials {
+  token?: string;
+  /** A client certificate, PEM. */
+  cert?: string;
+  key?: string;
+}
+
+export interface PathPolicy {
+  /** Paths at once. Default 16. */
+  maxPaths?: number;
+  /** Asked for each address that a server advertises, after the built-in rules. Default: all that these allow. */
+  allow?(address: string): boolean;
+  /**
+   * Whether addresses that a server advertises may be private, loopback or link-local. Default: only if the primary was itself
+   * dialled at such an address. Addresses in `servers` are the user's own and always allowed.
+   */
+  allowPrivateAddresses?: boolean;
+}
+
+export interface ListenOptions {
+  /** Certificate chain and key in PEM, or "self-signed": a new key for this process, its identity in `Listener.identity`. */
+  tls: { cert: string; key: string } | "self-signed";
+  /** What signs and checks join tickets. Without it, this server can't add paths to others, and is joined directly only. */
+  cluster?: ClusterOptions;
+  /** Decides about a client. Default: everybody is welcome. */
+  authenticate?(request: AuthRequest): Promise<AuthResult> | AuthResult;
+  /** What this server can deliver in multi-source mode. */
+  content?: ContentStore;
+  scheduler?: string | SchedulerFactory;
+  limits?: Partial<Limits>;
+}
+
+export interface ClusterOptions {
+  /** Key pair (PEM) that signs join tickets; only servers that add paths need it. */
+  ticketSigningKey?: string;
+  /** Public keys (PEM) whose tickets are accepted here. */
+  ticketVerifyKeys: readonly string[];
+  /** Life of a ticket, in milliseconds. Default 30000. */
+  ticketLifetimeMs?: number;
+}
+
+export interface AuthRequest {
+  /** What the client gave, if anything. */
+  readonly token: string | undefined;
+  /** "sha256:<hex of SPKI>" of the client's certificate, if the transport verified one. */
+  readonly clientIdentity: string | undefined;
+  /** "host:port" that the client comes from. */
+  readonly remoteAddress: string;
+  /** Whether it joins an existing session of another server, without a ticket. */
+  readonly joining: boolean;
+}
+
+export type AuthResult = { ok: true; identity?: string } | { ok: false; reason?: string };

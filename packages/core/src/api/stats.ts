@@ -1,0 +1,65 @@
+export type PathState = "connecting" | "authenticating" | "active" | "degraded" | "dead" | "closed";
+
+/** One path as an application may see it. */
+export interface PathInfo {
+  readonly id: number;
+  /** "host:port" of the server end. */
+  readonly address: string;
+  readonly transport: string;
+  /** "sha256:<hex of SPKI>" of the server, if proven. */
+  readonly identity: string | undefined;
+  readonly state: PathState;
+  /** Why it is in this state, in words. */
+  readonly reason: string;
+  /** Whether it leads to the primary server and was the session's first. */
+  readonly primary: boolean;
+  /** Whether it ends at this server (on the client: at any). */
+  readonly local: boolean;
+  readonly rttMs: number | undefined;
+  /** Measured delivery rate towards the peer, in bytes per second. */
+  readonly sendRate: number;
+  /** Measured arrival rate, in bytes per second, over the last second. */
+  readonly receiveRate: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** Bytes sent again on this path because another died. */
+  readonly bytesResent: number;
+  readonly inFlightBytes: number;
+  readonly inFlightLimitBytes: number;
+}
+
+export interface SessionStats {
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly openStreams: number;
+  /** Bytes that arrived and wait for the application or for earlier bytes. */
+  readonly receiveBufferBytes: number;
+  /** Bytes written by the application and not yet acknowledged. */
+  readonly sendBufferBytes: number;
+  readonly duplicateBytes: number;
+  readonly paths: readonly PathInfo[];
+}
+
+export interface ListenerStats {
+  readonly sessions: number;
+  readonly acceptedSessions: number;
+  readonly refusedSessions: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+export interface CloseInfo {
+  /** "NO_ERROR" after a clean close. */
+  readonly code: string;
+  readonly errorCode: number;
+  readonly reason: string;
+  readonly remote: boolean;
+}
+
+/** What happened to a session, for people and monitors. */
+export type SessionEvent =
+  | { readonly type: "path-added" | "path-active" | "path-degraded" | "path-recovered" | "path-dead" | "path-closed"; readonly path: PathInfo; readonly reason: string }
+  | { readonly type: "path-failed"; readonly address: string; readonly code: string; readonly reason: string }
+  | { readonly type: "source-isolated"; readonly path: PathInfo | undefined; readonly contentId: string; readonly reason: string }
+  | { readonly type: "suspended" | "resumed"; readonly reason: string }
+  | { readonly type: "going-away"; readonly path: PathInfo | undefined; readonly reason: string };

@@ -1,0 +1,49 @@
+import type { ServerAddress } from "./address.ts";
+import type { Link } from "./link.ts";
+
+/** Makes links. One object per kind of transport; a process may use several at once. */
+export interface Transport {
+  readonly name: string;
+  /**
+   * Connects and verifies the server. Resolves when the link can carry data. Rejects with a KwikError: UNREACHABLE (nobody answered
+   * in time), NOT_TRUSTED (certificate, name, pin), ABORTED, NOT_SUPPORTED.
+   */
+  dial(request: DialRequest): Promise<Link>;
+  listen(request: ListenRequest): Promise<TransportListener>;
+}
+
+export interface DialRequest {
+  readonly address: ServerAddress;
+  readonly trust: ServerTrust;
+  /** The key that the server must prove, "sha256:<hex of SPKI>"; undefined if any server that `trust` accepts will do. */
+  readonly identity: string | undefined;
+  readonly clientCertificate: { readonly cert: string; readonly key: string } | undefined;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Whom a client believes. With nothing set: the system's certificate authorities and the host name. */
+export interface ServerTrust {
+  /** Certificate authorities in PEM, instead of the system's as far as the transport can. */
+  readonly ca: string | undefined;
+  /** "sha256:<hex of SPKI>" of acceptable server keys. */
+  readonly pins: readonly string[];
+  /** Encrypts to whoever answers. For development only. */
+  readonly dangerouslyTrustAnyServer: boolean;
+}
+
+export interface ListenRequest {
+  readonly address: ServerAddress;
+  /** Certificate chain and private key in PEM. */
+  readonly tls: { readonly cert: string; readonly key: string };
+  /** Called for each new link; it must `attach` to the link before it returns. */
+  onLink(link: Link): void;
+  /** Something went wrong that belongs to no link (a refused handshake, for instance). For logs. */
+  onNotice?(message: string): void;
+}
+
+export interface TransportListener {
+  /** Really bound "host:port". */
+  readonly address: string;
+  close(): Promise<void>;
+}

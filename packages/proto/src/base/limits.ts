@@ -1,0 +1,98 @@
+/**
+ * Every limit and timing of the protocol, with unit, default and reason. The public options take any part of it.
+ * docs/limits.md is generated from this file.
+ */
+export interface Limits {
+  /** Largest receive window of one stream, in bytes. The window starts at `initialStreamWindowBytes` and grows with the measured rate. */
+  maxStreamWindowBytes: number;
+  /** Receive window of a new stream, in bytes. Also what a client may send before it knows the server's real number. */
+  initialStreamWindowBytes: number;
+  /** Largest receive window of a session towards one server or client, in bytes, over all its streams. */
+  maxSessionWindowBytes: number;
+  /** Receive window of a new session towards one peer, in bytes. */
+  initialSessionWindowBytes: number;
+  /** Streams of each direction that the peer may have open at once. */
+  maxStreams: number;
+  /** Bytes of a stream that were written and not yet acknowledged, at most; `write` waits beyond it. */
+  maxSendBufferBytes: number;
+  /** Bytes handed to one link and not yet acknowledged, at most; the measured bandwidth-delay product usually keeps it far lower. */
+  maxInFlightBytes: number;
+  /** In-flight bound of a path about which nothing is known yet, in bytes. */
+  initialInFlightBytes: number;
+  /** Payload of one packet, at most, in bytes. Slow paths use smaller packets. */
+  maxPacketBytes: number;
+  /** One control message, at most, in bytes. */
+  maxControlMessageBytes: number;
+  /** Control messages held for re-sending or re-ordering, at most, per peer. */
+  maxControlQueue: number;
+  /** One raw message or its reply, at most, in bytes. */
+  maxRawBytes: number;
+  /** Raw messages under way towards one peer, at most. */
+  maxRawOutstanding: number;
+  /** Datagrams waiting to be read by the application, at most; the oldest is dropped beyond it. */
+  maxDatagramQueue: number;
+  /** Bytes that a peer may send before it is authenticated. */
+  maxBytesBeforeAuth: number;
+  /** Time for a link to come up and the peer to be authenticated, in milliseconds. */
+  handshakeTimeoutMs: number;
+  /** Paths that a session may have at once. */
+  maxPaths: number;
+  /** Logical streams that share one carrier stream, about. */
+  streamsPerCarrier: number;
+  /** Carrier streams of one path, at most, per direction. */
+  maxCarriers: number;
+  /** Silence on an idle path after which it is probed, in milliseconds. */
+  probeIntervalMs: number;
+  /** Lower bound of the probe timeout, in milliseconds: nothing is suspected sooner. */
+  minProbeTimeoutMs: number;
+  /** Probe timeout while there is no round-trip sample yet, in milliseconds. */
+  initialProbeTimeoutMs: number;
+  /** A suspect path is dead after this many probe timeouts without an answer … */
+  deadAfterProbeTimeouts: number;
+  /** … but not sooner than this, in milliseconds, counted from the last sign of life. */
+  minDeadAfterMs: number;
+  /** How long an acknowledgement may wait for company, in milliseconds. */
+  maxAckDelayMs: number;
+  /** How long a session without any path waits for a new one, in milliseconds. 0 ends it at once. */
+  graceMs: number;
+  /** Bytes of content that are asked for and not yet verified, over all sources of a stream, at most. */
+  maxContentWindowBytes: number;
+  /** Share of a content's bytes that may be asked for twice at the tail, 0 to 1. */
+  maxDuplicateShare: number;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const DEFAULT_LIMITS: Limits = {
+  // The engine's own cap is 8 MB of unacknowledged bytes per connection; twice that lets two full paths feed one stream.
+  maxStreamWindowBytes: 16 * MiB,
+  initialStreamWindowBytes: 256 * KiB,
+  maxSessionWindowBytes: 32 * MiB,
+  initialSessionWindowBytes: 1 * MiB,
+  maxStreams: 1000,
+  maxSendBufferBytes: 16 * MiB,
+  // Above about 8 MB of unacknowledged bytes the engine can break a connection with FLOW_CONTROL_ERROR.
+  maxInFlightBytes: 8_000_000,
+  initialInFlightBytes: 128 * KiB,
+  maxPacketBytes: 64 * KiB,
+  maxControlMessageBytes: 1 * MiB,
+  maxControlQueue: 4096,
+  maxRawBytes: 256 * KiB,
+  maxRawOutstanding: 256,
+  maxDatagramQueue: 1024,
+  maxBytesBeforeAuth: 2 * MiB,
+  handshakeTimeoutMs: 5_000,
+  maxPaths: 16,
+  streamsPerCarrier: 4,
+  maxCarriers: 32,
+  probeIntervalMs: 1_000,
+  minProbeTimeoutMs: 100,
+  initialProbeTimeoutMs: 500,
+  deadAfterProbeTimeouts: 4,
+  minDeadAfterMs: 1_500,
+  maxAckDelayMs: 5,
+  graceMs: 30_000,
+  maxContentWindowBytes: 64 * MiB,
+  maxDuplicateShare: 0.02,
+};

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+// Tests run on the sources: the private export condition makes a build unnecessary.
+export default defineConfig({
+  resolve: { conditions: ["kwik-source", "node"] },
+  ssr: { resolve: { conditions: ["kwik-source", "node"], externalConditions: ["kwik-source", "node"] } },
+  test: {
+    include: ["packages/*/src/**/*.test.ts", "tests/**/*.test.ts"],
+    pool: "forks",
+    testTimeout: 30_000,
+  },
+});
