@@ -20,6 +20,11 @@ export interface DialRequest {
   readonly clientCertificate: { readonly cert: string; readonly key: string } | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /**
+   * Asked with the addresses that a host name resolved to, before anything is sent there; a text is the reason to refuse. Exactly the
+   * addresses that were shown may be dialled.
+   */
+  readonly checkResolved?: ((ips: readonly string[]) => string | undefined) | undefined;
 }
 
 /** Whom a client believes. With nothing set: the system's certificate authorities and the host name. */

@@ -23,12 +23,14 @@ export interface Limits {
   maxPacketBytes: number;
   /** One control message, at most, in bytes. */
   maxControlMessageBytes: number;
-  /** Control messages held for re-sending or re-ordering, at most, per peer. */
+  /** Control messages sent and not yet acknowledged, at most, per peer. */
   maxControlQueue: number;
   /** One raw message or its reply, at most, in bytes. */
   maxRawBytes: number;
   /** Raw messages under way towards one peer, at most. */
   maxRawOutstanding: number;
+  /** One datagram, at most, in bytes. */
+  maxDatagramBytes: number;
   /** Datagrams waiting to be read by the application, at most; the oldest is dropped beyond it. */
   maxDatagramQueue: number;
   /** Bytes that a peer may send before it is authenticated. */
@@ -80,6 +82,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxControlQueue: 4096,
   maxRawBytes: 256 * KiB,
   maxRawOutstanding: 256,
+  maxDatagramBytes: 16 * KiB,
   maxDatagramQueue: 1024,
   maxBytesBeforeAuth: 2 * MiB,
   handshakeTimeoutMs: 5_000,

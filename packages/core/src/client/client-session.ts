@@ -1,0 +1,191 @@
+import { CLIENT_MEMBER, DEFAULT_LIMITS, ErrorCode, errorName, PRIMARY_MEMBER, SeededRng, Session, schedulerFactory, type MemberId, type SessionEvent } from "@kwik/proto";
+import type { ClientSession, StreamOptions } from "../api/contract.ts";
+import { AuthError, KwikError, PathError, TimeoutError } from "../api/errors.ts";
+import type { DialOptions } from "../api/options.ts";
+import type { Runtime } from "../driver/runtime.ts";
+import { BaseSession } from "../session/base-session.ts";
+import { publicPath } from "../session/path-info.ts";
+import { SessionKey } from "../session-key/session-key.ts";
+import { formatAddress, parseAddress, type ServerAddress } from "../transport/address.ts";
+import type { Link } from "../transport/link.ts";
+import type { Transport } from "../transport/transport.ts";
+import { PathDialer } from "./path-dialer.ts";
+
+/** What the runtime's facade gives to `dial`. */
+export interface DialEnvironment {
+  readonly transport: Transport;
+  readonly runtime: Runtime;
+  /** Name and version, for the server's logs. */
+  readonly agent: string;
+  readonly checksum?: (data: Uint8Array, seed: number) => number;
+}
+
+/** Opens a session at one server; more join later. Rejects with KwikError: UNREACHABLE, NOT_TRUSTED, AUTH_REFUSED, TIMEOUT, ABORTED. */
+export async function dialWith(environment: DialEnvironment, target: string | URL, options: DialOptions = {}): Promise<ClientSession> {
+  const address = parseAddress(target);
+  const servers = (options.servers ?? []).map((server) => parseAddress(server));
+  const key = await SessionKey.create();
+  const session = new ClientSessionOverPaths(environment, options, key);
+  await session.start(address, servers, options.signal);
+  return session;
+}
+
+class ClientSessionOverPaths extends BaseSession implements ClientSession {
+  readonly #dialer: PathDialer;
+  #establishing: { resolve(): void; reject(reason: unknown): void } | undefined;
+
+  constructor(environment: DialEnvironment, options: DialOptions, key: SessionKey) {
+    const { runtime } = environment;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const seed = new DataView(runtime.randomBytes(4).buffer).getUint32(0);
+    const config = {
+      role: "client" as const,
+      member: CLIENT_MEMBER,
+      limits,
+      rng: new SeededRng(seed),
+      scheduler: schedulerFactory(options.scheduler),
+      agent: environment.agent,
+      clientKey: key.publicKey,
+      identity: "",
+      checksum: environment.checksum,
+    };
+    super(new Session(config, runtime.now()), runtime);
+    const { token, cert, key: certKey } = options.credentials ?? {};
+    this.#dialer = new PathDialer(this.driver, {
+      transport: environment.transport,
+      trust: options.trust ?? {},
+      policy: options.pathPolicy ?? {},
+      key,
+      token: token ?? "",
+      clientCertificate: cert !== undefined && certKey !== undefined ? { cert, key: certKey } : undefined,
+      sessionId: () => this.id,
+      onFailed: (failed, error) => this.publish({ type: "path-failed", address: failed, code: error.code, reason: error.message }),
+    });
+    this.#token = token ?? "";
+  }
+
+  readonly #token: string;
+
+  async start(address: ServerAddress, servers: readonly ServerAddress[], signal: AbortSignal | undefined): Promise<void> {
+    const text = formatAddress(address);
+    if (signal?.aborted === true) throw new KwikError("ABORTED", "the dial was aborted", { cause: signal.reason });
+    let link: Link;
+    try {
+      link = await this.#dialer.dialPrimary(address, signal);
+    } catch (error) {
+      this.driver.stop();
+      throw KwikError.from(error, "UNREACHABLE");
+    }
+    const path = this.proto.openPath(this.runtime.now(), { address: text, identity: link.properties.provenIdentity, priority: 128, request: undefined });
+    const established = new Promise<void>((resolve, reject) => {
+      this.#establishing = { resolve, reject };
+    });
+    const abort = (): void => {
+      this.#establishing?.reject(new KwikError("ABORTED", "the dial was aborted", { cause: signal?.reason }));
+      this.proto.close(this.runtime.now(), ErrorCode.NO_ERROR, "the dial was aborted", false);
+      this.driver.pump();
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    this.driver.attach(path.id, link);
+    const info = {
+      address: text,
+      transport: link.properties.transport,
+      identity: link.properties.provenIdentity,
+      isEncrypted: link.capabilities.encrypted,
+    };
+    this.proto.hello(this.runtime.now(), path.id, info, this.#token);
+    this.driver.pump();
+    try {
+      await established;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+    for (const server of servers) this.#dialer.addOwn(formatAddress(server));
+  }
+
+  protected override memberFor(options: StreamOptions): MemberId {
+    if (options.pathId === undefined) return this.#defaultHome();
+    const path = this.proto.state.paths.byId(options.pathId);
+    if (path === undefined) throw new KwikError("INVALID_ARGUMENT", `there is no path ${options.pathId} in this session`);
+    return path.member;
+  }
+
+  protected override onRoleEvent(event: SessionEvent): void {
+    switch (event.type) {
+      case "established":
+        this.#establishing?.resolve();
+        return;
+      case "path-failed":
+        this.#establishing?.reject(refusal(event.path.address, event.code, event.reason));
+        return;
+      case "path-requested":
+        void this.#dialer.addRequested(event);
+        return;
+      case "ticket":
+        this.#dialer.handleTicket(event);
+        return;
+      case "path-dead":
+        this.#dialer.pathDied(event.path);
+        return;
+      case "verify-block":
+        this.#verify(event.fetchId, "block", event.block, event.attempt, event.parts, event.expected);
+        return;
+      case "verify-root":
+        this.#verify(event.fetchId, "root", 0, 0, event.hashes, event.expected);
+        return;
+      case "source-isolated": {
+        const path = this.proto.state.paths.ofMember(event.member)[0];
+        this.publish({
+          type: "source-isolated",
+          path: path === undefined ? undefined : publicPath(path, this.runtime.now()),
+          contentId: event.contentId,
+          reason: `${errorName(event.code)}: ${event.reason}`,
+        });
+        return;
+      }
+      case "going-away": {
+        const path = this.proto.state.paths.ofMember(event.member)[0];
+        this.publish({ type: "going-away", path: path === undefined ? undefined : publicPath(path, this.runtime.now()), reason: event.reason });
+        return;
+      }
+      default:
+    }
+  }
+
+  protected override onEnded(): void {
+    this.#dialer.stop();
+    this.#establishing?.reject(this.endError);
+  }
+
+  /** New streams live at the primary; when it is gone for good, at the first server that is left. */
+  #defaultHome(): MemberId {
+    const { state } = this.proto;
+    if (!state.peerOf(PRIMARY_MEMBER).isLost) return PRIMARY_MEMBER;
+    for (const peer of state.peers.values()) if (!peer.isLost && peer.isKnown) return peer.member;
+    return PRIMARY_MEMBER;
+  }
+
+  #verify(fetchId: number, kind: "block" | "root", block: number, attempt: number, parts: readonly Uint8Array[], expected: Uint8Array): void {
+    this.runtime.sha256(parts).then(
+      (hash) => {
+        this.proto.content.handleVerified(fetchId, kind, block, attempt, isEqual(hash, expected));
+        this.driver.pump();
+      },
+      (error: unknown) => {
+        // Without a hash nothing may be delivered; the session cannot go on.
+        this.proto.close(this.runtime.now(), ErrorCode.INTERNAL_ERROR, `hashing failed: ${KwikError.from(error).message}`, false);
+        this.driver.pump();
+      },
+    );
+  }
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+function refusal(address: string, code: number, reason: string): KwikError {
+  if (code === ErrorCode.AUTH_REFUSED) return new AuthError(`${address} refused the credentials${reason === "" ? "" : `: ${reason}`}`, { remote: true });
+  if (code === ErrorCode.TIMEOUT) return new TimeoutError(`${address} answered, but not with kwik's hello in time`);
+  return new PathError(errorName(code), `${address} did not accept the session: ${reason}`, address, 0, { remote: true });
+}

@@ -1,0 +1,253 @@
+import { ErrorCode, type MemberId, type PathId, type SessionEvent, type SessionPath } from "@kwik/proto";
+import { KwikError } from "../api/errors.ts";
+import type { PathPolicy, TrustOptions } from "../api/options.ts";
+import type { SessionDriver } from "../driver/session-driver.ts";
+import { checkAddress, checkResolved, isPrivateHost, type AddressPolicy } from "../policy/address-policy.ts";
+import { joinTranscript } from "../session-key/join-transcript.ts";
+import type { SessionKey } from "../session-key/session-key.ts";
+import { formatAddress, parseAddress, type ServerAddress } from "../transport/address.ts";
+import type { Link } from "../transport/link.ts";
+import type { ServerTrust, Transport } from "../transport/transport.ts";
+
+type PathRequested = Extract<SessionEvent, { type: "path-requested" }>;
+type Ticket = Extract<SessionEvent, { type: "ticket" }>;
+
+/** How long a wanted ticket is waited for before the server is joined without one, or the path given up. */
+const TICKET_WAIT_MS = 2_000;
+const FIRST_REDIAL_MS = 100;
+const MAX_REDIAL_MS = 4_000;
+
+export interface PathDialerOptions {
+  readonly transport: Transport;
+  readonly trust: TrustOptions;
+  readonly policy: PathPolicy;
+  readonly key: SessionKey;
+  readonly token: string;
+  readonly clientCertificate: { readonly cert: string; readonly key: string } | undefined;
+  readonly sessionId: () => string;
+  /** A path could not be made and nobody else will hear of it. */
+  readonly onFailed: (address: string, error: KwikError) => void;
+}
+
+/** Makes the further paths of a client's session: those that servers ask for, the user's own, and again those that died. */
+export class PathDialer {
+  readonly #driver: SessionDriver;
+  readonly #options: PathDialerOptions;
+  readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
+  readonly #redialling = new Set<string>();
+  readonly #timers = new Set<unknown>();
+  readonly #abort = new AbortController();
+  #policy: AddressPolicy;
+
+  constructor(driver: SessionDriver, options: PathDialerOptions) {
+    this.#driver = driver;
+    this.#options = options;
+    this.#policy = { ...options.policy, primaryIsPrivate: false };
+  }
+
+  /** Dials the session's first server. */
+  async dialPrimary(address: ServerAddress, signal: AbortSignal | undefined): Promise<Link> {
+    const link = await this.#dial(address, undefined, signal);
+    const dialled = parseRemote(link.properties.remoteAddress) ?? address;
+    this.#policy = { ...this.#policy, primaryIsPrivate: isPrivateHost(dialled.host) || isPrivateHost(address.host) };
+    return link;
+  }
+
+  /** A server that the user named: joined with a ticket of the primary if it gives one, else directly. */
+  addOwn(target: string | URL): void {
+    const address = parseAddress(target);
+    this.#redial(address, undefined, 128);
+  }
+
+  /** A server asked for a path. spec: PATH-8 */
+  async addRequested(event: PathRequested): Promise<void> {
+    const { session, runtime } = this.#driver;
+    const refuse = (code: ErrorCode, reason: string): void => {
+      session.clientPaths?.refuse(event.fromMember, event.requestId, code, reason);
+      this.#driver.schedule();
+    };
+    const verdict = checkAddress(event.address, this.#policy);
+    if (!verdict.allowed) return refuse(ErrorCode.ADDRESS_REFUSED, verdict.reason);
+    if ((session.clientPaths?.livePaths ?? 0) >= this.#maxPaths) return refuse(ErrorCode.LIMIT_REACHED, `the client allows ${this.#maxPaths} paths`);
+    const address = parseAddress(event.address);
+    const identity = event.identity === "" ? undefined : event.identity;
+    const path = session.openPath(runtime.now(), {
+      address: formatAddress(address),
+      identity,
+      priority: event.priority,
+      request: { member: event.fromMember, requestId: event.requestId },
+    });
+    // With the identity known the ticket is on its way while the link comes up.
+    const early = identity === undefined ? undefined : this.#ticket(path.id, identity);
+    this.#driver.schedule();
+    try {
+      const link = await this.#dial(address, identity, this.#abort.signal, true);
+      const proven = link.properties.provenIdentity ?? identity ?? "";
+      const ticket = await (early ?? this.#ticket(path.id, proven));
+      if (ticket === undefined || ticket.code !== 0) {
+        link.close(ErrorCode.TICKET_REFUSED, "no ticket");
+        throw new KwikError("TICKET_REFUSED", ticket === undefined ? "the server that wanted the path gave no ticket" : ticket.reason);
+      }
+      await this.#join(path, address, link, proven, ticket.ticket, event.fromMember);
+    } catch (error) {
+      const problem = KwikError.from(error);
+      session.linkLost(runtime.now(), path.id, codeOf(problem), problem.message);
+      this.#driver.pump();
+    }
+  }
+
+  handleTicket(ticket: Ticket): void {
+    this.#tickets.get(ticket.pathId)?.(ticket);
+  }
+
+  /** A path died: dial the same server again until it answers or the member is given up. */
+  pathDied(path: SessionPath): void {
+    if (this.#abort.signal.aborted) return;
+    let address: ServerAddress;
+    try {
+      address = parseAddress(path.address);
+    } catch {
+      return;
+    }
+    this.#redial(address, path.identity, path.priority);
+  }
+
+  stop(): void {
+    this.#abort.abort();
+    for (const timer of this.#timers) this.#driver.runtime.clearTimer(timer);
+    this.#timers.clear();
+    for (const give of this.#tickets.values()) give(undefined);
+  }
+
+  #redial(address: ServerAddress, identity: string | undefined, priority: number): void {
+    const key = formatAddress(address);
+    if (this.#redialling.has(key)) return;
+    this.#redialling.add(key);
+    void this.#keepDialling(address, identity, priority).finally(() => this.#redialling.delete(key));
+  }
+
+  async #keepDialling(address: ServerAddress, identity: string | undefined, priority: number): Promise<void> {
+    const { session, runtime } = this.#driver;
+    let hasReported = false;
+    for (let delayMs = FIRST_REDIAL_MS; ; delayMs = Math.min(delayMs * 2, MAX_REDIAL_MS)) {
+      if (this.#abort.signal.aborted || session.state.hasEnded) return;
+      if (this.#hasPathTo(address)) return;
+      try {
+        if ((session.clientPaths?.livePaths ?? 0) >= this.#maxPaths) {
+          throw new KwikError("LIMIT_REACHED", `this session may have ${this.#maxPaths} paths at once (pathPolicy.maxPaths)`);
+        }
+        const link = await this.#dial(address, identity, this.#abort.signal);
+        if (this.#abort.signal.aborted || session.state.hasEnded) return link.close(0, "");
+        const proven = link.properties.provenIdentity ?? identity;
+        const path = session.openPath(runtime.now(), { address: formatAddress(address), identity: proven, priority, request: undefined });
+        const isKnown = session.state.peerOf(path.member).isKnown;
+        const ticket = isKnown ? undefined : await this.#ticket(path.id, proven ?? "");
+        const isTicketed = ticket !== undefined && ticket.code === 0;
+        await this.#join(path, address, link, proven ?? "", isTicketed ? ticket.ticket : "", isTicketed ? ticket.fromMember : undefined);
+        return;
+      } catch (error) {
+        const problem = KwikError.from(error);
+        if (this.#abort.signal.aborted) return;
+        if (!hasReported) this.#options.onFailed(formatAddress(address), problem);
+        hasReported = true;
+        if (problem.code === "NOT_TRUSTED" || problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT") return;
+      }
+      await this.#sleep(delayMs * (0.75 + Math.random() * 0.5));
+    }
+  }
+
+  async #join(path: SessionPath, address: ServerAddress, link: Link, identity: string, ticket: string, voucher: MemberId | undefined): Promise<void> {
+    const { session, runtime } = this.#driver;
+    const nonce = runtime.randomBytes(16);
+    const issuedAtMs = Math.floor(runtime.wallClock());
+    const statement = { sessionId: this.#options.sessionId(), pathId: path.id, memberId: path.member, identity, nonce, issuedAtMs, ticket };
+    const proof = await this.#options.key.sign(joinTranscript(statement));
+    if (path.isFinal || session.state.hasEnded) return link.close(0, "");
+    if (voucher !== undefined) session.clientPaths?.vouched(path, voucher);
+    this.#driver.attach(path.id, link);
+    const info = {
+      address: formatAddress(address),
+      transport: link.properties.transport,
+      identity: link.properties.provenIdentity,
+      isEncrypted: link.capabilities.encrypted,
+    };
+    session.join(runtime.now(), path.id, info, this.#options.token, { ticket, nonce, issuedAtMs, proof });
+    this.#driver.pump();
+  }
+
+  /** Asks for a ticket; undefined if none came in time. */
+  #ticket(pathId: PathId, identity: string): Promise<Ticket | undefined> {
+    const { runtime, session } = this.#driver;
+    return new Promise((resolve) => {
+      const timer = runtime.setTimer(() => give(undefined), TICKET_WAIT_MS);
+      const give = (ticket: Ticket | undefined): void => {
+        runtime.clearTimer(timer);
+        this.#tickets.delete(pathId);
+        resolve(ticket);
+      };
+      this.#tickets.set(pathId, give);
+      session.clientPaths?.requestTicket(pathId, identity);
+      this.#driver.schedule();
+    });
+  }
+
+  #dial(address: ServerAddress, identity: string | undefined, signal: AbortSignal | undefined, isAdvertised = false): Promise<Link> {
+    return this.#options.transport.dial({
+      address,
+      identity,
+      trust: trustFor(this.#options.trust, identity),
+      clientCertificate: this.#options.clientCertificate,
+      timeoutMs: this.#driver.session.state.limits.handshakeTimeoutMs,
+      signal,
+      checkResolved: isAdvertised ? (ips) => this.#refusalOf(ips) : undefined,
+    });
+  }
+
+  #refusalOf(ips: readonly string[]): string | undefined {
+    const verdict = checkResolved(ips, this.#policy);
+    return verdict.allowed ? undefined : verdict.reason;
+  }
+
+  #hasPathTo(address: ServerAddress): boolean {
+    const text = formatAddress(address);
+    for (const path of this.#driver.session.state.paths.all()) if (!path.isFinal && path.address === text) return true;
+    return false;
+  }
+
+  get #maxPaths(): number {
+    return this.#options.policy.maxPaths ?? this.#driver.session.state.limits.maxPaths;
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#driver.runtime.setTimer(() => {
+        this.#timers.delete(timer);
+        resolve();
+      }, delayMs);
+      this.#timers.add(timer);
+    });
+  }
+}
+
+/** A server that another one vouches for by its key need not be among the user's pins; under a CA it must still verify. */
+function trustFor(trust: TrustOptions, identity: string | undefined): ServerTrust {
+  return {
+    ca: trust.ca,
+    pins: identity === undefined ? (trust.pins ?? []) : [identity],
+    dangerouslyTrustAnyServer: identity === undefined && trust.dangerouslyTrustAnyServer === true,
+  };
+}
+
+function parseRemote(text: string): ServerAddress | undefined {
+  try {
+    return parseAddress(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function codeOf(error: KwikError): ErrorCode {
+  if (error.code === "NOT_TRUSTED") return ErrorCode.IDENTITY_MISMATCH;
+  return error.code in ErrorCode ? ErrorCode[error.code as keyof typeof ErrorCode] : ErrorCode.UNREACHABLE;
+}
+

@@ -1,0 +1,223 @@
+import { ErrorCode, type PathId, type Session, type SessionEvent, type StreamEntry, type Transmit } from "@kwik/proto";
+import type { Carrier, Link, LinkCloseInfo } from "../transport/link.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** Who is told what happened in the session. */
+export interface SessionObserver {
+  onEvent(event: SessionEvent): void;
+  onIncoming(entry: StreamEntry): void;
+  /** Signals are set on the entry; the observer clears them. */
+  onStream(entry: StreamEntry): void;
+  onContributionsChanged(): void;
+  onDatagram(data: Uint8Array): void;
+}
+
+/** A turn of the pump writes at most this many packets before the event loop gets its chance. */
+const MAX_TRANSMITS_PER_TURN = 4096;
+
+/**
+ * The one pump of a session: puts what links bring into the state machine, and carries out what it polls. One timer, no promise
+ * per packet.
+ */
+export class SessionDriver {
+  readonly session: Session;
+  readonly runtime: Runtime;
+  readonly #observer: SessionObserver;
+  readonly #links = new Map<PathId, LinkBinding>();
+  #timer: unknown;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #isScheduled = false;
+  #isPumping = false;
+
+  constructor(session: Session, runtime: Runtime, observer: SessionObserver) {
+    this.session = session;
+    this.runtime = runtime;
+    this.#observer = observer;
+  }
+
+  /** Takes a link that nobody is attached to yet. */
+  attach(pathId: PathId, link: Link): void {
+    const binding = new LinkBinding(this, pathId, link);
+    this.#links.set(pathId, binding);
+    link.attach(binding);
+  }
+
+  /** Takes a link whose first bytes were read by somebody else; that one passes the rest on to the binding. */
+  adopt(pathId: PathId, link: Link, carriers: Iterable<Carrier>): LinkBinding {
+    const binding = new LinkBinding(this, pathId, link);
+    for (const carrier of carriers) binding.know(carrier);
+    this.#links.set(pathId, binding);
+    return binding;
+  }
+
+  linkOf(pathId: PathId): Link | undefined {
+    return this.#links.get(pathId)?.link;
+  }
+
+  links(): IterableIterator<LinkBinding> {
+    return this.#links.values();
+  }
+
+  /** Pumps once the present turn of the application is over. */
+  schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.runtime.queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.pump();
+    });
+  }
+
+  pump(): void {
+    if (this.#isPumping) {
+      this.schedule();
+      return;
+    }
+    this.#isPumping = true;
+    const now = this.runtime.now();
+    const due = this.session.pollTimeout();
+    if (due !== undefined && due <= now) this.session.handleTimeout(now);
+    let isMore = true;
+    for (let turn = 0; isMore && turn < 8; turn += 1) {
+      this.#transmit(now);
+      isMore = this.#tell();
+    }
+    this.#isPumping = false;
+    if (isMore) this.schedule();
+    this.#setTimer();
+  }
+
+  linkClosed(pathId: PathId, info: LinkCloseInfo): void {
+    this.#links.delete(pathId);
+    const code = info.code === 0 && !info.remote ? ErrorCode.LINK_LOST : info.code || ErrorCode.LINK_LOST;
+    this.session.linkLost(this.runtime.now(), pathId, code, info.reason === "" ? "the connection ended" : info.reason);
+    this.pump();
+  }
+
+  /** Lets go of timers; every link must be closed. */
+  stop(): void {
+    if (this.#timer !== undefined) this.runtime.clearTimer(this.#timer);
+    this.#timer = undefined;
+    this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  #transmit(now: number): void {
+    for (let count = 0; count < MAX_TRANSMITS_PER_TURN; count += 1) {
+      const transmit = this.session.pollTransmit(now);
+      if (transmit === undefined) return;
+      this.#carryOut(transmit, now);
+    }
+    this.schedule();
+  }
+
+  #carryOut(transmit: Transmit, now: number): void {
+    const binding = this.#links.get(transmit.pathId);
+    switch (transmit.kind) {
+      case "send":
+        binding?.carrier(transmit.carrier)?.send(transmit.parts);
+        return;
+      case "open":
+        this.session.handleCarrierOpened(now, transmit.pathId, binding?.open());
+        return;
+      case "reset-carrier":
+        binding?.carrier(transmit.carrier)?.reset(0);
+        return;
+      case "close":
+        binding?.link.close(transmit.code, transmit.reason);
+        return;
+      default:
+        transmit satisfies never;
+    }
+  }
+
+  /** Tells the observer; answers whether anything was told (which may have made more to send). */
+  #tell(): boolean {
+    let told = false;
+    const { session } = this;
+    for (let event = session.pollEvent(); event !== undefined; event = session.pollEvent()) {
+      told = true;
+      if (event.type === "datagram") this.#observer.onDatagram(event.data);
+      else this.#observer.onEvent(event);
+    }
+    for (let entry = session.pollIncomingStream(); entry !== undefined; entry = session.pollIncomingStream()) {
+      told = true;
+      this.#observer.onIncoming(entry);
+    }
+    for (let entry = session.pollChangedStream(); entry !== undefined; entry = session.pollChangedStream()) {
+      told = true;
+      this.#observer.onStream(entry);
+    }
+    if (session.contributions.hasChanged) {
+      told = true;
+      this.#observer.onContributionsChanged();
+    }
+    return told;
+  }
+
+  #setTimer(): void {
+    const at = this.session.pollTimeout() ?? Number.POSITIVE_INFINITY;
+    // A timer that is a little early only looks and sets itself again; most deadlines move on with every packet.
+    if (at >= this.#timerAt && this.#timer !== undefined) return;
+    if (this.#timer !== undefined) this.runtime.clearTimer(this.#timer);
+    this.#timer = undefined;
+    this.#timerAt = at;
+    if (at === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.runtime.setTimer(() => {
+      this.#timer = undefined;
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.pump();
+    }, Math.max(1, Math.ceil(at - this.runtime.now())));
+  }
+}
+
+/** One link of a session: carriers by number, and what it brings on its way into the state machine. */
+export class LinkBinding {
+  readonly link: Link;
+  readonly #driver: SessionDriver;
+  readonly #pathId: PathId;
+  readonly #carriers = new Map<number, Carrier>();
+
+  constructor(driver: SessionDriver, pathId: PathId, link: Link) {
+    this.#driver = driver;
+    this.#pathId = pathId;
+    this.link = link;
+  }
+
+  carrier(id: number): Carrier | undefined {
+    return this.#carriers.get(id);
+  }
+
+  open(): number | undefined {
+    const carrier = this.link.openCarrier();
+    if (carrier === undefined) return undefined;
+    this.know(carrier);
+    return carrier.id;
+  }
+
+  know(carrier: Carrier): void {
+    this.#carriers.set(carrier.id, carrier);
+    carrier.receiver = {
+      onData: (data) => this.#driver.session.handleCarrierData(this.#driver.runtime.now(), this.#pathId, carrier.id, data),
+      onEnd: () => {
+        this.#carriers.delete(carrier.id);
+        this.#driver.session.handleCarrierClosed(this.#driver.runtime.now(), this.#pathId, carrier.id);
+      },
+    };
+  }
+
+  onCarrier(carrier: Carrier): void {
+    this.know(carrier);
+  }
+
+  onDatagram(data: Uint8Array): void {
+    this.#driver.session.handleDatagram(this.#driver.runtime.now(), this.#pathId, data);
+  }
+
+  onClose(info: LinkCloseInfo): void {
+    this.#driver.linkClosed(this.#pathId, info);
+  }
+
+  onBatchEnd(): void {
+    this.#driver.pump();
+  }
+}

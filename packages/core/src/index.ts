@@ -1,0 +1,34 @@
+// transport authors
+export { ErrorCode } from "@kwik/proto";
+export { AuthError, isKwikError, KwikError, PathError, SessionClosedError, StreamError, StreamLimitError, TimeoutError } from "./api/errors.ts";
+export type { KwikErrorCode } from "./api/errors.ts";
+export { DEFAULT_PORT, formatAddress, parseAddress } from "./transport/address.ts";
+export type { ServerAddress } from "./transport/address.ts";
+export type {
+  Carrier,
+  CarrierReceiver,
+  Link,
+  LinkCapabilities,
+  LinkCloseInfo,
+  LinkProperties,
+  LinkReceiver,
+  LinkStats,
+} from "./transport/link.ts";
+export type { DialRequest, ListenRequest, ServerTrust, Transport, TransportListener } from "./transport/transport.ts";
+
+// applications
+export { dialWith, type DialEnvironment } from "./client/client-session.ts";
+export { type ListenEnvironment, listenWith } from "./server/listener.ts";
+export { type Runtime, systemRuntime } from "./driver/runtime.ts";
+export type * from "./api/contract.ts";
+export type * from "./api/content.ts";
+export type * from "./api/join-authority.ts";
+export type * from "./api/options.ts";
+export type * from "./api/stats.ts";
+export { DEFAULT_LIMITS, type Limits, type PathView, type Scheduler, type SchedulerFactory } from "@kwik/proto";
+
+// trust
+export * from "./transport/pinning.ts";
+export * from "./session-key/session-key.ts";
+export * from "./session-key/join-transcript.ts";
+export { type AddressPolicy, type AddressVerdict, checkAddress, checkResolved, isPrivateHost } from "./policy/address-policy.ts";

@@ -1,0 +1,83 @@
+import type { StreamSender } from "@kwik/proto";
+import type { Contribution } from "../api/contract.ts";
+import { KwikError } from "../api/errors.ts";
+import type { SessionDriver } from "../driver/session-driver.ts";
+
+const UNSENT_BYTES = 1024 * 1024;
+
+/** Bytes on their way into a stream at an offset. */
+export class OpenContribution implements Contribution {
+  readonly streamId: bigint;
+  readonly #sender: StreamSender;
+  readonly #driver: SessionDriver;
+  readonly #onDone: (contribution: OpenContribution) => void;
+  #waiting: { isClose: boolean; resolve(): void; reject(reason: unknown): void }[] = [];
+  #error: KwikError | undefined;
+  #isClosed = false;
+
+  constructor(sender: StreamSender, driver: SessionDriver, onDone: (contribution: OpenContribution) => void) {
+    this.streamId = BigInt(sender.stream.id);
+    this.#sender = sender;
+    this.#driver = driver;
+    this.#onDone = onDone;
+  }
+
+  get offset(): bigint {
+    return BigInt(this.#sender.stream.writtenOffset);
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#isClosed) return Promise.reject(new KwikError("CLOSED", "write after close of the contribution"));
+    if (data.length > 0) {
+      this.#sender.stream.write(data.slice());
+      this.#sender.peer.enqueue(this.#sender);
+      if (this.#sender.stream.isBlockedByStreamCredit) this.#driver.session.contributions.ask(this.#sender);
+      this.#driver.schedule();
+    }
+    if (this.#hasRoom) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ isClose: false, resolve, reject }));
+  }
+
+  close(): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    this.#isClosed = true;
+    if (this.#sender.stream.bufferedBytes === 0) {
+      this.#finish();
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => this.#waiting.push({ isClose: true, resolve, reject }));
+  }
+
+  abort(): void {
+    this.fail(new KwikError("ABORTED", "the contribution was aborted"));
+  }
+
+  /** Acknowledgements or credit arrived. */
+  update(): void {
+    const isAllAcknowledged = this.#sender.stream.bufferedBytes === 0;
+    this.#waiting = this.#waiting.filter((waiter) => {
+      if (waiter.isClose ? !isAllAcknowledged : !this.#hasRoom) return true;
+      waiter.resolve();
+      return false;
+    });
+    if (this.#isClosed && isAllAcknowledged) this.#finish();
+  }
+
+  fail(error: KwikError): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
+    this.#finish();
+  }
+
+  get #hasRoom(): boolean {
+    const { stream } = this.#sender;
+    return stream.writtenOffset < stream.maxOffset && stream.writtenOffset - stream.sentOffset < UNSENT_BYTES;
+  }
+
+  #finish(): void {
+    this.#driver.session.contributions.close(this.#sender);
+    this.#onDone(this);
+  }
+}

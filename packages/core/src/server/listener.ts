@@ -1,0 +1,289 @@
+import { DEFAULT_LIMITS, ErrorCode, SeededRng, Session, schedulerFactory, type Limits, type Opening, type SchedulerFactory } from "@kwik/proto";
+import type { Listener, ServerSession, WaitOptions } from "../api/contract.ts";
+import { isKwikError, KwikError } from "../api/errors.ts";
+import type { JoinAuthority } from "../api/join-authority.ts";
+import type { AuthResult, ListenOptions } from "../api/options.ts";
+import type { ListenerStats } from "../api/stats.ts";
+import type { Runtime } from "../driver/runtime.ts";
+import { AsyncQueue } from "../session/async-queue.ts";
+import { joinTranscript } from "../session-key/join-transcript.ts";
+import { isSessionPublicKey, verifySignature } from "../session-key/session-key.ts";
+import { parseAddress } from "../transport/address.ts";
+import type { Link } from "../transport/link.ts";
+import type { Transport, TransportListener } from "../transport/transport.ts";
+import { LinkAdmission } from "./link-admission.ts";
+import { ServerSessionOverPaths } from "./server-session.ts";
+
+/** What the runtime's facade gives to `listen`. */
+export interface ListenEnvironment {
+  readonly transport: Transport;
+  readonly runtime: Runtime;
+  readonly agent: string;
+  readonly tls: { readonly cert: string; readonly key: string };
+  /** "sha256:…" of the certificate's key. */
+  readonly identity: string;
+  readonly authority: JoinAuthority | undefined;
+  readonly checksum?: (data: Uint8Array, seed: number) => number;
+  /** Problems that belong to no session, for logs. */
+  readonly onNotice?: (message: string) => void;
+}
+
+/** Begins to serve. Rejects with KwikError IO if the address cannot be bound. */
+export async function listenWith(environment: ListenEnvironment, address: string, options: ListenOptions): Promise<Listener> {
+  const listener = new SessionListener(environment, options);
+  await listener.start(address);
+  return listener;
+}
+
+/** Sessions that finished and may still be joined again are kept by their own grace; this bounds live ones. */
+const MAX_WAITING_SESSIONS = 1024;
+
+class SessionListener implements Listener {
+  readonly identity: string;
+  readonly #environment: ListenEnvironment;
+  readonly #options: ListenOptions;
+  readonly #limits: Limits;
+  readonly #scheduler: SchedulerFactory;
+  readonly #sessions = new Map<string, ServerSessionOverPaths>();
+  readonly #waiting = new AsyncQueue<ServerSession>();
+  readonly #admissions = new Set<LinkAdmission>();
+  #transportListener: TransportListener | undefined;
+  #accepted = 0;
+  #refused = 0;
+  #past = { bytesSent: 0, bytesReceived: 0 };
+  #closing: Promise<void> | undefined;
+
+  constructor(environment: ListenEnvironment, options: ListenOptions) {
+    this.identity = environment.identity;
+    this.#environment = environment;
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#scheduler = schedulerFactory(options.scheduler);
+  }
+
+  async start(address: string): Promise<void> {
+    const { transport, tls, onNotice } = this.#environment;
+    this.#transportListener = await transport.listen({
+      address: parseAddress(address),
+      tls,
+      onLink: (link) => this.#admit(link),
+      ...(onNotice === undefined ? {} : { onNotice }),
+    });
+  }
+
+  get address(): string {
+    return this.#transportListener?.address ?? "";
+  }
+
+  get url(): string {
+    return `kwik://${this.address}`;
+  }
+
+  accept(options: WaitOptions = {}): Promise<ServerSession> {
+    return this.#waiting.next(options.signal);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<ServerSession> {
+    for (;;) {
+      let session: ServerSession;
+      try {
+        session = await this.accept();
+      } catch (error) {
+        if (isKwikError(error) && error.code === "CLOSED") return;
+        throw error;
+      }
+      yield session;
+    }
+  }
+
+  stats(): ListenerStats {
+    let { bytesSent, bytesReceived } = this.#past;
+    for (const session of this.#sessions.values()) {
+      const stats = session.stats();
+      bytesSent += stats.bytesSent;
+      bytesReceived += stats.bytesReceived;
+    }
+    return { sessions: this.#sessions.size, acceptedSessions: this.#accepted, refusedSessions: this.#refused, bytesSent, bytesReceived };
+  }
+
+  close(options: { graceMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.graceMs ?? 0);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const { runtime } = this.#environment;
+    this.#waiting.end(new KwikError("CLOSED", "the listener was closed"));
+    const sessions = [...this.#sessions.values()];
+    for (const session of sessions) {
+      session.protocol.goAway(runtime.now(), "the server is shutting down", graceMs);
+      session.pump.schedule();
+    }
+    const ended = Promise.all(sessions.map((session) => session.closed));
+    if (graceMs > 0 && sessions.length > 0) {
+      await Promise.race([ended, new Promise<void>((resolve) => runtime.setTimer(resolve, graceMs))]);
+    }
+    await Promise.all([...this.#sessions.values()].map((session) => session.closeWithGoingAway()));
+    for (const admission of this.#admissions) admission.refuse(ErrorCode.GOING_AWAY, "the server is shutting down");
+    await new Promise<void>((resolve) => runtime.setTimer(resolve, CLOSE_LINGER_MS));
+    await this.#transportListener?.close();
+  }
+
+  #admit(link: Link): void {
+    const { runtime, checksum } = this.#environment;
+    const admission = new LinkAdmission(
+      link,
+      this.#limits,
+      runtime,
+      checksum,
+      (which, opening) => {
+        this.#decide(which, opening).catch((error: unknown) => {
+          const problem = KwikError.from(error, "INTERNAL_ERROR");
+          which.refuse(problem.code in ErrorCode ? ErrorCode[problem.code as keyof typeof ErrorCode] : ErrorCode.INTERNAL_ERROR, problem.message);
+        });
+      },
+      (reason) => {
+        this.#refused += 1;
+        this.#admissions.delete(admission);
+        this.#environment.onNotice?.(`refused ${link.properties.remoteAddress}: ${reason}`);
+      },
+    );
+    this.#admissions.add(admission);
+    link.attach(admission);
+  }
+
+  async #decide(admission: LinkAdmission, opening: Opening): Promise<void> {
+    if (this.#closing !== undefined) throw new KwikError("GOING_AWAY", "the server is shutting down");
+    if (!isSessionPublicKey(opening.message.clientKey)) throw new KwikError("PROTOCOL_VIOLATION", "the client's session key is not a P-256 public key");
+    if (opening.kind === "hello") {
+      const identity = await this.#authenticate(admission, opening, false);
+      this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
+      return;
+    }
+    const { message } = opening;
+    const sessionId = hexOf(message.sessionId);
+    await this.#checkProof(opening.message, sessionId);
+    const known = this.#sessions.get(sessionId);
+    if (known !== undefined) {
+      // Who holds the session's key may come back, or bring a further path. spec: PATH-10
+      if (!isSame(known.protocol.state.config.clientKey, message.clientKey)) throw new KwikError("TICKET_REFUSED", "another key than the session's");
+      if (message.memberId !== known.protocol.state.config.member) throw new KwikError("PROTOCOL_VIOLATION", "another member number than before");
+      this.#attach(known, admission, opening, false);
+      return;
+    }
+    if (message.ticket === "") {
+      if (message.resume) throw new KwikError("NO_SESSION", "this server does not know the session (any more)");
+      const identity = await this.#authenticate(admission, opening, true);
+      this.#begin(admission, opening, message.sessionId, message.memberId, identity, false);
+      return;
+    }
+    const { authority } = this.#environment;
+    if (authority === undefined) throw new KwikError("TICKET_REFUSED", "this server belongs to no cluster and takes no tickets");
+    await authority.verify(message.ticket, { sessionId, pathId: message.pathId, memberId: message.memberId, clientKey: message.clientKey });
+    this.#begin(admission, opening, message.sessionId, message.memberId, undefined, true);
+  }
+
+  async #checkProof(message: Extract<Opening, { kind: "join" }>["message"], sessionId: string): Promise<void> {
+    for (const identity of [this.identity, ""]) {
+      // A client that could not learn whom it dials may sign for nobody, but then a ticket is worth nothing to it.
+      if (identity === "" && message.ticket !== "") continue;
+      const statement = joinTranscript({
+        sessionId,
+        pathId: message.pathId,
+        memberId: message.memberId,
+        identity,
+        nonce: message.nonce,
+        issuedAtMs: Number(message.issuedAtMs),
+        ticket: message.ticket,
+      });
+      if (await verifySignature(message.clientKey, statement, message.proof)) return;
+    }
+    throw new KwikError("TICKET_REFUSED", "the join is not signed with the session's key for this server");
+  }
+
+  async #authenticate(admission: LinkAdmission, opening: Opening, joining: boolean): Promise<string | undefined> {
+    const { authenticate } = this.#options;
+    const { clientIdentity, remoteAddress } = admission.link.properties;
+    if (authenticate === undefined) return clientIdentity;
+    const token = opening.message.token === "" ? undefined : opening.message.token;
+    let result: AuthResult;
+    try {
+      result = await authenticate({ token, clientIdentity, remoteAddress, joining });
+    } catch (error) {
+      this.#environment.onNotice?.(`authenticate failed: ${KwikError.from(error).message}`);
+      throw new KwikError("AUTH_REFUSED", "the server could not check the credentials");
+    }
+    if (!result.ok) throw new KwikError("AUTH_REFUSED", result.reason ?? "");
+    return result.identity ?? clientIdentity;
+  }
+
+  #begin(admission: LinkAdmission, opening: Opening, sessionId: Uint8Array, member: number, clientIdentity: string | undefined, isVouched: boolean): void {
+    if (admission.isOver) return;
+    if (this.#waiting.length >= MAX_WAITING_SESSIONS) throw new KwikError("LIMIT_REACHED", "too many sessions wait to be accepted by the application");
+    const { runtime, agent, identity, checksum, authority } = this.#environment;
+    const config = {
+      role: "server" as const,
+      member,
+      limits: this.#limits,
+      rng: new SeededRng(new DataView(runtime.randomBytes(4).buffer).getUint32(0)),
+      scheduler: this.#scheduler,
+      agent,
+      clientKey: opening.message.clientKey.slice(),
+      identity,
+      checksum,
+    };
+    const id = hexOf(sessionId);
+    const session = new ServerSessionOverPaths(new Session(config, runtime.now(), sessionId.slice()), runtime, {
+      clientIdentity,
+      content: this.#options.content,
+      authority,
+      onEnded: () => this.#forget(id),
+    });
+    this.#sessions.set(id, session);
+    this.#attach(session, admission, opening, isVouched);
+    this.#accepted += 1;
+    this.#waiting.push(session);
+  }
+
+  #attach(session: ServerSessionOverPaths, admission: LinkAdmission, opening: Opening, isVouched: boolean): void {
+    if (admission.isOver) return;
+    this.#admissions.delete(admission);
+    const { link } = admission;
+    const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
+    const binding = session.pump.adopt(pathId, link, admission.carriers());
+    admission.handOver(binding);
+    const info = { address: link.properties.remoteAddress, transport: link.properties.transport, identity: undefined, isEncrypted: link.capabilities.encrypted };
+    const path = session.protocol.acceptPath(this.#environment.runtime.now(), admission.acceptor, opening, info, isVouched);
+    if ("reason" in path && "code" in path) {
+      admission.refuse(path.code, path.reason);
+      return;
+    }
+    session.pump.pump();
+  }
+
+  #forget(id: string): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    this.#sessions.delete(id);
+    const stats = session.stats();
+    this.#past.bytesSent += stats.bytesSent;
+    this.#past.bytesReceived += stats.bytesReceived;
+  }
+}
+
+/** Time for last acknowledgements to leave before the socket closes. */
+const CLOSE_LINGER_MS = 50;
+
+function hexOf(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  return text;
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}

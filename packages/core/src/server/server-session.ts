@@ -1,0 +1,258 @@
+import { CLIENT_MEMBER, ErrorCode, errorName, PRIMARY_MEMBER, type MemberId, type Session, type SessionEvent, type StreamSender } from "@kwik/proto";
+import type { Contribution, RawHandler, ServerSession, WaitOptions } from "../api/contract.ts";
+import type { ContentStore } from "../api/content.ts";
+import { KwikError, PathError } from "../api/errors.ts";
+import type { JoinAuthority } from "../api/join-authority.ts";
+import type { PathInfo } from "../api/stats.ts";
+import type { Runtime } from "../driver/runtime.ts";
+import type { SessionDriver } from "../driver/session-driver.ts";
+import { BaseSession } from "../session/base-session.ts";
+import { ContentOffers } from "../session/content-offers.ts";
+import { ContentReads } from "../session/content-reads.ts";
+import type { ContentOfferer } from "../session/duplex-stream.ts";
+import { publicPath, remotePath } from "../session/path-info.ts";
+import { formatAddress, parseAddress } from "../transport/address.ts";
+import { OpenContribution } from "./contribution.ts";
+
+export interface ServerSessionOptions {
+  readonly clientIdentity: string | undefined;
+  readonly content: ContentStore | undefined;
+  readonly authority: JoinAuthority | undefined;
+  readonly onEnded: () => void;
+}
+
+interface Waiter<T> {
+  readonly what: string;
+  resolve(value: T): void;
+  reject(reason: unknown): void;
+}
+
+/** A server's side of a session. */
+export class ServerSessionOverPaths extends BaseSession implements ServerSession {
+  readonly clientIdentity: string | undefined;
+  readonly #options: ServerSessionOptions;
+  readonly #offers: ContentOffers;
+  readonly #reads: ContentReads;
+  readonly #requests = new Map<number, Waiter<number>>();
+  readonly #raws = new Map<number, Waiter<Uint8Array>>();
+  readonly #contributions = new Map<StreamSender, OpenContribution>();
+  #rawHandler: RawHandler | undefined;
+
+  constructor(proto: Session, runtime: Runtime, options: ServerSessionOptions) {
+    super(proto, runtime);
+    this.clientIdentity = options.clientIdentity;
+    this.#options = options;
+    this.#offers = new ContentOffers(this.driver);
+    this.#reads = new ContentReads(this.driver, options.content, (contentId) => this.#offers.find(contentId));
+  }
+
+  /** For the listener, which brings paths. */
+  get protocol(): Session {
+    return this.proto;
+  }
+
+  get pump(): SessionDriver {
+    return this.driver;
+  }
+
+  get role(): "primary" | "secondary" {
+    return this.proto.state.config.member === PRIMARY_MEMBER ? "primary" : "secondary";
+  }
+
+  async addPath(address: string, options: { signal?: AbortSignal; identity?: string; priority?: number } = {}): Promise<PathInfo> {
+    const text = formatAddress(parseAddress(address));
+    if (this.#options.authority === undefined) {
+      throw new PathError("NOT_SUPPORTED", "this server has no cluster to sign join tickets; give `cluster` to listen (kwik cluster init)", text);
+    }
+    this.#assertOpen();
+    const requestId = this.#server.request(text, options.identity ?? "", options.priority ?? 128);
+    this.driver.schedule();
+    const pathId = await this.#wait(this.#requests, requestId, text, options.signal);
+    return this.allPaths().find((path) => path.id === pathId) as PathInfo;
+  }
+
+  async removePath(pathId: number, options: { graceMs?: number } = {}): Promise<void> {
+    this.#assertOpen();
+    const requestId = this.#server.remove(pathId, options.graceMs ?? 1_000);
+    this.driver.schedule();
+    await this.#wait(this.#requests, requestId, `path ${pathId}`, undefined);
+  }
+
+  activePaths(): PathInfo[] {
+    return this.allPaths().filter((path) => path.state === "active" || path.state === "degraded");
+  }
+
+  deadPaths(): PathInfo[] {
+    return this.allPaths().filter((path) => path.state === "dead");
+  }
+
+  allPaths(): PathInfo[] {
+    const now = this.runtime.now();
+    const own = [...this.proto.state.paths.all()].map((path) => publicPath(path, now));
+    return [...own, ...this.#server.remotePaths().map(remotePath)].sort((a, b) => a.id - b.id);
+  }
+
+  async sendRaw(data: Uint8Array, pathId: number, options: WaitOptions = {}): Promise<Uint8Array> {
+    this.#assertOpen();
+    const { maxRawBytes, maxRawOutstanding } = this.proto.state.limits;
+    if (data.length > maxRawBytes) throw new KwikError("TOO_LARGE", `a raw message has at most ${maxRawBytes} bytes, not ${data.length} (limits.maxRawBytes)`);
+    if (this.proto.raw.waitingCount >= maxRawOutstanding) {
+      throw new KwikError("LIMIT_REACHED", `${maxRawOutstanding} raw messages wait for replies already (limits.maxRawOutstanding)`);
+    }
+    const requestId = this.proto.raw.send(data.slice(), pathId);
+    this.driver.schedule();
+    return this.#wait(this.#raws, requestId, `path ${pathId}`, options.signal);
+  }
+
+  onRaw(handler: RawHandler): void {
+    this.#rawHandler = handler;
+  }
+
+  contribute(target: { streamId: bigint; offset: bigint }): Contribution {
+    this.#assertOpen();
+    const sender = this.proto.contributions.open(Number(target.streamId), Number(target.offset));
+    const contribution = new OpenContribution(sender, this.driver, () => this.#contributions.delete(sender));
+    this.#contributions.set(sender, contribution);
+    this.driver.schedule();
+    return contribution;
+  }
+
+  protected override memberFor(): MemberId {
+    return CLIENT_MEMBER;
+  }
+
+  protected override get contentOfferer(): ContentOfferer {
+    return (entry, send, source, options) => this.#offers.offer(entry, send, source, options);
+  }
+
+  protected override onContributionsChanged(): void {
+    const { contributions } = this.proto;
+    for (let sender = contributions.pollChanged(); sender !== undefined; sender = contributions.pollChanged()) {
+      this.#contributions.get(sender)?.update();
+    }
+  }
+
+  protected override onRoleEvent(event: SessionEvent): void {
+    switch (event.type) {
+      case "path-request-done":
+        this.#settle(this.#requests, event.requestId, event.code, event.reason, event.pathId);
+        return;
+      case "raw-reply":
+        this.#settle(this.#raws, event.requestId, event.code, event.reason, event.data);
+        return;
+      case "raw-request":
+        void this.#answerRaw(event.requestId, event.fromPathId, event.data);
+        return;
+      case "ticket-wanted":
+        void this.#mint(event);
+        return;
+      case "content-read":
+        this.#reads.handle(event);
+        return;
+      case "content-done":
+        this.#offers.done(event.offerId, event.code, event.reason);
+        return;
+      case "remote-path":
+        this.#publishRemote(remotePath(event.status));
+        return;
+      default:
+    }
+  }
+
+  protected override onEnded(): void {
+    const error = this.endError as KwikError;
+    for (const waiter of [...this.#requests.values(), ...this.#raws.values()]) waiter.reject(error);
+    this.#requests.clear();
+    this.#raws.clear();
+    for (const contribution of [...this.#contributions.values()]) contribution.fail(error);
+    this.#offers.end(error);
+    void this.#reads.close();
+    this.#options.onEnded();
+  }
+
+  get #server() {
+    const { serverPaths } = this.proto;
+    if (serverPaths === undefined) throw new Error("a server's session without its paths");
+    return serverPaths;
+  }
+
+  #assertOpen(): void {
+    if (this.endError !== undefined) throw this.endError;
+  }
+
+  #publishRemote(path: PathInfo): void {
+    const types = { active: "path-active", degraded: "path-degraded", dead: "path-dead", closed: "path-closed" } as const;
+    const type = path.state in types ? types[path.state as keyof typeof types] : undefined;
+    if (type !== undefined) this.publish({ type, path, reason: path.reason });
+  }
+
+  async #mint(event: Extract<SessionEvent, { type: "ticket-wanted" }>): Promise<void> {
+    let ticket = "";
+    let code: ErrorCode = ErrorCode.NO_ERROR;
+    let reason = "";
+    try {
+      if (this.#options.authority === undefined) throw new KwikError("NOT_SUPPORTED", "this server signs no tickets");
+      ticket = await this.#options.authority.mint({
+        sessionId: this.id,
+        pathId: event.pathId,
+        memberId: event.memberId,
+        identity: event.identity,
+        clientKey: this.proto.state.config.clientKey,
+      });
+    } catch (error) {
+      const problem = KwikError.from(error);
+      code = problem.code === "NOT_SUPPORTED" ? ErrorCode.NOT_SUPPORTED : ErrorCode.TICKET_REFUSED;
+      reason = problem.message;
+    }
+    this.#server.answerTicket(event.requestId, ticket, code, reason);
+    this.driver.schedule();
+  }
+
+  async #answerRaw(requestId: number, fromPathId: number, data: Uint8Array): Promise<void> {
+    let code: ErrorCode = ErrorCode.NO_ERROR;
+    let reply: Uint8Array = new Uint8Array(0);
+    try {
+      if (this.#rawHandler === undefined) code = ErrorCode.NOT_SUPPORTED;
+      else reply = await this.#rawHandler({ data, fromPathId });
+      if (reply.length > this.proto.state.limits.maxRawBytes) {
+        code = ErrorCode.TOO_LARGE;
+        reply = new Uint8Array(0);
+      }
+    } catch {
+      code = ErrorCode.INTERNAL_ERROR;
+    }
+    this.proto.raw.reply(requestId, code, reply.slice());
+    this.driver.schedule();
+  }
+
+  #wait<T>(waiters: Map<number, Waiter<T>>, requestId: number, what: string, signal: AbortSignal | undefined): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const abort = (): void => {
+        waiters.delete(requestId);
+        reject(new KwikError("ABORTED", "the wait was aborted", { cause: signal?.reason }));
+      };
+      if (signal?.aborted === true) return abort();
+      signal?.addEventListener("abort", abort, { once: true });
+      const done = (): void => signal?.removeEventListener("abort", abort);
+      waiters.set(requestId, {
+        what,
+        resolve: (value) => {
+          done();
+          resolve(value);
+        },
+        reject: (reason) => {
+          done();
+          reject(reason as Error);
+        },
+      });
+    });
+  }
+
+  #settle<T>(waiters: Map<number, Waiter<T>>, requestId: number, code: number, reason: string, value: T): void {
+    const waiter = waiters.get(requestId);
+    if (waiter === undefined) return;
+    waiters.delete(requestId);
+    if (code === 0) waiter.resolve(value);
+    else waiter.reject(new PathError(errorName(code), `${waiter.what}: ${reason === "" ? errorName(code) : reason}`, waiter.what, undefined, { remote: true }));
+  }
+}

@@ -1,0 +1,316 @@
+import { errorName, ErrorCode, type MemberId, StreamSignal, type Session as ProtocolSession, type SessionEvent, type StreamDirection, type StreamEntry } from "@kwik/proto";
+import type { ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
+import { KwikError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
+import type { CloseInfo, SessionEvent as PublicEvent, SessionStats } from "../api/stats.ts";
+import type { Runtime } from "../driver/runtime.ts";
+import { SessionDriver, type SessionObserver } from "../driver/session-driver.ts";
+import { AsyncQueue } from "./async-queue.ts";
+import { DuplexStream, type ContentOfferer } from "./duplex-stream.ts";
+import { publicPath } from "./path-info.ts";
+import { ReceiveHalf } from "./receive-half.ts";
+import { SendHalf } from "./send-half.ts";
+
+/** Events that wait for a slow reader of `events()`, at most; the oldest go first. */
+const MAX_WAITING_EVENTS = 1024;
+
+/** Both halves of a stream as its owner; put into `StreamEntry.owner`. */
+interface OwnedStream {
+  readonly send: SendHalf | undefined;
+  readonly receive: ReceiveHalf | undefined;
+}
+
+/** What a client's and a server's session have in common: streams, datagrams, events, statistics, the end. */
+export abstract class BaseSession implements Session {
+  readonly closed: Promise<CloseInfo>;
+  protected readonly proto: ProtocolSession;
+  protected readonly driver: SessionDriver;
+  protected readonly runtime: Runtime;
+  readonly #incoming = { bidirectional: new AsyncQueue<Stream>(), unidirectional: new AsyncQueue<ReceiveStream>() };
+  readonly #datagrams = new AsyncQueue<Uint8Array>();
+  readonly #eventReaders = new Set<AsyncQueue<PublicEvent>>();
+  readonly #openWaiters: (() => void)[] = [];
+  #resolveClosed!: (info: CloseInfo) => void;
+  #closeInfo: CloseInfo | undefined;
+  #closing: Promise<void> | undefined;
+  #endError: SessionClosedError | undefined;
+
+  constructor(proto: ProtocolSession, runtime: Runtime) {
+    this.proto = proto;
+    this.runtime = runtime;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    const observer: SessionObserver = {
+      onEvent: (event) => this.#event(event),
+      onIncoming: (entry) => this.#accept(entry),
+      onStream: (entry) => this.#update(entry),
+      onContributionsChanged: () => this.onContributionsChanged(),
+      onDatagram: (data) => this.#datagram(data),
+    };
+    this.driver = new SessionDriver(proto, runtime, observer);
+  }
+
+  get id(): string {
+    let text = "";
+    for (const byte of this.proto.state.id) text += byte.toString(16).padStart(2, "0");
+    return text;
+  }
+
+  openStream(options: StreamOptions = {}): Stream {
+    return this.#own(this.#open("bidirectional", options)).stream as Stream;
+  }
+
+  async openStreamSync(options: StreamOptions & WaitOptions = {}): Promise<Stream> {
+    return this.#own(await this.#openWaiting("bidirectional", options)).stream as Stream;
+  }
+
+  acceptStream(options: WaitOptions = {}): Promise<Stream> {
+    return this.#incoming.bidirectional.next(options.signal);
+  }
+
+  openUniStream(options: StreamOptions = {}): SendStream {
+    return this.#own(this.#open("unidirectional", options)).send as SendStream;
+  }
+
+  async openUniStreamSync(options: StreamOptions & WaitOptions = {}): Promise<SendStream> {
+    return this.#own(await this.#openWaiting("unidirectional", options)).send as SendStream;
+  }
+
+  acceptUniStream(options: WaitOptions = {}): Promise<ReceiveStream> {
+    return this.#incoming.unidirectional.next(options.signal);
+  }
+
+  async *incomingStreams(): AsyncIterable<Stream> {
+    for (;;) {
+      let stream: Stream;
+      try {
+        stream = await this.acceptStream();
+      } catch (error) {
+        if (error instanceof SessionClosedError) return;
+        throw error;
+      }
+      yield stream;
+    }
+  }
+
+  sendDatagram(data: Uint8Array): boolean {
+    const sent = this.proto.sendDatagram(this.runtime.now(), data);
+    if (sent) this.driver.schedule();
+    return sent;
+  }
+
+  receiveDatagram(options: WaitOptions = {}): Promise<Uint8Array> {
+    return this.#datagrams.next(options.signal);
+  }
+
+  stats(): SessionStats {
+    const { state } = this.proto;
+    let receiveBufferBytes = this.proto.content.bufferedBytes;
+    let sendBufferBytes = this.proto.contentServer.bufferedBytes;
+    let duplicateBytes = this.proto.content.duplicateBytes;
+    for (const entry of state.streams.values()) {
+      receiveBufferBytes += entry.receive?.bufferedBytes ?? 0;
+      sendBufferBytes += entry.sender?.stream.bufferedBytes ?? 0;
+      duplicateBytes += entry.receive?.duplicateBytes ?? 0;
+    }
+    let bytesSent = 0;
+    let bytesReceived = 0;
+    const now = this.runtime.now();
+    const paths = [];
+    for (const path of state.paths.all()) {
+      bytesSent += path.bytesSent;
+      bytesReceived += path.bytesReceived;
+      paths.push(publicPath(path, now));
+    }
+    return { bytesSent, bytesReceived, openStreams: state.streams.size, receiveBufferBytes, sendBufferBytes, duplicateBytes, paths };
+  }
+
+  async *events(): AsyncIterable<PublicEvent> {
+    const queue = new AsyncQueue<PublicEvent>();
+    this.#eventReaders.add(queue);
+    if (this.#endError !== undefined) queue.end(this.#endError);
+    try {
+      for (;;) yield await queue.next();
+    } catch (error) {
+      if (!(error instanceof SessionClosedError)) throw error;
+    } finally {
+      this.#eventReaders.delete(queue);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeCleanly();
+    return this.#closing;
+  }
+
+  async closeWithError(code: number, reason: string): Promise<void> {
+    this.proto.close(this.runtime.now(), code, reason, true);
+    this.driver.pump();
+    await this.closed;
+  }
+
+  /** For a listener that shuts down. */
+  async closeWithGoingAway(): Promise<void> {
+    this.proto.close(this.runtime.now(), ErrorCode.GOING_AWAY, "the server is shutting down", false);
+    this.driver.pump();
+    await this.closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** What the role makes of an event that is not common to both. */
+  protected abstract onRoleEvent(event: SessionEvent): void;
+  protected onContributionsChanged(): void {}
+  protected onEnded(): void {}
+  protected get contentOfferer(): ContentOfferer | undefined {
+    return undefined;
+  }
+  /** The member at which a stream that is opened here has its other end. */
+  protected abstract memberFor(options: StreamOptions): MemberId;
+
+  protected publish(event: PublicEvent): void {
+    for (const reader of this.#eventReaders) {
+      if (reader.length >= MAX_WAITING_EVENTS) reader.poll();
+      reader.push(event);
+    }
+  }
+
+  protected get endError(): SessionClosedError | undefined {
+    return this.#endError;
+  }
+
+  async #closeCleanly(): Promise<void> {
+    if (this.#closeInfo === undefined) {
+      const flushed: Promise<unknown>[] = [];
+      for (const entry of this.proto.state.streams.values()) {
+        const { sender, owner } = entry;
+        const send = (owner as OwnedStream | undefined)?.send;
+        if (send !== undefined && sender?.stream.state === "finishing") flushed.push(send.close().catch(() => undefined));
+      }
+      await Promise.race([Promise.all(flushed), this.closed]);
+      this.proto.close(this.runtime.now(), ErrorCode.NO_ERROR, "", false);
+      this.driver.pump();
+    }
+    await this.closed;
+  }
+
+  #open(direction: StreamDirection, options: StreamOptions): StreamEntry {
+    if (this.#endError !== undefined) throw this.#endError;
+    const member = this.memberFor(options);
+    const entry = this.proto.openStream(member, direction, options.priority, options.contributions);
+    if (entry === undefined) throw new StreamLimitError(this.proto.state.peerOf(member).outgoing[direction].limit);
+    this.driver.schedule();
+    return entry;
+  }
+
+  async #openWaiting(direction: StreamDirection, options: StreamOptions & WaitOptions): Promise<StreamEntry> {
+    for (;;) {
+      try {
+        return this.#open(direction, options);
+      } catch (error) {
+        if (!(error instanceof StreamLimitError)) throw error;
+      }
+      await this.#streamAllowed(options.signal);
+    }
+  }
+
+  #streamAllowed(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const finish = (): void => {
+        signal?.removeEventListener("abort", abort);
+        resolve();
+      };
+      const abort = (): void => {
+        const at = this.#openWaiters.indexOf(finish);
+        if (at >= 0) this.#openWaiters.splice(at, 1);
+        reject(new KwikError("ABORTED", "the wait for a stream was aborted", { cause: signal?.reason }));
+      };
+      if (signal?.aborted === true) return abort();
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#openWaiters.push(finish);
+    });
+  }
+
+  #own(entry: StreamEntry): OwnedStream & { stream: Stream | undefined } {
+    const send = entry.sender === undefined ? undefined : new SendHalf(entry, entry.sender, this.driver);
+    const receive = entry.receive === undefined ? undefined : new ReceiveHalf(entry, this.driver);
+    const stream = send !== undefined && receive !== undefined ? new DuplexStream(entry, send, receive, this.contentOfferer) : undefined;
+    const owned = { send, receive, stream };
+    entry.owner = owned;
+    return owned;
+  }
+
+  #accept(entry: StreamEntry): void {
+    const { stream, receive } = this.#own(entry);
+    if (stream !== undefined) this.#incoming.bidirectional.push(stream);
+    else if (receive !== undefined) this.#incoming.unidirectional.push(receive);
+  }
+
+  #update(entry: StreamEntry): void {
+    const { signals } = entry;
+    entry.signals = 0;
+    const owned = entry.owner as OwnedStream | undefined;
+    if (owned === undefined) return;
+    if (this.#endError !== undefined) {
+      owned.receive?.update();
+      owned.send?.update();
+      owned.send?.fail(this.#endError);
+      owned.receive?.fail(this.#endError);
+      return;
+    }
+    if ((signals & (StreamSignal.readable | StreamSignal.ended)) !== 0) owned.receive?.update();
+    if ((signals & ~StreamSignal.readable) !== 0) owned.send?.update();
+  }
+
+  #datagram(data: Uint8Array): void {
+    if (this.#datagrams.length >= this.proto.state.limits.maxDatagramQueue) this.#datagrams.poll();
+    this.#datagrams.push(data);
+  }
+
+  #event(event: SessionEvent): void {
+    switch (event.type) {
+      case "streams-allowed":
+        for (const waiter of this.#openWaiters.splice(0)) waiter();
+        return;
+      case "path-active":
+        this.publish({ type: "path-active", path: publicPath(event.path, this.runtime.now()), reason: event.path.stateReason });
+        break;
+      case "path-degraded":
+      case "path-recovered":
+      case "path-dead":
+      case "path-closed":
+        this.publish({ type: event.type, path: publicPath(event.path, this.runtime.now()), reason: event.reason });
+        break;
+      case "path-failed":
+        this.publish({ type: "path-failed", address: event.path.address, code: errorName(event.code), reason: event.reason });
+        break;
+      case "suspended":
+      case "resumed":
+        this.publish({ type: event.type, reason: event.reason });
+        break;
+      case "ended":
+        this.#end(event);
+        break;
+      default:
+    }
+    this.onRoleEvent(event);
+  }
+
+  #end(event: Extract<SessionEvent, { type: "ended" }>): void {
+    const code = event.application ? "APPLICATION" : errorName(event.code);
+    this.#closeInfo = { code, errorCode: event.code, reason: event.reason, remote: event.remote };
+    const words = event.reason === "" ? code : `${code}: ${event.reason}`;
+    this.#endError = new SessionClosedError(code, `the session was closed ${event.remote ? "by the other side" : "here"} (${words})`, event.code, event.reason, {
+      remote: event.remote,
+    });
+    this.#incoming.bidirectional.end(this.#endError);
+    this.#incoming.unidirectional.end(this.#endError);
+    this.#datagrams.end(this.#endError);
+    for (const reader of this.#eventReaders) reader.end(this.#endError);
+    for (const waiter of this.#openWaiters.splice(0)) waiter();
+    this.onEnded();
+    this.#resolveClosed(this.#closeInfo);
+  }
+}

@@ -1,0 +1,111 @@
+import { errorName, type StreamEntry } from "@kwik/proto";
+import type { ContentOptions } from "../api/contract.ts";
+import type { ContentSource } from "../api/content.ts";
+import { KwikError, StreamError } from "../api/errors.ts";
+import type { SessionDriver } from "../driver/session-driver.ts";
+import type { SendHalf } from "./send-half.ts";
+
+/** Blocks of an offered content: each is asked for, verified and delivered as a whole. */
+export const BLOCK_BYTES = 256 * 1024;
+/** Hashes that one control message carries, at most. */
+const HASHES_PER_MESSAGE = 2048;
+/** Hashes are told in at least this many messages' worth of blocks before the file is read through. */
+const FIRST_HASHES = 32;
+
+/** A server's contents on offer: tells the client of each, makes its hashes, and waits until the client has it all. */
+export class ContentOffers {
+  readonly #driver: SessionDriver;
+  readonly #waiting = new Map<number, { resolve(): void; reject(reason: unknown): void; entry: StreamEntry; source: ContentSource }>();
+
+  constructor(driver: SessionDriver) {
+    this.#driver = driver;
+  }
+
+  async offer(entry: StreamEntry, send: SendHalf, source: ContentSource, options: ContentOptions): Promise<void> {
+    const contentOffset = options.offset ?? 0n;
+    const length = options.length ?? source.length - contentOffset;
+    if (contentOffset < 0n || length < 0n || contentOffset + length > source.length) {
+      throw new KwikError("INVALID_ARGUMENT", `the range ${contentOffset}+${length} is outside "${source.id}", which has ${source.length} bytes`);
+    }
+    if (contentOffset % BigInt(BLOCK_BYTES) !== 0n) {
+      throw new KwikError("INVALID_ARGUMENT", `a content can be sent from a multiple of ${BLOCK_BYTES} bytes, not from ${contentOffset}`);
+    }
+    if (length === 0n) {
+      if (options.end === true) await send.close();
+      return;
+    }
+    const streamOffset = send.takePosition(Number(length));
+    const offerId = this.#driver.session.contentServer.offer({
+      streamId: BigInt(entry.id),
+      streamOffset: BigInt(streamOffset),
+      contentId: source.id,
+      version: source.version,
+      contentLength: source.length,
+      contentOffset,
+      length,
+      blockBytes: BLOCK_BYTES,
+      end: options.end ?? false,
+    });
+    if (options.end === true) void send.close().catch(() => undefined);
+    const done = new Promise<void>((resolve, reject) => this.#waiting.set(offerId, { resolve, reject, entry, source }));
+    this.#driver.schedule();
+    this.#tellHashes(offerId, source, contentOffset, length).catch((error: unknown) => this.#fail(offerId, error));
+    await done;
+  }
+
+  /** A source that is on offer in this session, by id; it need not be in the content store. */
+  find(contentId: string): ContentSource | undefined {
+    for (const { source } of this.#waiting.values()) if (source.id === contentId) return source;
+    return undefined;
+  }
+
+  done(offerId: number, code: number, reason: string): void {
+    const waiting = this.#waiting.get(offerId);
+    if (waiting === undefined) return;
+    this.#waiting.delete(offerId);
+    if (code === 0) waiting.resolve();
+    else waiting.reject(new StreamError(errorName(code), reason, BigInt(waiting.entry.id), code, { remote: true }));
+  }
+
+  end(reason: KwikError): void {
+    for (const waiting of this.#waiting.values()) waiting.reject(reason);
+    this.#waiting.clear();
+  }
+
+  async #tellHashes(offerId: number, source: ContentSource, contentOffset: bigint, length: bigint): Promise<void> {
+    const firstBlock = Number(contentOffset / BigInt(BLOCK_BYTES));
+    const blocks = Math.ceil(Number(length) / BLOCK_BYTES);
+    const end = contentOffset + length;
+    // A content that is cut inside its last block has a hash of its own there.
+    const isWhole = end === source.length || end % BigInt(BLOCK_BYTES) === 0n;
+    const known = isWhole ? (await source.hashes?.(BLOCK_BYTES))?.slice(firstBlock, firstBlock + blocks) : undefined;
+    const all = new Uint8Array(blocks * 32);
+    let told = 0;
+    for (let block = 0; block < blocks; block += 1) {
+      const hash = known?.[block] ?? (await this.#hashBlock(source, contentOffset + BigInt(block * BLOCK_BYTES), end));
+      all.set(hash, block * 32);
+      const isLast = block === blocks - 1;
+      if (!this.#waiting.has(offerId)) return;
+      if (!isLast && block + 1 - told < (told === 0 ? FIRST_HASHES : HASHES_PER_MESSAGE)) continue;
+      const root = isLast ? await this.#driver.runtime.sha256([all]) : undefined;
+      this.#driver.session.contentServer.sendHashes(offerId, told, all.slice(told * 32, (block + 1) * 32), root);
+      this.#driver.schedule();
+      told = block + 1;
+    }
+  }
+
+  async #hashBlock(source: ContentSource, offset: bigint, end: bigint): Promise<Uint8Array> {
+    const rest = end - offset;
+    const length = rest < BigInt(BLOCK_BYTES) ? Number(rest) : BLOCK_BYTES;
+    return this.#driver.runtime.sha256([await source.read(offset, length)]);
+  }
+
+  #fail(offerId: number, error: unknown): void {
+    const waiting = this.#waiting.get(offerId);
+    if (waiting === undefined) return;
+    this.#waiting.delete(offerId);
+    waiting.reject(KwikError.from(error));
+    this.#driver.session.reset(waiting.entry, 0x01);
+    this.#driver.schedule();
+  }
+}

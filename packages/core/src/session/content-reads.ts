@@ -1,0 +1,81 @@
+import { ErrorCode, type SessionEvent } from "@kwik/proto";
+import type { ContentSource, ContentStore } from "../api/content.ts";
+import { KwikError } from "../api/errors.ts";
+import type { SessionDriver } from "../driver/session-driver.ts";
+
+type ReadWanted = Extract<SessionEvent, { type: "content-read" }>;
+
+/** Sources that stay open between reads, at most, per session. */
+const MAX_OPEN_SOURCES = 32;
+
+/** Reads what the client asked of this server's contents. */
+export class ContentReads {
+  readonly #driver: SessionDriver;
+  readonly #store: ContentStore | undefined;
+  readonly #offered: (contentId: string) => ContentSource | undefined;
+  readonly #open = new Map<string, Promise<ContentSource | undefined>>();
+
+  constructor(driver: SessionDriver, store: ContentStore | undefined, offered: (contentId: string) => ContentSource | undefined) {
+    this.#driver = driver;
+    this.#store = store;
+    this.#offered = offered;
+  }
+
+  handle(event: ReadWanted): void {
+    this.#read(event).then(
+      () => this.#driver.schedule(),
+      (error: unknown) => {
+        this.#refuse(event, ErrorCode.INTERNAL_ERROR, `reading failed: ${KwikError.from(error).message}`, "");
+      },
+    );
+  }
+
+  /** Lets go of everything that is open. */
+  async close(): Promise<void> {
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    for (const source of open) await (await source.catch(() => undefined))?.close?.();
+  }
+
+  async #read(event: ReadWanted): Promise<void> {
+    const source = this.#offered(event.contentId) ?? (await this.#opened(event.contentId));
+    if (source === undefined) {
+      this.#refuse(event, ErrorCode.CONTENT_NOT_FOUND, "not here", "");
+      return;
+    }
+    if (source.version !== event.version || source.length !== BigInt(event.contentLength)) {
+      const words = source.length === BigInt(event.contentLength) ? "another version is here" : `it has ${source.length} bytes here`;
+      this.#refuse(event, ErrorCode.CONTENT_VERSION, words, source.version);
+      return;
+    }
+    const data = await source.read(BigInt(event.offset), event.length);
+    if (data.length !== event.length) throw new KwikError("IO", `"${event.contentId}" gave ${data.length} bytes instead of ${event.length}`);
+    this.#driver.session.contentServer.handleRead(event.requestId, event.offset, data);
+  }
+
+  #refuse(event: ReadWanted, code: ErrorCode, reason: string, version: string): void {
+    this.#driver.session.contentServer.handleReadFailed(event.requestId, code, reason, version);
+    this.#driver.schedule();
+  }
+
+  #opened(contentId: string): Promise<ContentSource | undefined> {
+    let opening = this.#open.get(contentId);
+    if (opening !== undefined || this.#store === undefined) return opening ?? Promise.resolve(undefined);
+    opening = this.#store.open(contentId);
+    this.#open.set(contentId, opening);
+    // What could not be opened is tried anew the next time.
+    opening.then(
+      (source) => source ?? this.#open.delete(contentId),
+      () => this.#open.delete(contentId),
+    );
+    if (this.#open.size > MAX_OPEN_SOURCES) this.#closeOldest();
+    return opening;
+  }
+
+  #closeOldest(): void {
+    const [oldest] = this.#open;
+    if (oldest === undefined) return;
+    this.#open.delete(oldest[0]);
+    void oldest[1].then((source) => source?.close?.()).catch(() => undefined);
+  }
+}

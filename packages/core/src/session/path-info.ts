@@ -1,0 +1,48 @@
+import type { RemotePathStatus, SessionPath } from "@kwik/proto";
+import type { PathInfo, PathState } from "../api/stats.ts";
+
+const STATES: readonly PathState[] = ["connecting", "authenticating", "active", "degraded", "dead", "closed"];
+
+/** A path of this session as the application sees it. */
+export function publicPath(path: SessionPath, now: number): PathInfo {
+  return {
+    id: path.id,
+    address: path.address,
+    transport: path.transport,
+    identity: path.identity,
+    state: path.state,
+    reason: path.stateReason,
+    primary: path.isPrimary,
+    local: true,
+    rttMs: path.smoothedRttMs,
+    sendRate: path.deliveryRate * 1000,
+    receiveRate: path.receiveRate(now),
+    bytesSent: path.bytesSent,
+    bytesReceived: path.bytesReceived,
+    bytesResent: path.bytesResent,
+    inFlightBytes: path.inFlightBytes,
+    inFlightLimitBytes: path.inFlightLimitBytes,
+  };
+}
+
+/** A path to another server, as the client reported it. Byte counts are the client's; rates are not known here. */
+export function remotePath(status: RemotePathStatus): PathInfo {
+  return {
+    id: status.pathId,
+    address: status.address,
+    transport: status.transport,
+    identity: status.identity === "" ? undefined : status.identity,
+    state: STATES.find((state) => state === status.state) ?? "connecting",
+    reason: status.reason,
+    primary: status.isPrimary,
+    local: false,
+    rttMs: status.rttMs > 0 ? status.rttMs : undefined,
+    sendRate: 0,
+    receiveRate: 0,
+    bytesSent: status.bytesReceived,
+    bytesReceived: status.bytesSent,
+    bytesResent: 0,
+    inFlightBytes: 0,
+    inFlightLimitBytes: 0,
+  };
+}

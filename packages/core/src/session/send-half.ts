@@ -1,0 +1,175 @@
+import { errorName, type StreamEntry, type StreamSender } from "@kwik/proto";
+import type { SendStream } from "../api/contract.ts";
+import { KwikError, StreamError } from "../api/errors.ts";
+import type { SessionDriver } from "../driver/session-driver.ts";
+import { WriteBuffer } from "./write-buffer.ts";
+
+/** `write` waits while this much was written and not yet sent: enough to keep every path busy between two turns. */
+const UNSENT_BYTES = 1024 * 1024;
+
+/** The writing half of a stream over the state machine. */
+export class SendHalf implements SendStream {
+  readonly id: bigint;
+  readonly #entry: StreamEntry;
+  readonly #sender: StreamSender;
+  readonly #driver: SessionDriver;
+  readonly #maxBufferBytes: number;
+  readonly #buffer = new WriteBuffer();
+  readonly #handOn: (bytes: Uint8Array) => void;
+  #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
+  #closing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
+  #error: KwikError | undefined;
+  #isClosed = false;
+  #isFlushScheduled = false;
+  #writable: WritableStream<Uint8Array> | undefined;
+
+  constructor(entry: StreamEntry, sender: StreamSender, driver: SessionDriver) {
+    this.id = BigInt(entry.id);
+    this.#entry = entry;
+    this.#sender = sender;
+    this.#driver = driver;
+    this.#maxBufferBytes = driver.session.state.limits.maxSendBufferBytes;
+    this.#handOn = (bytes) => this.#driver.session.write(this.#entry, bytes);
+  }
+
+  get priority(): number {
+    return this.#sender.stream.priority;
+  }
+
+  set priority(value: number) {
+    this.#driver.session.setPriority(this.#entry, Math.min(255, Math.max(0, Math.trunc(value))));
+    this.#driver.schedule();
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#isClosed) return Promise.reject(new KwikError("CLOSED", "write after close; the stream's sending side has ended"));
+    if (data.length > 0) {
+      this.#buffer.append(data, this.#handOn);
+      this.#scheduleFlush();
+    }
+    if (this.#hasRoom()) return Promise.resolve();
+    this.#flush();
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  /** As `write`, for bytes that the caller gives away for good: no copy. */
+  writeOwned(data: Uint8Array): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#isClosed) return Promise.reject(new KwikError("CLOSED", "write after close; the stream's sending side has ended"));
+    this.#flush();
+    this.#handOn(data);
+    this.#driver.schedule();
+    if (this.#hasRoom()) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  skip(bytes: number | bigint): void {
+    const count = Number(bytes);
+    if (!Number.isSafeInteger(count) || count < 0) throw new KwikError("INVALID_ARGUMENT", `skip needs a whole number of bytes, not ${bytes}`);
+    if (this.#driver.session.state.isClient) throw new KwikError("NOT_SUPPORTED", "only a server can leave bytes of its stream to other servers");
+    this.#flush();
+    this.#driver.session.skip(this.#entry, count);
+    this.#driver.schedule();
+  }
+
+  /** Skips `bytes` that a content will bring; answers where they begin. */
+  takePosition(bytes: number): number {
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#isClosed) throw new KwikError("CLOSED", "sendContent after close; the stream's sending side has ended");
+    this.#flush();
+    const position = this.#sender.stream.writtenOffset;
+    this.#driver.session.skip(this.#entry, bytes);
+    return position;
+  }
+
+  close(): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.#flush();
+      this.#driver.session.finish(this.#entry);
+      this.#driver.schedule();
+    }
+    if (this.#sender.stream.state === "finished") return Promise.resolve();
+    return new Promise((resolve, reject) => this.#closing.push({ resolve, reject }));
+  }
+
+  reset(code: number): void {
+    if (this.#error !== undefined || this.#sender.stream.state === "finished") return;
+    this.#driver.session.reset(this.#entry, code);
+    this.fail(new StreamError("APPLICATION", `the stream was reset here with code ${code}`, this.id, code));
+    this.#driver.schedule();
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    this.#writable ??= new WritableStream<Uint8Array>(
+      {
+        write: (chunk) => this.write(chunk),
+        close: () => this.close(),
+        abort: (reason) => this.reset(typeof reason === "number" ? reason : 0),
+      },
+      { highWaterMark: 1 },
+    );
+    return this.#writable;
+  }
+
+  /** Bytes written and not acknowledged. */
+  get bufferedBytes(): number {
+    return this.#sender.stream.bufferedBytes + this.#buffer.gatheredBytes;
+  }
+
+  get isDone(): boolean {
+    return this.#error !== undefined || this.#sender.stream.state === "finished";
+  }
+
+  /** The state machine says that something changed. */
+  update(): void {
+    const { stream } = this.#sender;
+    if (this.#error === undefined && stream.stopCode !== undefined) {
+      const code = stream.stopCode;
+      this.fail(new StreamError("APPLICATION", `the other side stopped reading with code ${code}`, this.id, code, { remote: true }));
+      return;
+    }
+    const { failure } = this.#entry;
+    if (this.#error === undefined && failure !== undefined && stream.state !== "finished") {
+      this.fail(new StreamError(errorName(failure.code), failure.reason, this.id, failure.code, { remote: true }));
+      return;
+    }
+    if (stream.bufferedBytes === 0) this.#buffer.release();
+    if (stream.state === "finished") for (const waiter of this.#closing.splice(0)) waiter.resolve();
+    if (this.#waiting.length > 0 && this.#hasRoom()) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
+  }
+
+  /** Ends this half for the application. */
+  fail(error: KwikError): void {
+    if (this.#error !== undefined || this.#sender.stream.state === "finished") return;
+    this.#error = error;
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
+    for (const waiter of this.#closing.splice(0)) waiter.reject(error);
+  }
+
+  #hasRoom(): boolean {
+    const { stream } = this.#sender;
+    const gathered = this.#buffer.gatheredBytes;
+    return (
+      stream.writtenOffset + gathered < stream.maxOffset &&
+      stream.writtenOffset + gathered - stream.sentOffset < UNSENT_BYTES &&
+      stream.bufferedBytes + gathered < this.#maxBufferBytes
+    );
+  }
+
+  #flush(): void {
+    this.#buffer.flush(this.#handOn);
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    this.#driver.runtime.queueMicrotask(() => {
+      this.#isFlushScheduled = false;
+      this.#flush();
+      this.#driver.schedule();
+    });
+  }
+}

@@ -1,0 +1,30 @@
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import { type Runtime, systemRuntime, type Transport } from "@kwik/core";
+import { quicTransport } from "@kwik/transport-quic";
+import { trustAnchorFor, trustAnchorUnder } from "@kwik/trust";
+
+export const AGENT = "kwik/0.1.0";
+
+/** Content below this size is hashed at once: handing it to another thread costs more. */
+const HASH_HERE_BELOW_BYTES = 64 * 1024;
+
+const nodeRuntime: Runtime = {
+  ...systemRuntime,
+  sha256: (parts) => {
+    let length = 0;
+    for (const part of parts) length += part.length;
+    if (length >= HASH_HERE_BELOW_BYTES) return systemRuntime.sha256(parts);
+    const hash = createHash("sha256");
+    for (const part of parts) hash.update(part);
+    return Promise.resolve(new Uint8Array(hash.digest()));
+  },
+};
+
+let transport: Transport | undefined;
+
+/** What this runtime gives to core: its clock and hashes, and the transports that work here. */
+export function environment(): { transport: Transport; runtime: Runtime; agent: string; checksum: (data: Uint8Array, seed: number) => number } {
+  transport ??= quicTransport({ resolvePin: trustAnchorFor, resolveAuthority: trustAnchorUnder });
+  return { transport, runtime: nodeRuntime, agent: AGENT, checksum: (data, seed) => crc32(data, seed) };
+}

@@ -1,0 +1,19 @@
+export { dial } from "./dial.ts";
+export { FILE_BLOCK_BYTES, fileStore } from "./file-store.ts";
+export { listen, type NodeListenOptions } from "./listen.ts";
+export {
+  AuthError,
+  DEFAULT_LIMITS,
+  DEFAULT_PORT,
+  ErrorCode,
+  formatAddress,
+  isKwikError,
+  KwikError,
+  parseAddress,
+  PathError,
+  SessionClosedError,
+  StreamError,
+  StreamLimitError,
+  TimeoutError,
+} from "@kwik/core";
+export type * from "@kwik/core";

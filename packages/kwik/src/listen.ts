@@ -1,0 +1,41 @@
+import { KwikError, type Listener, type ListenOptions, listenWith } from "@kwik/core";
+import { identityOf, joinAuthority, makeSelfSigned } from "@kwik/trust";
+import { environment } from "./environment.ts";
+
+/** Node's own additions to `listen`. */
+export interface NodeListenOptions extends ListenOptions {
+  /** Problems that belong to no session: refused clients, a misleading bind address. Default: nobody is told. */
+  onNotice?(message: string): void;
+}
+
+/**
+ * Serves sessions at `address` ("host:port", port 0 for any free one). Bind "0.0.0.0" or "::" unless the host has several addresses.
+ *
+ * Rejects with a KwikError: IO (the address cannot be bound), INVALID_ARGUMENT (certificate and key), NOT_SUPPORTED.
+ */
+export async function listen(address: string, options: NodeListenOptions): Promise<Listener> {
+  const tls = options.tls === "self-signed" ? await makeSelfSigned({ names: namesFor(address) }) : options.tls;
+  let identity: string;
+  try {
+    identity = identityOf(tls.cert);
+  } catch (error) {
+    throw new KwikError("INVALID_ARGUMENT", "tls.cert is not a certificate in PEM", { cause: error });
+  }
+  return listenWith(
+    {
+      ...environment(),
+      tls: { cert: tls.cert, key: tls.key },
+      identity,
+      authority: options.cluster === undefined ? undefined : joinAuthority(options.cluster, identity),
+      ...(options.onNotice === undefined ? {} : { onNotice: options.onNotice.bind(options) }),
+    },
+    address,
+    options,
+  );
+}
+
+/** The host of a bind address belongs into a self-signed certificate, unless it stands for all of them. */
+function namesFor(address: string): string[] {
+  const host = /^\[?(.*?)\]?:\d+$/.exec(address)?.[1] ?? "";
+  return host === "" || host === "0.0.0.0" || host === "::" ? [] : [host];
+}

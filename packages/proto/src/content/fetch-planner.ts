@@ -1,0 +1,210 @@
+import type { DurationMs, Instant } from "../base/time.ts";
+import type { BlockAttempt } from "./block-attempt.ts";
+import type { BlockTable } from "./block-table.ts";
+import type { FetchSource } from "./fetch-source.ts";
+
+/** Longest run asked for at once. */
+const MAX_RUN_BLOCKS = 16;
+const MAX_RUN_BYTES = 4 * 1024 * 1024;
+
+/** A run is worth this much of its source's time, at most. */
+const RUN_MS = 50;
+
+/** Incomplete blocks from the head on that are watched for delay. */
+const WATCHED_BLOCKS = 4;
+
+/** How far from the head they are looked for: the nearest to be needed are what matters. */
+const SCANNED_BLOCKS = 256;
+
+/** A block at the head moves when it would come this much sooner: factor, and milliseconds. spec: CONTENT-11 */
+const HEAD_FACTOR = 1.5;
+const HEAD_SLACK_MS = 20;
+
+/** The same at the tail, where nothing else is left to ask for. spec: CONTENT-12 */
+const TAIL_FACTOR = 1.1;
+const TAIL_SLACK_MS = 5;
+
+/** A block that would be late by more than this is fetched again whatever the budget says. spec: CONTENT-13 */
+const INTOLERABLE_MS = 1_000;
+
+export interface PlannedRun {
+  readonly source: FetchSource;
+  readonly first: number;
+  readonly end: number;
+}
+
+/** A block to be asked of another source; its present attempt is given up, or kept in the race. */
+export interface PlannedMove {
+  readonly attempt: BlockAttempt;
+  readonly source: FetchSource;
+  readonly isRace: boolean;
+}
+
+/** Decides which source is asked for which blocks. Knows times and rates; changes nothing. */
+export class FetchPlanner {
+  readonly #table: BlockTable;
+  readonly #sources: ReadonlyMap<number, FetchSource>;
+
+  constructor(table: BlockTable, sources: ReadonlyMap<number, FetchSource>) {
+    this.#table = table;
+    this.#sources = sources;
+  }
+
+  /** The window that lets the slowest useful source work without holding up the others, in bytes. */
+  wantedWindowBytes(now: Instant): number {
+    let rate = 0;
+    let longest = 0;
+    for (const source of this.#sources.values()) {
+      if (source.state !== "usable" || !source.isRateKnown) continue;
+      rate += source.rateAt(now);
+      longest = Math.max(longest, source.deliveryMs(this.#table.offer.blockBytes, now));
+    }
+    return 2 * rate * Math.min(longest, 2_000);
+  }
+
+  /** The next run to ask for: blocks below `limit`, at most `roomBytes` of them. spec: CONTENT-10 */
+  nextRun(now: Instant, limit: number, roomBytes: number): PlannedRun | undefined {
+    const blockBytes = this.#table.offer.blockBytes;
+    if (roomBytes < blockBytes || this.#table.poolCountBelow(limit) === 0) return undefined;
+    let tried: Set<FetchSource> | undefined;
+    for (;;) {
+      let best: FetchSource | undefined;
+      let bestMs = Infinity;
+      for (const source of this.#sources.values()) {
+        if (tried?.has(source) === true || !source.hasRoom(now)) continue;
+        const ms = source.deliveryMs(blockBytes, now);
+        if (best === undefined || ms < bestMs) {
+          best = source;
+          bestMs = ms;
+        }
+      }
+      if (best === undefined) return undefined;
+      const run = this.#runFor(best, bestMs, now, limit, roomBytes);
+      if (run !== undefined) return run;
+      tried ??= new Set();
+      tried.add(best);
+    }
+  }
+
+  #runFor(source: FetchSource, blockMs: DurationMs, now: Instant, limit: number, roomBytes: number): PlannedRun | undefined {
+    const table = this.#table;
+    const blockBytes = table.offer.blockBytes;
+    let othersRate = 0;
+    let othersOwed = 0;
+    let othersRtt = Infinity;
+    let soonestMs = blockMs;
+    for (const other of this.#sources.values()) {
+      if (other === source || other.state !== "usable" || now < other.retryAt) continue;
+      soonestMs = Math.min(soonestMs, other.deliveryMs(blockBytes, now));
+      if (!other.isRateKnown) continue;
+      othersRate += other.rateAt(now);
+      othersOwed += other.outstandingBytes;
+      othersRtt = Math.min(othersRtt, other.rttMs);
+    }
+    // Not worth asking if the others would have finished everything before this one delivers a single block.
+    if (othersRate > 0 && blockMs > (table.poolBytes + othersOwed) / othersRate + othersRtt) return undefined;
+    const rate = source.rateAt(now);
+    const count = this.#runBlocks(source, now, rate / (rate + othersRate), roomBytes);
+    // What arrives late is asked for further ahead, where it will be needed when it comes; the nearer blocks are left to the sooner sources.
+    const skip = Math.floor(((rate + othersRate) * (blockMs - soonestMs)) / blockBytes);
+    let run = table.runAfter(skip, count, limit);
+    if (run === undefined) {
+      if (limit < table.blockCount) return undefined;
+      run = table.runAfter(Math.max(0, table.poolCount - count), count, limit);
+    }
+    return run === undefined ? undefined : { source, first: run.first, end: run.end };
+  }
+
+  #runBlocks(source: FetchSource, now: Instant, share: number, roomBytes: number): number {
+    const blockBytes = this.#table.offer.blockBytes;
+    const target = source.targetBytes(now);
+    let bytes = source.isRateKnown ? Math.min(target / 4, source.rateAt(now) * RUN_MS) : target - source.outstandingBytes;
+    // The nearer the end, the smaller the runs, so that all sources end together.
+    bytes = Math.min(bytes, (this.#table.poolBytes * share) / 2, MAX_RUN_BYTES);
+    const count = Math.min(MAX_RUN_BLOCKS, Math.max(1, Math.floor(bytes / blockBytes)));
+    return Math.max(1, Math.min(count, Math.floor(roomBytes / blockBytes)));
+  }
+
+  /** Writes into every live attempt when it should be complete. To be called before `headMove` and `tailMove`. */
+  estimate(now: Instant): void {
+    for (const source of this.#sources.values()) {
+      const rate = source.rateAt(now);
+      let ahead = 0;
+      for (const attempt of source.queue) {
+        attempt.bytesAhead = ahead;
+        ahead += attempt.remainingBytes;
+        attempt.etaMs = ahead / rate;
+      }
+    }
+  }
+
+  /** A block near the head that another source would deliver much sooner. */
+  headMove(now: Instant, budgetBytes: number): PlannedMove | undefined {
+    const table = this.#table;
+    const stop = Math.min(table.blockCount, table.head + SCANNED_BLOCKS);
+    let watched = 0;
+    for (let block = table.head; watched < WATCHED_BLOCKS && block < stop; block += 1) {
+      const attempts = table.attemptsOf(block);
+      if (attempts.length === 0) {
+        if (!table.isVerified(block)) watched += 1;
+        continue;
+      }
+      if (attempts.some((attempt) => attempt.state === "complete")) continue;
+      watched += 1;
+      const attempt = soonest(attempts);
+      if (attempt === undefined) continue;
+      const move = this.#move(attempt, now, budgetBytes, HEAD_FACTOR, HEAD_SLACK_MS, false);
+      if (move !== undefined) return move;
+    }
+    return undefined;
+  }
+
+  /** With nothing left to ask for: the block that would come last, if a source with room would deliver it sooner. */
+  tailMove(now: Instant, budgetBytes: number): PlannedMove | undefined {
+    if (this.#table.poolCount > 0 || ![...this.#sources.values()].some((source) => source.hasRoom(now))) return undefined;
+    const last: BlockAttempt[] = [];
+    for (const source of this.#sources.values()) {
+      // Of a source's blocks the last is both the latest and the one least begun; if it is in a race already, the one before.
+      for (let i = source.queue.length - 1; i >= 0; i -= 1) {
+        const attempt = source.queue[i] as BlockAttempt;
+        if (this.#table.attemptsOf(attempt.block).length > 1) continue;
+        last.push(attempt);
+        break;
+      }
+    }
+    last.sort((a, b) => b.etaMs - a.etaMs);
+    for (const attempt of last) {
+      const move = this.#move(attempt, now, budgetBytes, TAIL_FACTOR, TAIL_SLACK_MS, true);
+      if (move !== undefined) return move;
+    }
+    return undefined;
+  }
+
+  #move(attempt: BlockAttempt, now: Instant, budgetBytes: number, factor: number, slackMs: DurationMs, needsRoom: boolean): PlannedMove | undefined {
+    const attempts = this.#table.attemptsOf(attempt.block);
+    let best: FetchSource | undefined;
+    let bestMs = Infinity;
+    for (const source of this.#sources.values()) {
+      if (source.state !== "usable" || now < source.retryAt || (needsRoom && !source.hasRoom(now))) continue;
+      if (attempts.some((other) => other.source === source)) continue;
+      const ms = source.deliveryMs(attempt.length, now);
+      if (ms < bestMs) {
+        best = source;
+        bestMs = ms;
+      }
+    }
+    if (best === undefined || attempt.etaMs <= bestMs * factor + slackMs) return undefined;
+    const from = attempt.source;
+    // What is on its way already comes whether we cancel or not.
+    const isUnderWay = attempt.pieces.receivedBytes > 0 || attempt.bytesAhead < from.rateAt(now) * from.rttMs;
+    if (!isUnderWay) return { attempt, source: best, isRace: false };
+    const mayRace = (attempts.length === 1 && budgetBytes >= attempt.length) || attempt.etaMs > bestMs + INTOLERABLE_MS;
+    return mayRace ? { attempt, source: best, isRace: true } : undefined;
+  }
+}
+
+function soonest(attempts: readonly BlockAttempt[]): BlockAttempt | undefined {
+  let best: BlockAttempt | undefined;
+  for (const attempt of attempts) if (attempt.state === "live" && (best === undefined || attempt.etaMs < best.etaMs)) best = attempt;
+  return best;
+}

@@ -1,0 +1,145 @@
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { ErrorCode, failure } from "../base/error-codes.ts";
+import type { ProtocolFailure } from "../base/error-codes.ts";
+import type { Limits } from "../base/limits.ts";
+import { EnvelopeSchema } from "./gen/kwik/v1/control_pb.ts";
+import type { Credit, Envelope } from "./gen/kwik/v1/control_pb.ts";
+
+export type { Envelope };
+
+/** First buffer for a message that arrives in pieces, in bytes. It grows with what really arrived, not with what was announced. */
+const FIRST_BUFFER_BYTES = 1024;
+
+/**
+ * Reads envelopes from the bytes of one control carrier, however they are cut. Never throws on any bytes; after a failure it
+ * stays failed. Decoded envelopes hold no view of the pushed data. spec: CTRL-1, CTRL-2
+ */
+export class ControlDecoder {
+  readonly #maxMessageBytes: number;
+  readonly #ready: Envelope[] = [];
+  #failure: ProtocolFailure | undefined;
+  /** Length prefix under way: bytes still missing of it, and its value so far. */
+  #prefixMissing = 0;
+  #prefixValue = 0;
+  /** Length of the message under way; undefined while its prefix is read. */
+  #messageBytes: number | undefined;
+  #buffer = new Uint8Array(0);
+  #buffered = 0;
+
+  constructor(limits: Pick<Limits, "maxControlMessageBytes">) {
+    this.#maxMessageBytes = limits.maxControlMessageBytes;
+  }
+
+  /** Takes the next bytes. Answers TOO_LARGE or FRAME_ENCODING; the path is then to be closed. */
+  push(data: Uint8Array): ProtocolFailure | undefined {
+    let at = 0;
+    while (this.#failure === undefined && at < data.length) {
+      at = this.#messageBytes === undefined ? this.#readPrefix(data, at) : this.#readMessage(data, at, this.#messageBytes);
+    }
+    return this.#failure;
+  }
+
+  /** The next whole envelope, also one whose body this version does not know (`body.case` undefined). */
+  poll(): Envelope | undefined {
+    return this.#ready.shift();
+  }
+
+  #readPrefix(data: Uint8Array, start: number): number {
+    let at = start;
+    if (this.#prefixMissing === 0) {
+      const first = data[at] as number;
+      at += 1;
+      this.#prefixMissing = (1 << (first >> 6)) - 1;
+      this.#prefixValue = first & 0x3f;
+    }
+    while (this.#prefixMissing > 0 && at < data.length) {
+      this.#prefixValue = this.#prefixValue * 256 + (data[at] as number);
+      this.#prefixMissing -= 1;
+      at += 1;
+    }
+    if (this.#prefixMissing > 0) return at;
+    if (this.#prefixValue > this.#maxMessageBytes) {
+      this.#failure = failure(ErrorCode.TOO_LARGE, `control message of ${this.#prefixValue} bytes; ${this.#maxMessageBytes} are allowed`);
+    } else if (this.#prefixValue > 0) this.#messageBytes = this.#prefixValue;
+    else this.#decode(data.subarray(at, at));
+    return at;
+  }
+
+  #readMessage(data: Uint8Array, at: number, messageBytes: number): number {
+    const taken = Math.min(messageBytes - this.#buffered, data.length - at);
+    const piece = data.subarray(at, at + taken);
+    if (taken === messageBytes) {
+      this.#messageBytes = undefined;
+      // A copy: byte fields are views of it, and may live long while the link's buffer is large.
+      this.#decode(piece.slice());
+      return at + taken;
+    }
+    this.#append(piece, messageBytes);
+    if (this.#buffered === messageBytes) {
+      const whole = this.#buffer.subarray(0, messageBytes);
+      this.#buffer = new Uint8Array(0);
+      this.#buffered = 0;
+      this.#messageBytes = undefined;
+      this.#decode(whole);
+    }
+    return at + taken;
+  }
+
+  #append(piece: Uint8Array, messageBytes: number): void {
+    const needed = this.#buffered + piece.length;
+    if (needed > this.#buffer.length) {
+      const grown = new Uint8Array(Math.min(messageBytes, Math.max(needed, this.#buffer.length * 2, FIRST_BUFFER_BYTES)));
+      grown.set(this.#buffer.subarray(0, this.#buffered));
+      this.#buffer = grown;
+    }
+    this.#buffer.set(piece, this.#buffered);
+    this.#buffered = needed;
+  }
+
+  #decode(bytes: Uint8Array): void {
+    let envelope: Envelope;
+    try {
+      // Unknown fields are skipped, not kept: nobody forwards an envelope, and kept ones cost a hundred times their bytes.
+      envelope = fromBinary(EnvelopeSchema, bytes, { readUnknownFields: false });
+    } catch (error) {
+      this.#failure = failure(ErrorCode.FRAME_ENCODING, `control message: ${error instanceof Error ? error.message : "malformed"}`);
+      return;
+    }
+    if (hasSoundNumbers(envelope) && (envelope.body.value === undefined || hasSoundNumbers(envelope.body.value)))
+      this.#ready.push(envelope);
+    else
+      this.#failure = failure(
+        ErrorCode.FRAME_ENCODING,
+        `control message: a number of ${envelope.body.case ?? "the envelope"} is out of range`,
+      );
+  }
+}
+
+/** The bytes of an envelope on the control carrier: its length as a varint, then the protobuf message. spec: CTRL-1 */
+export function encodeEnvelope(envelope: Envelope): Uint8Array {
+  const message = toBinary(EnvelopeSchema, envelope);
+  const length = message.length;
+  if (length >= 2 ** 30) throw new RangeError(`control message of ${length} bytes`);
+  const prefixBytes = length < 2 ** 6 ? 1 : length < 2 ** 14 ? 2 : 4;
+  const framed = new Uint8Array(prefixBytes + length);
+  for (let at = prefixBytes - 1, rest = length; at >= 0; at -= 1, rest = Math.floor(rest / 256)) framed[at] = rest % 256;
+  framed[0] = (framed[0] as number) | ((prefixBytes === 4 ? 2 : prefixBytes - 1) << 6);
+  framed.set(message, prefixBytes);
+  return framed;
+}
+
+/** Whether 64-bit fields fit a number exactly, and floating-point ones are finite and not negative. spec: CTRL-3 */
+function hasSoundNumbers(message: object): boolean {
+  for (const value of Object.values(message) as unknown[]) {
+    if (typeof value === "bigint") {
+      if (value > BigInt(Number.MAX_SAFE_INTEGER)) return false;
+    } else if (typeof value === "number") {
+      if (!Number.isFinite(value) || value < 0) return false;
+    } else if (isCredit(value) && !hasSoundNumbers(value)) return false;
+  }
+  return true;
+}
+
+function isCredit(value: unknown): value is Credit {
+  return typeof value === "object" && value !== null && "$typeName" in value && value.$typeName === "kwik.v1.Credit";
+}

@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import { ReceiveWindow } from "./receive-window.ts";
+
+test("announces a new limit when half a window was consumed, not before", () => {
+  const window = new ReceiveWindow(1000, 1000);
+  expect(window.limit).toBe(1000);
+  expect(window.pollUpdate()).toBeUndefined();
+  window.consumed(499, 0, 10);
+  expect(window.pollUpdate()).toBeUndefined();
+  window.consumed(1, 1000, 10);
+  expect(window.pollUpdate()).toBe(1500);
+  expect(window.limit).toBe(1500);
+  expect(window.pollUpdate()).toBeUndefined();
+});
+
+test("doubles while half of it is consumed within two round trips, up to the maximum", () => {
+  const window = new ReceiveWindow(1000, 3000);
+  window.consumed(250, 0, 50);
+  window.consumed(250, 100, 50);
+  expect(window.pollUpdate()).toBe(2500);
+  expect(window.windowBytes).toBe(2000);
+  window.consumed(1000, 150, 50);
+  expect(window.pollUpdate()).toBe(4500);
+  expect(window.windowBytes).toBe(3000);
+  window.consumed(1500, 160, 50);
+  expect(window.pollUpdate()).toBe(6000);
+});
+
+test("keeps its size for a slow reader, even one that reads in bursts", () => {
+  const window = new ReceiveWindow(1000, 8000);
+  window.consumed(1, 0, 50);
+  for (let burst = 1; burst < 10; burst += 1) {
+    for (let i = 0; i < 10; i += 1) {
+      window.consumed(100, burst * 10_000, 50);
+      window.pollUpdate();
+    }
+    expect(window.windowBytes).toBe(1000);
+  }
+});
+
+test("assumes 20 ms while no round trip was measured, and takes 5 ms as the shortest", () => {
+  const unknown = new ReceiveWindow(1000, 8000);
+  unknown.consumed(1, 0, undefined);
+  unknown.consumed(600, 40, undefined);
+  unknown.pollUpdate();
+  expect(unknown.windowBytes).toBe(2000);
+  unknown.consumed(2000, 81, undefined);
+  unknown.pollUpdate();
+  expect(unknown.windowBytes).toBe(2000);
+
+  const near = new ReceiveWindow(1000, 8000);
+  near.consumed(1, 0, 0.1);
+  near.consumed(600, 10, 0.1);
+  near.pollUpdate();
+  expect(near.windowBytes).toBe(2000);
+});
+
+test("a lower maximum takes nothing back", () => {
+  const window = new ReceiveWindow(1000, 1000);
+  window.setMaxBytes(200);
+  expect([window.limit, window.windowBytes]).toEqual([1000, 200]);
+  window.consumed(800, 0, 10);
+  expect(window.pollUpdate()).toBeUndefined();
+  window.consumed(100, 0, 10);
+  expect(window.pollUpdate()).toBe(1100);
+});

@@ -1,0 +1,17 @@
+export * from "./base/error-codes.ts";
+export * from "./base/ids.ts";
+export { DEFAULT_LIMITS, type Limits } from "./base/limits.ts";
+export { type Rng, SeededRng } from "./base/rng.ts";
+export type { DurationMs, Instant } from "./base/time.ts";
+export type { PathState } from "./path/path.ts";
+export { schedulerFactory } from "./schedule/scheduler-factory.ts";
+export type { PathView, Scheduler, SchedulerFactory } from "./schedule/scheduler.ts";
+export type { JoinProof } from "./session/hello.ts";
+export { type LinkInfo, Session } from "./session/session.ts";
+export { type ClientHello, type Join, type Opening, PathAcceptor } from "./session/path-acceptor.ts";
+export type { PathPlan } from "./session/client-paths.ts";
+export type { RemotePathStatus, SessionEvent, SessionPath } from "./session/session-event.ts";
+export type { SessionConfig } from "./session/session-state.ts";
+export { type StreamEntry, type StreamSender, StreamSignal } from "./session/stream-entry.ts";
+export type { Transmit } from "./session/transmit.ts";
+export type { Checksum } from "./wire/frame.ts";

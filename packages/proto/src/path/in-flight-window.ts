@@ -1,0 +1,143 @@
+import type { Limits } from "../base/limits.ts";
+import type { DurationMs, Instant } from "../base/time.ts";
+import { type DeliveryRate, MIN_SAMPLE_MS } from "./delivery-rate.ts";
+import type { RttEstimator } from "./rtt-estimator.ts";
+
+const KiB = 1024;
+/** Added to the bandwidth-delay product, and the least that a path is given. */
+const SLACK_BYTES = 64 * KiB;
+/** Two event loops sit between a packet and its acknowledgement; a fast path must cover their turns. */
+const LOOP_ALLOWANCE_MS = 2;
+/** Bursts of acknowledgements are covered up to this much time of the rate. */
+const MAX_BURST_MS = 10;
+const STEADY_GAIN = 1.25;
+const STARTUP_GAIN = 2;
+/** The startup goes on while a round brings at least this factor … */
+const STARTUP_GROWTH = 1.25;
+/** … and ends after this many rounds without. */
+const STARTUP_PATIENCE_ROUNDS = 3;
+/** A round trip of twice the least plus this is a queue, not an event loop: more in flight would not help. */
+const QUEUE_ALLOWANCE_MS = 10;
+/** The queue that the slack keeps standing would pass for the path's own delay: so often, and after the startup, it is let run empty. */
+const DRAIN_INTERVAL_MS = 8_000;
+const DRAIN_GAIN = 0.75;
+const MAX_DRAIN_MS = 500;
+
+/** What is handed to a link and not acknowledged stays below this. spec: PATH-11 */
+export class InFlightWindow {
+  readonly #rate: DeliveryRate;
+  readonly #rtt: RttEstimator;
+  readonly #maxBytes: number;
+  #limitBytes: number;
+
+  #isStartup = true;
+  #startupBytes: number;
+  #startupRate = 0;
+  #startupStaleRounds = 0;
+  #hasRound = false;
+  #roundStart: Instant = 0;
+  #roundEndNumber = 0;
+  #roundSampleCount = 0;
+  #roundPeakBytes = 0;
+
+  #drainStart: Instant | undefined;
+  #lastDrain: Instant = 0;
+  /** Packets from this number on were sent into the emptied queue; undefined before it is empty. */
+  #drainedNumber: number | undefined;
+
+  constructor(limits: Pick<Limits, "initialInFlightBytes" | "maxInFlightBytes">, rate: DeliveryRate, rtt: RttEstimator) {
+    this.#rate = rate;
+    this.#rtt = rtt;
+    this.#maxBytes = limits.maxInFlightBytes;
+    this.#limitBytes = Math.min(limits.initialInFlightBytes, limits.maxInFlightBytes);
+    this.#startupBytes = this.#limitBytes;
+  }
+
+  /** Bytes that may be in flight now. */
+  get limitBytes(): number {
+    return this.#limitBytes;
+  }
+
+  /** Whether the path's capacity is still being found. */
+  get isStartup(): boolean {
+    return this.#isStartup;
+  }
+
+  /** A packet went out; `inFlightBytes` with it. */
+  handleSent(inFlightBytes: number): void {
+    if (inFlightBytes > this.#roundPeakBytes) this.#roundPeakBytes = inFlightBytes;
+  }
+
+  /**
+   * An acknowledgement was taken into the rate and the round-trip time. `inFlightBytes` is what remains, `largestAcked` the highest packet
+   * number acknowledged so far, `nextNumber` the one that the next packet will have, `packetBytes` the usual size of a packet.
+   */
+  handleAck(now: Instant, inFlightBytes: number, largestAcked: number, nextNumber: number, packetBytes: number): void {
+    const rate = this.#rate.bytesPerMs;
+    const minRttMs = this.#rtt.minMs;
+    if (rate === 0 || minRttMs === undefined) return;
+    if (this.#isStartup) this.#judgeRound(now, rate, minRttMs, largestAcked, nextNumber);
+    const bdpBytes = rate * minRttMs;
+    let target: number;
+    if (this.#isStartup) {
+      // spec: PATH-11, twice while the rate is still growing
+      target = Math.max(this.#startupBytes, STARTUP_GAIN * bdpBytes + this.#slackBytes(rate));
+    } else {
+      target = STEADY_GAIN * bdpBytes + this.#slackBytes(rate);
+      this.#keepDraining(now, inFlightBytes, largestAcked, nextNumber, minRttMs, drainBytes(bdpBytes, packetBytes));
+      if (this.#drainStart !== undefined) target = drainBytes(bdpBytes, packetBytes);
+    }
+    this.#limitBytes = Math.min(target, this.#maxBytes);
+  }
+
+  /** 64 KiB, or the bursts in which acknowledgements come if these are larger, and two milliseconds of the rate. */
+  #slackBytes(rate: number): number {
+    return Math.max(SLACK_BYTES, Math.min(this.#rate.burstBytes, MAX_BURST_MS * rate)) + LOOP_ALLOWANCE_MS * rate;
+  }
+
+  #judgeRound(now: Instant, rate: number, minRttMs: DurationMs, largestAcked: number, nextNumber: number): void {
+    const isOver =
+      largestAcked >= this.#roundEndNumber &&
+      now - this.#roundStart >= Math.max(minRttMs, MIN_SAMPLE_MS) &&
+      (this.#rate.sampleCount > this.#roundSampleCount || rate >= this.#startupRate * STARTUP_GROWTH);
+    if (!isOver) return;
+    const hasQueue = (this.#rtt.latestMs ?? 0) > 2 * minRttMs + QUEUE_ALLOWANCE_MS;
+    if (hasQueue) this.#startupBytes = 0;
+    if (rate >= this.#startupRate * STARTUP_GROWTH) {
+      this.#startupRate = rate;
+      this.#startupStaleRounds = 0;
+      // The first round is the burst at the beginning: its rate is where growth is measured from.
+      if (!hasQueue && this.#hasRound) this.#startupBytes = Math.max(this.#startupBytes, 2 * this.#roundPeakBytes);
+    } else {
+      this.#startupStaleRounds += 1;
+      if (this.#startupStaleRounds >= STARTUP_PATIENCE_ROUNDS) {
+        this.#isStartup = false;
+        this.#drainStart = now;
+      }
+    }
+    this.#hasRound = true;
+    this.#roundStart = now;
+    this.#roundEndNumber = nextNumber;
+    this.#roundSampleCount = this.#rate.sampleCount;
+    this.#roundPeakBytes = 0;
+    this.#lastDrain = now;
+  }
+
+  #keepDraining(now: Instant, inFlight: number, largestAcked: number, nextNumber: number, minRttMs: DurationMs, goalBytes: number): void {
+    if (this.#drainStart === undefined) {
+      const isStale = this.#rtt.minAgeMs(now) > DRAIN_INTERVAL_MS && now - this.#lastDrain > DRAIN_INTERVAL_MS;
+      if (!isStale || inFlight <= goalBytes) return;
+      this.#drainStart = now;
+      this.#drainedNumber = undefined;
+    }
+    if (this.#drainedNumber === undefined && inFlight <= goalBytes) this.#drainedNumber = nextNumber;
+    const isMeasured = this.#drainedNumber !== undefined && largestAcked >= this.#drainedNumber;
+    if (!isMeasured && now - this.#drainStart < MAX_DRAIN_MS + 2 * minRttMs) return;
+    this.#drainStart = undefined;
+    this.#lastDrain = now;
+  }
+}
+
+function drainBytes(bdpBytes: number, packetBytes: number): number {
+  return Math.max(DRAIN_GAIN * bdpBytes, 2 * packetBytes);
+}

@@ -1,0 +1,167 @@
+import { ErrorCode } from "../base/error-codes.ts";
+import { MAX_MEMBERS, PRIMARY_MEMBER, type MemberId, type PathId } from "../base/ids.ts";
+import { body, type ControlMessage } from "../control/control-body.ts";
+import { Path } from "../path/path.ts";
+import type { SentFrame } from "./sent-frame.ts";
+import type { SessionPath } from "./session-event.ts";
+import type { SessionState } from "./session-state.ts";
+
+/** A path that the client is about to make. */
+export interface PathPlan {
+  /** "host:port" */
+  readonly address: string;
+  /** "sha256:…" if it is known whom to expect. */
+  readonly identity: string | undefined;
+  readonly priority: number;
+  /** The server that asked for it, with the number of its request. */
+  readonly request: { readonly member: MemberId; readonly requestId: number } | undefined;
+}
+
+interface PlannedPath {
+  readonly path: SessionPath;
+  readonly plan: PathPlan;
+}
+
+/** The client's side of membership: numbers paths and servers, asks for tickets, and answers the servers that wanted a path. spec: PATH-8 */
+export class ClientPaths {
+  readonly #state: SessionState;
+  readonly #planned = new Map<PathId, PlannedPath>();
+  readonly #memberByIdentity = new Map<string, MemberId>();
+  readonly #memberByAddress = new Map<string, MemberId>();
+  #nextPath = 0;
+  #nextMember: MemberId = PRIMARY_MEMBER;
+
+  constructor(state: SessionState) {
+    this.#state = state;
+  }
+
+  /** Paths that count against `maxPaths`. */
+  get livePaths(): number {
+    let live = 0;
+    for (const path of this.#state.paths.all()) if (!path.isFinal) live += 1;
+    return live;
+  }
+
+  open(plan: PathPlan): SessionPath {
+    const id = this.#nextPath++;
+    const member = this.#memberFor(plan.address, plan.identity);
+    const path: SessionPath = new Path<SentFrame>(id, member, this.#state.limits, this.#state.now);
+    path.address = plan.address;
+    path.identity = plan.identity;
+    path.priority = plan.priority;
+    path.isPrimary = id === 0;
+    path.setState("connecting", plan.request === undefined ? "wanted by this client" : `wanted by member ${plan.request.member}`, this.#state.now);
+    this.#state.paths.add(path);
+    this.#planned.set(id, { path, plan });
+    const peer = this.#state.peerOf(member);
+    if (peer.address === "") peer.address = plan.address;
+    this.report(path);
+    return path;
+  }
+
+  /** Asks for a ticket: of the server that wanted the path, else of the primary. The answer is a `ticket` event. */
+  requestTicket(pathId: PathId, identity: string): void {
+    const planned = this.#planned.get(pathId);
+    if (planned === undefined) return;
+    const authority = planned.plan.request?.member ?? PRIMARY_MEMBER;
+    this.#state.peerOf(authority).control.send(
+      body("ticketRequest", {
+        requestId: pathId,
+        pathId,
+        memberId: planned.path.member,
+        address: planned.plan.address,
+        identity,
+      }),
+    );
+  }
+
+  handleTicket(from: MemberId, message: ControlMessage<"ticketReply">): void {
+    const planned = this.#planned.get(message.requestId);
+    if (planned === undefined) return;
+    this.#state.emit({
+      type: "ticket",
+      pathId: message.requestId,
+      ticket: message.ticket,
+      fromMember: from,
+      code: message.code,
+      reason: message.reason,
+    });
+  }
+
+  /** The ticket of `minter` was accepted: that server vouches for the new member. */
+  vouched(path: SessionPath, minter: MemberId): void {
+    path.isVouched = true;
+    this.#state.peerOf(path.member).vouchedBy ??= minter;
+  }
+
+  /** The transport proved who is there. A known server keeps its number. */
+  proven(path: SessionPath, identity: string): void {
+    path.identity = identity;
+    const peer = this.#state.peerOf(path.member);
+    peer.identity ??= identity;
+    if (!this.#memberByIdentity.has(identity)) this.#memberByIdentity.set(identity, path.member);
+  }
+
+  active(path: SessionPath): void {
+    this.#settle(path, ErrorCode.NO_ERROR, "");
+    this.report(path);
+  }
+
+  failed(path: SessionPath, code: number, reason: string): void {
+    this.#settle(path, code === ErrorCode.NO_ERROR ? ErrorCode.PATH_DEAD : code, reason);
+    this.report(path);
+  }
+
+  /** A server asked for a path and the policy says no. */
+  refuse(member: MemberId, requestId: number, code: number, reason: string): void {
+    this.#state.peerOf(member).control.send(body("addPathResult", { requestId, code, reason, pathId: 0 }));
+  }
+
+  /** Tells the servers that may know how a path does. spec: PATH-12 */
+  report(path: SessionPath): void {
+    const message = body("pathStatus", {
+      pathId: path.id,
+      memberId: path.member,
+      address: path.address,
+      transport: path.transport,
+      identity: path.identity ?? "",
+      state: path.state,
+      reason: path.stateReason,
+      vouched: path.isVouched,
+      primary: path.isPrimary,
+      rttMs: path.smoothedRttMs ?? 0,
+      receiveRate: path.receiveRate(this.#state.now),
+      bytesReceived: BigInt(path.bytesReceived),
+      bytesSent: BigInt(path.bytesSent),
+    });
+    for (const peer of this.#state.peers.values()) {
+      if (peer.isLost || !peer.isKnown) continue;
+      if (peer.member === PRIMARY_MEMBER || peer.vouchedBy !== undefined) peer.control.send(message);
+    }
+  }
+
+  /** A server that has just joined learns of all paths. */
+  reportAllTo(member: MemberId): void {
+    for (const path of this.#state.paths.all()) if (path.member !== member) this.report(path);
+  }
+
+  /** The member of a server, by its key if that is known, else by its address; a new number if it is new. */
+  #memberFor(address: string, identity: string | undefined): MemberId {
+    const known = identity === undefined ? this.#memberByAddress.get(address) : this.#memberByIdentity.get(identity);
+    if (known !== undefined && !this.#state.peerOf(known).isLost) return known;
+    if (this.#nextMember >= MAX_MEMBERS) throw new RangeError(`a session has at most ${MAX_MEMBERS - 1} servers`);
+    const member = this.#nextMember++;
+    if (identity !== undefined) this.#memberByIdentity.set(identity, member);
+    this.#memberByAddress.set(address, member);
+    return member;
+  }
+
+  #settle(path: SessionPath, code: number, reason: string): void {
+    const planned = this.#planned.get(path.id);
+    if (planned === undefined) return;
+    this.#planned.delete(path.id);
+    const { request } = planned.plan;
+    if (request === undefined) return;
+    this.#state.peerOf(request.member).control.send(body("addPathResult", { requestId: request.requestId, code, reason, pathId: path.id }));
+  }
+}

@@ -1,0 +1,285 @@
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import type { MemberId } from "../base/ids.ts";
+import type { Instant } from "../base/time.ts";
+import { ContentFetch } from "../content/content-fetch.ts";
+import type { ContentOffer } from "../content/content-offer.ts";
+import { body, type ControlMessage } from "../control/control-body.ts";
+import type { Peer } from "./peer.ts";
+import type { SessionState } from "./session-state.ts";
+import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
+
+/** Contents under way in one session, at most. */
+const MAX_FETCHES = 256;
+
+/** A content whose every source is isolated waits this long for another, in milliseconds. */
+const STARVED_MS = 1_000;
+
+interface Fetch {
+  readonly fetchId: number;
+  readonly home: Peer;
+  readonly offer: ContentOffer;
+  readonly content: ContentFetch;
+  readonly entry: StreamEntry;
+  /** Since when nobody is left to ask. */
+  starvedSince: Instant | undefined;
+}
+
+/** The client's side of contents: which are being fetched, from whom, and their bytes into streams. spec: CONTENT-2 … CONTENT-5 */
+export class ContentClient {
+  readonly #state: SessionState;
+  readonly #fetches = new Map<number, Fetch>();
+  readonly #byRequest = new Map<number, Fetch>();
+  #nextFetch = 1;
+  #nextRequest = 1;
+
+  constructor(state: SessionState) {
+    this.#state = state;
+  }
+
+  handleOffer(home: Peer, message: ControlMessage<"contentOffer">): ProtocolFailure | undefined {
+    const offer: ContentOffer = {
+      streamId: Number(message.streamId),
+      offerId: message.offerId,
+      home: home.member,
+      streamOffset: Number(message.streamOffset),
+      contentId: message.contentId,
+      version: message.version,
+      contentLength: Number(message.contentLength),
+      contentOffset: Number(message.contentOffset),
+      length: Number(message.length),
+      blockBytes: message.blockBytes,
+      end: message.end,
+    };
+    const problem = ContentFetch.validate(offer, this.#state.limits);
+    if (problem !== undefined) return problem;
+    if (this.#fetches.size >= MAX_FETCHES) return failure(ErrorCode.LIMIT_REACHED, `more than ${MAX_FETCHES} contents at once`);
+    const entry = this.#state.streams.admit(home, offer.streamId);
+    if (entry !== undefined && "code" in entry) return entry;
+    const receive = entry?.receive;
+    if (entry === undefined || receive === undefined) {
+      // The stream is over: nobody wants the content any more.
+      this.#done(home, offer, ErrorCode.STREAM_STATE, "the stream is closed");
+      return undefined;
+    }
+    if (entry.peer !== home) return failure(ErrorCode.PROTOCOL_VIOLATION, `a content for stream ${offer.streamId}, whose home is another server`);
+    const reserved = receive.reserveContent(offer.streamOffset, offer.length);
+    if (reserved !== undefined) return reserved;
+    if (offer.end) {
+      const refused = receive.setFinalSize(offer.streamOffset + offer.length);
+      if (refused !== undefined) return refused;
+    }
+    const content = new ContentFetch(offer, { limits: this.#state.limits, allocateRequestId: () => this.#nextRequest++ });
+    const fetch: Fetch = { fetchId: this.#nextFetch++, home, offer, content, entry, starvedSince: undefined };
+    this.#fetches.set(fetch.fetchId, fetch);
+    for (const peer of this.#state.peers.values()) this.#updateSource(fetch, peer);
+    this.#advance(fetch);
+    return undefined;
+  }
+
+  handleHashes(home: Peer, message: ControlMessage<"contentHashes">): ProtocolFailure | undefined {
+    for (const fetch of this.#fetches.values()) {
+      if (fetch.home !== home || fetch.offer.offerId !== message.offerId) continue;
+      const root = message.root.length === 0 ? undefined : message.root;
+      const problem = fetch.content.handleHashes(message.firstBlock, message.hashes, root);
+      if (problem !== undefined) return problem;
+      this.#advance(fetch);
+    }
+    return undefined;
+  }
+
+  handleRangeData(from: Peer, requestId: number, offset: number, data: Uint8Array): ProtocolFailure | undefined {
+    const fetch = this.#byRequest.get(requestId);
+    if (fetch === undefined) {
+      from.duplicateBytes += data.length;
+      return undefined;
+    }
+    const problem = fetch.content.handleRangeData(this.#state.now, requestId, offset, data);
+    if (problem !== undefined) return problem;
+    this.#advance(fetch);
+    return undefined;
+  }
+
+  handleRefused(message: ControlMessage<"rangeRefused">): void {
+    const fetch = this.#byRequest.get(message.requestId);
+    if (fetch === undefined) return;
+    fetch.content.handleRefused(this.#state.now, message.requestId, message.code as ErrorCode, message.reason);
+    this.#advance(fetch);
+  }
+
+  handleVerified(fetchId: number, kind: "block" | "root", block: number, attempt: number, isRight: boolean): void {
+    const fetch = this.#fetches.get(fetchId);
+    if (fetch === undefined) return;
+    fetch.content.handleVerified(this.#state.now, kind, block, attempt, isRight);
+    this.#advance(fetch);
+  }
+
+  /** The application has read on: the window of the content moves. */
+  handleRead(entry: StreamEntry): void {
+    const readOffset = entry.receive?.readOffset ?? 0;
+    for (const fetch of this.#fetches.values()) {
+      if (fetch.entry !== entry) continue;
+      const { offer } = fetch;
+      const inContent = Math.min(Math.max(readOffset - offer.streamOffset, 0), offer.length);
+      fetch.content.setReadOffset(offer.contentOffset + inContent, this.#state.now);
+      this.#advance(fetch);
+    }
+  }
+
+  /** The paths to a member changed: it may be a source now, or no longer. */
+  memberChanged(peer: Peer): void {
+    for (const fetch of this.#fetches.values()) {
+      this.#updateSource(fetch, peer);
+      this.#advance(fetch);
+    }
+  }
+
+  /** The stream is over for the reader: stop asking. */
+  streamEnded(entry: StreamEntry, reason: string): void {
+    for (const fetch of this.#fetches.values()) {
+      if (fetch.entry === entry) this.#drop(fetch, ErrorCode.STREAM_STATE, reason);
+    }
+  }
+
+  get hasFetches(): boolean {
+    return this.#fetches.size > 0;
+  }
+
+  /** Whether a stream still has a content under way, so that its home need not be alive. spec: CONTENT-5 */
+  carries(entry: StreamEntry): boolean {
+    for (const fetch of this.#fetches.values()) if (fetch.entry === entry) return true;
+    return false;
+  }
+
+  /** Bytes that are asked of a member and have not come. */
+  outstandingFrom(member: MemberId): number {
+    let bytes = 0;
+    for (const fetch of this.#fetches.values()) {
+      for (const source of fetch.content.sources()) if (source.member === member) bytes += source.outstandingBytes;
+    }
+    return bytes;
+  }
+
+  nextTimeout(): Instant | undefined {
+    let next: Instant | undefined;
+    for (const fetch of this.#fetches.values()) {
+      for (const at of [fetch.content.nextTimeout(), this.#starvedUntil(fetch)]) {
+        if (at !== undefined && (next === undefined || at < next)) next = at;
+      }
+    }
+    return next;
+  }
+
+  handleTimeout(now: Instant): void {
+    for (const fetch of this.#fetches.values()) {
+      const at = fetch.content.nextTimeout();
+      const until = this.#starvedUntil(fetch);
+      if (until !== undefined && until <= now) {
+        fetch.content.giveUp(ErrorCode.CONTENT_UNAVAILABLE, `no server is left that has "${fetch.offer.contentId}" in this version`);
+      } else if (at === undefined || at > now) continue;
+      else fetch.content.handleTimeout(now);
+      this.#advance(fetch);
+    }
+  }
+
+  /** Until when a content without any source waits for one: briefly, or the grace time while a server may come back. */
+  #starvedUntil(fetch: Fetch): Instant | undefined {
+    if (!fetch.content.isStarved) {
+      fetch.starvedSince = undefined;
+      return undefined;
+    }
+    fetch.starvedSince ??= this.#state.now;
+    let mayCome = false;
+    for (const peer of this.#state.peers.values()) {
+      if (!peer.isLost && this.#state.paths.usableOf(peer.member).length === 0) mayCome = true;
+    }
+    return fetch.starvedSince + (mayCome ? this.#state.limits.graceMs : STARVED_MS);
+  }
+
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const fetch of this.#fetches.values()) bytes += fetch.content.bufferedBytes;
+    return bytes;
+  }
+
+  get duplicateBytes(): number {
+    let bytes = 0;
+    for (const fetch of this.#fetches.values()) bytes += fetch.content.duplicateBytes;
+    return bytes;
+  }
+
+  #updateSource(fetch: Fetch, peer: Peer): void {
+    const now = this.#state.now;
+    const paths = peer.isLost ? [] : this.#state.paths.usableOf(peer.member);
+    if (paths.length === 0 || !peer.isKnown) {
+      fetch.content.removeSource(peer.member, now);
+      return;
+    }
+    const best = paths.find((path) => !path.isSuspect);
+    fetch.content.addSource(peer.member, now, best?.smoothedRttMs);
+    if (best === undefined) fetch.content.suspectSource(peer.member, now);
+    else fetch.content.recoverSource(peer.member, now);
+  }
+
+  #advance(fetch: Fetch): void {
+    const { content, entry } = fetch;
+    for (let wanted = content.pollVerify(); wanted !== undefined; wanted = content.pollVerify()) {
+      const { fetchId } = fetch;
+      if (wanted.kind === "root") this.#state.emit({ type: "verify-root", fetchId, hashes: wanted.hashes, expected: wanted.expected });
+      else this.#state.emit({ type: "verify-block", fetchId, block: wanted.block, attempt: wanted.attempt, parts: wanted.parts, expected: wanted.expected });
+    }
+    let hasNew = false;
+    for (let piece = content.pollDelivery(); piece !== undefined; piece = content.pollDelivery()) {
+      entry.receive?.deliverContent(piece.offset, piece.data);
+      hasNew = true;
+    }
+    if (hasNew && (entry.receive?.readableBytes ?? 0) > 0) this.#state.streams.signal(entry, StreamSignal.readable);
+    for (let gone = content.pollIsolated(); gone !== undefined; gone = content.pollIsolated()) {
+      this.#state.emit({ type: "source-isolated", member: gone.member, contentId: fetch.offer.contentId, code: gone.code, reason: gone.reason });
+    }
+    this.#request(fetch);
+    if (content.isComplete) this.#drop(fetch, ErrorCode.NO_ERROR, "");
+    else if (content.failure !== undefined) {
+      const { code, reason } = content.failure;
+      this.#drop(fetch, code, reason);
+      entry.failure ??= { code, reason };
+      this.#state.streams.signal(entry, StreamSignal.ended | StreamSignal.readable);
+    }
+  }
+
+  #request(fetch: Fetch): void {
+    const { now } = this.#state;
+    for (let next = fetch.content.pollRequest(now); next !== undefined; next = fetch.content.pollRequest(now)) {
+      const { control } = this.#state.peerOf(next.member);
+      if (next.kind === "cancel") {
+        this.#byRequest.delete(next.requestId);
+        control.send(body("rangeCancel", { requestId: next.requestId }));
+        continue;
+      }
+      this.#byRequest.set(next.requestId, fetch);
+      control.send(
+        body("rangeRequest", {
+          requestId: next.requestId,
+          contentId: fetch.offer.contentId,
+          version: fetch.offer.version,
+          contentLength: BigInt(fetch.offer.contentLength),
+          offset: BigInt(next.offset),
+          length: BigInt(next.length),
+          priority: 128,
+        }),
+      );
+    }
+  }
+
+  #drop(fetch: Fetch, code: ErrorCode, reason: string): void {
+    this.#fetches.delete(fetch.fetchId);
+    for (const [requestId, owner] of this.#byRequest) {
+      if (owner === fetch) this.#byRequest.delete(requestId);
+    }
+    this.#done(fetch.home, fetch.offer, code, reason);
+  }
+
+  #done(home: Peer, offer: ContentOffer, code: ErrorCode, reason: string): void {
+    if (home.isLost) return;
+    home.control.send(body("contentDone", { streamId: BigInt(offer.streamId), offerId: offer.offerId, code, reason }));
+  }
+}

@@ -1,0 +1,148 @@
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import { homeOf, type MemberId, type StreamDirection, type StreamId } from "../base/ids.ts";
+import { SendStream } from "../data/send-stream.ts";
+import type { Peer } from "./peer.ts";
+import type { SessionState } from "./session-state.ts";
+import { MaxStreamDataFrame, StreamSender, type SenderObserver, type StreamEntry } from "./stream-entry.ts";
+
+/** Contributors may ask for credit before the home's first frame has arrived; that many such questions are kept. */
+const MAX_EARLY_REQUESTS = 256;
+
+/**
+ * Bytes that one server puts into a stream of another. On the client: who may, and the credit for it. On a server: the
+ * contributions under way. spec: STREAM-7, CREDIT-4
+ */
+export class Contributions {
+  readonly #state: SessionState;
+  readonly #own = new Map<StreamId, StreamSender[]>();
+  readonly #early: { readonly from: MemberId; readonly id: StreamId }[] = [];
+  #changed: StreamSender[] = [];
+
+  constructor(state: SessionState) {
+    this.#state = state;
+  }
+
+  /** Server: begins writing into a stream at an offset. Credit comes from the client; until then nothing is sent. */
+  open(id: StreamId, offset: number): StreamSender {
+    const peer = this.#state.peerOf(0);
+    const observer: SenderObserver = { senderChanged: (sender) => this.#changed.push(sender) };
+    const stream = new SendStream(id, { maxOffset: this.#knownLimit(id, offset), startOffset: offset });
+    const sender = new StreamSender(stream, peer, observer);
+    const list = this.#own.get(id);
+    if (list === undefined) this.#own.set(id, [sender]);
+    else list.push(sender);
+    if (stream.maxOffset <= offset) this.ask(sender);
+    return sender;
+  }
+
+  /** Server: tells the client that credit is wanted. */
+  ask(sender: StreamSender): void {
+    sender.peer.frames.push(new ContributionRequest(sender));
+  }
+
+  close(sender: StreamSender): void {
+    sender.peer.dequeue(sender);
+    const list = this.#own.get(sender.stream.id);
+    if (list === undefined) return;
+    const rest = list.filter((other) => other !== sender);
+    if (rest.length === 0) this.#own.delete(sender.stream.id);
+    else this.#own.set(sender.stream.id, rest);
+  }
+
+  get hasChanged(): boolean {
+    return this.#changed.length > 0;
+  }
+
+  /** Contributions whose acknowledgements or credit changed. */
+  pollChanged(): StreamSender | undefined {
+    return this.#changed.pop();
+  }
+
+  /** Server: credit for contributions. Answers whether there is one, and the stream itself lives elsewhere. */
+  handleMaxStreamData(peer: Peer, id: StreamId, limit: number): boolean {
+    if (this.#state.isClient) return false;
+    const list = this.#own.get(id);
+    if (list !== undefined) {
+      for (const sender of list) {
+        if (!sender.stream.handleMaxOffset(limit)) continue;
+        peer.enqueue(sender);
+        this.#changed.push(sender);
+      }
+    }
+    // A home that contributes to its own stream needs the credit for the stream too.
+    return homeOf(id) !== this.#state.config.member;
+  }
+
+  /** Client: a member asks for credit on a stream, its own or another's. */
+  handleBlocked(from: Peer, id: StreamId): ProtocolFailure | undefined {
+    if (!this.#state.isClient || homeOf(id) === from.member) return undefined;
+    const entry = this.#state.streams.get(id);
+    if (entry === undefined) {
+      if (this.#early.length < MAX_EARLY_REQUESTS) this.#early.push({ from: from.member, id });
+      return undefined;
+    }
+    return this.#grant(from, entry);
+  }
+
+  /** Client: a stream has appeared; contributors may have been waiting for it. */
+  streamOpened(entry: StreamEntry): void {
+    for (let i = this.#early.length - 1; i >= 0; i -= 1) {
+      const request = this.#early[i];
+      if (request?.id !== entry.id) continue;
+      this.#early.splice(i, 1);
+      const peer = this.#state.peers.get(request.from);
+      if (peer !== undefined) this.#grant(peer, entry);
+    }
+  }
+
+  /** Client: the stream a contributor's data frame belongs to; undefined if it is over. */
+  admit(from: Peer, id: StreamId, _direction: StreamDirection): StreamEntry | undefined | ProtocolFailure {
+    const entry = this.#state.streams.get(id);
+    if (entry === undefined) return undefined;
+    return this.#isAllowed(from, entry) ? entry : refusal(from, id);
+  }
+
+  #grant(from: Peer, entry: StreamEntry): ProtocolFailure | undefined {
+    if (!this.#isAllowed(from, entry)) return refusal(from, entry.id);
+    if (entry.receive === undefined) return undefined;
+    entry.contributors ??= [];
+    if (!entry.contributors.includes(from)) entry.contributors.push(from);
+    from.frames.push(new MaxStreamDataFrame(entry.id, entry.receive, from));
+    return undefined;
+  }
+
+  #isAllowed(from: Peer, entry: StreamEntry): boolean {
+    return entry.contributions && from.vouchedBy === homeOf(entry.id);
+  }
+
+  #knownLimit(id: StreamId, offset: number): number {
+    const own = this.#state.streams.get(id)?.sender?.stream;
+    return own === undefined ? offset : Math.max(offset, own.maxOffset);
+  }
+}
+
+function refusal(from: Peer, id: StreamId): ProtocolFailure {
+  return failure(ErrorCode.PROTOCOL_VIOLATION, `member ${from.member} may not contribute to stream ${id}`);
+}
+
+/** STREAM_DATA_BLOCKED for a contribution: the question for credit. */
+class ContributionRequest {
+  isQueued = false;
+  readonly encodedBytes = 24;
+  readonly #sender: StreamSender;
+
+  constructor(sender: StreamSender) {
+    this.#sender = sender;
+  }
+
+  encode(encoder: { streamDataBlocked(id: StreamId, limit: number): void }): boolean {
+    encoder.streamDataBlocked(this.#sender.stream.id, this.#sender.stream.maxOffset);
+    return true;
+  }
+
+  acknowledged(): void {}
+
+  lost(): void {
+    this.#sender.peer.frames.push(this);
+  }
+}

@@ -1,0 +1,140 @@
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import type { ControlBody } from "../control/control-body.ts";
+import type { ClientPaths } from "./client-paths.ts";
+import type { Closing } from "./closing.ts";
+import type { ContentClient } from "./content-client.ts";
+import type { ContentServer } from "./content-server.ts";
+import type { PathLifecycle } from "./path-lifecycle.ts";
+import type { Peer } from "./peer.ts";
+import type { RawExchange } from "./raw-exchange.ts";
+import type { ServerPaths } from "./server-paths.ts";
+import type { SessionState } from "./session-state.ts";
+import { body } from "../control/control-body.ts";
+
+export interface ControlTargets {
+  readonly state: SessionState;
+  readonly clientPaths: ClientPaths | undefined;
+  readonly serverPaths: ServerPaths | undefined;
+  readonly content: ContentClient;
+  readonly contentServer: ContentServer;
+  readonly raw: RawExchange;
+  readonly lifecycle: PathLifecycle;
+  readonly closing: Closing;
+}
+
+/** Takes one reliable control message to the part it concerns. Messages of the wrong role are violations. */
+export function dispatchControl(targets: ControlTargets, from: Peer, message: ControlBody): ProtocolFailure | undefined {
+  switch (message.case) {
+    case "sessionClose":
+      targets.closing.handleClose(from, message.value);
+      return undefined;
+    case "sessionCloseAck":
+      targets.closing.handleAck(from);
+      return undefined;
+    case "streamAnnounce":
+      return handleAnnounce(targets.state, from, message.value);
+    case "rawReply":
+      targets.raw.handleReply(message.value.requestId, message.value.code, message.value.reason, message.value.data);
+      return undefined;
+    default:
+      return targets.state.isClient ? dispatchToClient(targets, from, message) : dispatchToServer(targets, message);
+  }
+}
+
+function dispatchToClient(targets: ControlTargets, from: Peer, message: ControlBody): ProtocolFailure | undefined {
+  const { state, clientPaths } = targets;
+  if (clientPaths === undefined) return wrongRole(message);
+  switch (message.case) {
+    case "addPath":
+      state.emit({
+        type: "path-requested",
+        fromMember: from.member,
+        requestId: message.value.requestId,
+        address: message.value.address,
+        identity: message.value.identity,
+        priority: message.value.priority,
+      });
+      return undefined;
+    case "removePath":
+      removePath(targets, from, message.value.requestId, message.value.pathId, message.value.graceMs);
+      return undefined;
+    case "ticketReply":
+      clientPaths.handleTicket(from.member, message.value);
+      return undefined;
+    case "rawMessage":
+      targets.raw.handleMessage(from, message.value.requestId, message.value.targetPathId, message.value.data);
+      return undefined;
+    case "contentOffer":
+      return targets.content.handleOffer(from, message.value);
+    case "contentHashes":
+      return targets.content.handleHashes(from, message.value);
+    case "rangeRefused":
+      targets.content.handleRefused(message.value);
+      return undefined;
+    case "goingAway":
+      from.isGoingAway = true;
+      state.emit({ type: "going-away", member: from.member, reason: message.value.reason });
+      return undefined;
+    default:
+      return wrongRole(message);
+  }
+}
+
+function dispatchToServer(targets: ControlTargets, message: ControlBody): ProtocolFailure | undefined {
+  const { serverPaths } = targets;
+  if (serverPaths === undefined) return wrongRole(message);
+  switch (message.case) {
+    case "addPathResult":
+      serverPaths.handleAddPathResult(message.value);
+      return undefined;
+    case "removePathResult":
+      serverPaths.handleRemovePathResult(message.value);
+      return undefined;
+    case "ticketRequest":
+      serverPaths.handleTicketRequest(message.value);
+      return undefined;
+    case "pathStatus":
+      serverPaths.handleStatus(message.value);
+      return undefined;
+    case "contentDone":
+      targets.contentServer.handleDone(message.value);
+      return undefined;
+    case "rangeRequest":
+      return targets.contentServer.handleRequest(message.value);
+    case "rangeCancel":
+      targets.contentServer.handleCancel(message.value);
+      return undefined;
+    default:
+      return wrongRole(message);
+  }
+}
+
+function handleAnnounce(state: SessionState, from: Peer, message: { streamId: bigint; priority: number; contributions: boolean }): ProtocolFailure | undefined {
+  const entry = state.streams.admit(from, Number(message.streamId));
+  if (entry === undefined) return undefined;
+  if ("code" in entry) return entry;
+  if (entry.peer !== from) return failure(ErrorCode.PROTOCOL_VIOLATION, `an announcement of stream ${entry.id} by another than its home`);
+  entry.contributions = message.contributions;
+  if (entry.isIncoming && entry.sender !== undefined) entry.sender.stream.priority = Math.min(message.priority, 255);
+  return undefined;
+}
+
+/** A server may remove its own paths and those of servers that it vouched for. */
+function removePath(targets: ControlTargets, from: Peer, requestId: number, pathId: number, graceMs: number): void {
+  const { state, lifecycle } = targets;
+  const answer = (code: ErrorCode, reason: string): void => {
+    from.control.send(body("removePathResult", { requestId, code, reason }));
+  };
+  const path = state.paths.byId(pathId);
+  if (path === undefined || path.isFinal) return answer(ErrorCode.NO_ERROR, "it is not in use");
+  const owner = state.peerOf(path.member);
+  if (owner !== from && owner.vouchedBy !== from.member) {
+    return answer(ErrorCode.LIMIT_REACHED, `path ${pathId} was not added by this server`);
+  }
+  answer(ErrorCode.NO_ERROR, "");
+  lifecycle.drain(path, graceMs);
+}
+
+function wrongRole(message: ControlBody): ProtocolFailure {
+  return failure(ErrorCode.PROTOCOL_VIOLATION, `the message ${message.case} is not for this side`);
+}

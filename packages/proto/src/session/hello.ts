@@ -1,0 +1,113 @@
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import type { Limits } from "../base/limits.ts";
+import { body, envelopeOf, type ControlMessage, type Credit } from "../control/control-body.ts";
+import type { Envelope } from "../control/control-codec.ts";
+import { PROTOCOL_VERSION } from "../wire/preamble.ts";
+import { CREDIT_BEFORE_HELLO, type InitialCredit, type Peer } from "./peer.ts";
+import type { SessionState } from "./session-state.ts";
+
+/** Optional abilities of this implementation; those that both sides name may be used. */
+export const FEATURES: readonly string[] = ["content", "contribute", "raw"];
+
+/** What a join proves: made by whoever holds the session's private key. spec: SESS-4 */
+export interface JoinProof {
+  readonly ticket: string;
+  readonly nonce: Uint8Array;
+  readonly issuedAtMs: number;
+  readonly proof: Uint8Array;
+}
+
+export function clientHello(state: SessionState, token: string, dialled: string): Envelope {
+  return envelopeOf(
+    body("clientHello", {
+      versions: [PROTOCOL_VERSION],
+      features: [...FEATURES],
+      clientKey: state.config.clientKey,
+      credit: creditOf(state.limits),
+      token,
+      dialled,
+      agent: state.config.agent,
+    }),
+  );
+}
+
+export function joinMessage(state: SessionState, pathId: number, memberId: number, token: string, dialled: string, proof: JoinProof, isResume: boolean): Envelope {
+  return envelopeOf(
+    body("join", {
+      versions: [PROTOCOL_VERSION],
+      features: [...FEATURES],
+      sessionId: state.id,
+      pathId,
+      memberId,
+      ticket: proof.ticket,
+      clientKey: state.config.clientKey,
+      nonce: proof.nonce,
+      proof: proof.proof,
+      issuedAtMs: BigInt(Math.floor(proof.issuedAtMs)),
+      resume: isResume,
+      credit: creditOf(state.limits),
+      token,
+      dialled,
+      agent: state.config.agent,
+    }),
+  );
+}
+
+export function helloReply(state: SessionState, isResumed: boolean): Envelope {
+  return envelopeOf(
+    body("helloReply", {
+      version: PROTOCOL_VERSION,
+      features: [...FEATURES],
+      sessionId: state.id,
+      memberId: state.config.member,
+      identity: state.config.identity,
+      credit: creditOf(state.limits),
+      agent: state.config.agent,
+      resumed: isResumed,
+    }),
+  );
+}
+
+/** Takes the peer's starting credit over; what was opened before it was known grows with it. */
+export function adoptCredit(state: SessionState, peer: Peer, credit: Credit | undefined): ProtocolFailure | undefined {
+  if (peer.isKnown) return undefined;
+  const given = readCredit(credit);
+  if ("code" in given) return given;
+  peer.isKnown = true;
+  peer.initialStreamWindowBytes = given.streamWindowBytes;
+  peer.sendCredit.raise(given.sessionWindowBytes);
+  peer.outgoing.bidirectional.raise(given.maxBidirectionalStreams);
+  peer.outgoing.unidirectional.raise(given.maxUnidirectionalStreams);
+  for (const entry of state.streams.values()) {
+    if (entry.peer !== peer || entry.sender === undefined) continue;
+    if (entry.sender.stream.handleMaxOffset(given.streamWindowBytes)) peer.enqueue(entry.sender);
+  }
+  peer.releaseWaiting();
+  return undefined;
+}
+
+export function checkReply(message: ControlMessage<"helloReply">): ProtocolFailure | undefined {
+  if (message.version !== PROTOCOL_VERSION) return failure(ErrorCode.VERSION, `the server chose version ${message.version}, which was not offered`);
+  if (message.sessionId.length !== 16) return failure(ErrorCode.PROTOCOL_VIOLATION, "a session id has 16 bytes");
+  return undefined;
+}
+
+function creditOf(limits: Limits): { streamWindowBytes: bigint; sessionWindowBytes: bigint; maxBidirectionalStreams: number; maxUnidirectionalStreams: number } {
+  return {
+    streamWindowBytes: BigInt(limits.initialStreamWindowBytes),
+    sessionWindowBytes: BigInt(limits.initialSessionWindowBytes),
+    maxBidirectionalStreams: limits.maxStreams,
+    maxUnidirectionalStreams: limits.maxStreams,
+  };
+}
+
+function readCredit(credit: Credit | undefined): InitialCredit | ProtocolFailure {
+  if (credit === undefined) return failure(ErrorCode.PROTOCOL_VIOLATION, "a hello without credit");
+  return {
+    // What a client may use unseen is promised by the version. spec: CREDIT-5
+    streamWindowBytes: Math.max(Number(credit.streamWindowBytes), CREDIT_BEFORE_HELLO.streamWindowBytes),
+    sessionWindowBytes: Math.max(Number(credit.sessionWindowBytes), CREDIT_BEFORE_HELLO.sessionWindowBytes),
+    maxBidirectionalStreams: credit.maxBidirectionalStreams,
+    maxUnidirectionalStreams: credit.maxUnidirectionalStreams,
+  };
+}

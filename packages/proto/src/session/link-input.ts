@@ -1,0 +1,159 @@
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import type { CarrierId } from "../base/ids.ts";
+import type { Limits } from "../base/limits.ts";
+import { ControlDecoder, type Envelope } from "../control/control-codec.ts";
+import { PacketDecoder, type PacketSink } from "../wire/packet-decoder.ts";
+import type { Checksum } from "../wire/frame.ts";
+import { CarrierKind, PreambleReader } from "../wire/preamble.ts";
+
+/** Whatever the own limits: a peer with the default ones may send this. spec: WIRE-4 */
+const MIN_ACCEPTED_PACKET_BYTES = 64 * 1024;
+
+export interface LinkInputOptions {
+  readonly limits: Limits;
+  readonly checksum: Checksum | undefined;
+  readonly requireChecksum: boolean;
+}
+
+/**
+ * What comes in on one link: tells carriers apart by their preamble, decodes the control plane, and gives packets to a sink. Until
+ * a sink is set (the path is not accepted yet) data carriers are held, within `maxBytesBeforeAuth`. spec: PATH-3
+ */
+export class LinkInput {
+  readonly #options: LinkInputOptions;
+  readonly #carriers = new Map<CarrierId, CarrierInput>();
+  readonly #control: ControlDecoder;
+  readonly #opened: CarrierId[] = [];
+  #sink: PacketSink | undefined;
+  #controlCarrier: CarrierId | undefined;
+  #heldBytes = 0;
+  #bytes = 0;
+
+  constructor(options: LinkInputOptions) {
+    this.#options = options;
+    this.#control = new ControlDecoder(options.limits);
+  }
+
+  get controlCarrier(): CarrierId | undefined {
+    return this.#controlCarrier;
+  }
+
+  /** This side opened a carrier; the answering direction has no preamble. */
+  carrierOpened(carrier: CarrierId, kind: CarrierKind): void {
+    if (kind === CarrierKind.control) this.#controlCarrier = carrier;
+    this.#carriers.set(carrier, new CarrierInput(kind));
+  }
+
+  handleData(carrier: CarrierId, data: Uint8Array): ProtocolFailure | undefined {
+    let input = this.#carriers.get(carrier);
+    if (input === undefined) {
+      input = new CarrierInput(undefined);
+      this.#carriers.set(carrier, input);
+    }
+    if (this.#sink === undefined) {
+      this.#bytes += data.length;
+      if (this.#bytes > this.#options.limits.maxBytesBeforeAuth) {
+        return failure(ErrorCode.TOO_LARGE, `more than ${this.#options.limits.maxBytesBeforeAuth} bytes before the path was accepted`);
+      }
+    }
+    let bytes = data;
+    if (input.kind === undefined) {
+      const result = input.preamble.push(data);
+      if (result === undefined) return undefined;
+      if ("code" in result) return result;
+      const refused = this.#admit(carrier, input, result.kind);
+      if (refused !== undefined) return refused;
+      bytes = result.rest;
+      if (bytes.length === 0) return undefined;
+    }
+    return this.#route(input, bytes);
+  }
+
+  /** The peer ended a carrier. Losing the control carrier, or a packet in the middle, loses the path. */
+  carrierClosed(carrier: CarrierId): ProtocolFailure | undefined {
+    const input = this.#carriers.get(carrier);
+    this.#carriers.delete(carrier);
+    if (input === undefined) return undefined;
+    if (carrier === this.#controlCarrier) return failure(ErrorCode.LINK_LOST, "the control carrier ended");
+    if (input.held.length > 0 || input.decoder?.isBetweenPackets === false) {
+      return failure(ErrorCode.LINK_LOST, "a data carrier ended in the middle of a packet");
+    }
+    return undefined;
+  }
+
+  /** Data carriers that the peer opened since the last call. */
+  pollOpened(): CarrierId | undefined {
+    return this.#opened.shift();
+  }
+
+  pollEnvelope(): Envelope | undefined {
+    return this.#control.poll();
+  }
+
+  /** The path was accepted: from now on packets go to the sink, those held first. */
+  accept(sink: PacketSink): ProtocolFailure | undefined {
+    this.#sink = sink;
+    for (const input of this.#carriers.values()) {
+      const held = input.held;
+      input.held = [];
+      for (const data of held) {
+        const problem = this.#route(input, data);
+        if (problem !== undefined) return problem;
+      }
+    }
+    this.#heldBytes = 0;
+    return undefined;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  #admit(carrier: CarrierId, input: CarrierInput, kind: CarrierKind): ProtocolFailure | undefined {
+    input.kind = kind;
+    if (kind === CarrierKind.control) {
+      if (this.#controlCarrier !== undefined) return failure(ErrorCode.PROTOCOL_VIOLATION, "a second control carrier");
+      this.#controlCarrier = carrier;
+      return undefined;
+    }
+    if (kind === CarrierKind.data) {
+      this.#opened.push(carrier);
+      return undefined;
+    }
+    return failure(ErrorCode.PROTOCOL_VIOLATION, "a certificate query on an established link");
+  }
+
+  #route(input: CarrierInput, data: Uint8Array): ProtocolFailure | undefined {
+    if (input.kind === CarrierKind.control) return this.#control.push(data);
+    if (this.#sink === undefined) {
+      input.held.push(data);
+      this.#heldBytes += data.length;
+      return undefined;
+    }
+    input.decoder ??= this.#newDecoder(this.#sink);
+    return input.decoder.push(data);
+  }
+
+  #newDecoder(sink: PacketSink): PacketDecoder {
+    const { limits, checksum, requireChecksum } = this.#options;
+    return new PacketDecoder(sink, {
+      // Frame headers come on top of the payload that a sender aims at.
+      maxPacketBytes: Math.max(MIN_ACCEPTED_PACKET_BYTES, limits.maxPacketBytes, limits.maxRawBytes) + 4096,
+      maxRawBytes: limits.maxRawBytes,
+      maxDatagramBytes: limits.maxDatagramBytes,
+      requireChecksum,
+      ...(checksum === undefined ? {} : { checksum }),
+    });
+  }
+}
+
+class CarrierInput {
+  kind: CarrierKind | undefined;
+  readonly preamble = new PreambleReader();
+  decoder: PacketDecoder | undefined;
+  held: Uint8Array[] = [];
+
+  constructor(kind: CarrierKind | undefined) {
+    this.kind = kind;
+  }
+}

@@ -1,0 +1,227 @@
+import type { CarrierId } from "../base/ids.ts";
+import type { Instant } from "../base/time.ts";
+import { PacketEncoder } from "../wire/packet-encoder.ts";
+import { CarrierKind } from "../wire/preamble.ts";
+import type { PathWire } from "./path-wire.ts";
+import type { Peer } from "./peer.ts";
+import type { SentFrame } from "./sent-frame.ts";
+import type { SessionPath } from "./session-event.ts";
+import type { SessionState } from "./session-state.ts";
+import type { Transmit } from "./transmit.ts";
+
+/** Frames that are only of use at once (acknowledgements aside) go in packets of at most this size. */
+const FEEDBACK_PACKET_BYTES = 4096;
+
+/** How often the number of carriers is looked at when no stream came or went, in milliseconds. */
+const FIT_CARRIERS_MS = 1_000;
+
+/**
+ * Decides what goes out next, to whom and on which path: envelopes, acknowledgements, small frames, then stream bytes and ranges by
+ * the peer's queue and scheduler. One packet or envelope per call.
+ */
+export class PacketWriter {
+  readonly #state: SessionState;
+  readonly #encoder: PacketEncoder;
+  readonly #usable: SessionPath[] = [];
+
+  constructor(state: SessionState) {
+    this.#state = state;
+    const { checksum } = state.config;
+    this.#encoder = new PacketEncoder(checksum === undefined ? {} : { checksum });
+  }
+
+  poll(now: Instant): Transmit | undefined {
+    for (const wire of this.#state.wires.values()) {
+      const transmit = wire.pollTransmit();
+      if (transmit !== undefined) return transmit;
+    }
+    for (const peer of this.#state.peers.values()) {
+      const transmit = this.#pollPeer(peer, now);
+      if (transmit !== undefined) return transmit;
+    }
+    return undefined;
+  }
+
+  #pollPeer(peer: Peer, now: Instant): Transmit | undefined {
+    const paths = this.#usablePaths(peer);
+    if (paths.length === 0) return undefined;
+    const opening = this.#fitCarriers(peer, paths, now);
+    if (opening !== undefined) return opening;
+    return this.#control(peer, paths) ?? this.#acknowledgement(peer, paths, now) ?? this.#probe(peer, now) ?? this.#smallFrames(peer, paths, now) ?? this.#data(peer, paths, now);
+  }
+
+  /** Paths on which data may go now. The array is reused by the next call. */
+  #usablePaths(peer: Peer): SessionPath[] {
+    const usable = this.#usable;
+    usable.length = 0;
+    for (const path of this.#state.paths.usableOf(peer.member)) {
+      const wire = this.#state.wireOf(path);
+      if (wire !== undefined && wire.maySendData && !wire.isClosing && !wire.isDraining) usable.push(path);
+    }
+    return usable;
+  }
+
+  /** Opens carriers as streams come, gives one back when the path is quiet and long has too many. spec: STREAM-8 */
+  #fitCarriers(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
+    const streams = this.#state.streams.size;
+    if (streams === peer.fittedStreams && now < peer.fitCarriersAt) return undefined;
+    peer.fittedStreams = streams;
+    peer.fitCarriersAt = now + FIT_CARRIERS_MS;
+    for (const path of paths) {
+      const wire = this.#state.wireOf(path);
+      if (wire === undefined) continue;
+      const wanted = wire.pool.wanted(streams, now) - wire.openingCount;
+      for (let count = 0; count < wanted; count += 1) wire.wantCarrier(CarrierKind.data);
+      const surplus = wire.pool.retirable;
+      if (wanted < 0 && surplus !== undefined && path.inFlightBytes === 0) wire.resetCarrier(surplus);
+      const transmit = wire.pollTransmit();
+      if (transmit !== undefined) {
+        // The other paths have their turn with the next poll.
+        peer.fitCarriersAt = now;
+        return transmit;
+      }
+    }
+    return undefined;
+  }
+
+  #control(peer: Peer, paths: readonly SessionPath[]): Transmit | undefined {
+    if (!peer.control.hasPending && !peer.control.isAckOwed) return undefined;
+    const path = preferred(paths);
+    const wire = this.#state.wireOf(path);
+    if (wire?.input.controlCarrier === undefined) return undefined;
+    const envelope = peer.control.poll(path.id) ?? peer.control.pollAck();
+    if (envelope === undefined) return undefined;
+    wire.sendEnvelope(envelope);
+    return wire.pollTransmit();
+  }
+
+  /** Acknowledgements go on their own path, or on the best one while that is suspect. spec: ACK-1 */
+  #acknowledgement(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
+    for (const path of this.#state.paths.ofMember(peer.member)) {
+      if (path.ackDueAt === undefined || path.ackDueAt > now || path.isFinal) continue;
+      const way = path.isUsable && !path.isSuspect && this.#state.wireOf(path)?.isClosing === false ? path : preferred(paths);
+      const wire = this.#state.wireOf(way);
+      const carrier = wire === undefined ? undefined : this.#feedbackCarrier(wire);
+      if (wire === undefined || carrier === undefined) return wire?.pollTransmit();
+      const ack = path.pollAck(now);
+      if (ack === undefined) continue;
+      this.#encoder.begin(way.nextPacketNumber());
+      this.#encoder.ack(ack);
+      return this.#finish(wire, carrier, [], now);
+    }
+    return undefined;
+  }
+
+  #probe(peer: Peer, now: Instant): Transmit | undefined {
+    for (const path of this.#state.paths.ofMember(peer.member)) {
+      if (!path.isProbeWanted || path.isFinal) continue;
+      const wire = this.#state.wireOf(path);
+      if (wire === undefined || !wire.maySendData || wire.isClosing) continue;
+      const carrier = this.#feedbackCarrier(wire);
+      if (carrier === undefined) return wire.pollTransmit();
+      path.isProbeWanted = false;
+      this.#encoder.begin(path.nextPacketNumber());
+      this.#encoder.probe();
+      return this.#finish(wire, carrier, [], now);
+    }
+    return undefined;
+  }
+
+  #smallFrames(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
+    if (peer.frames.isEmpty) return undefined;
+    const path = preferred(paths);
+    const wire = this.#state.wireOf(path);
+    const carrier = wire === undefined ? undefined : this.#feedbackCarrier(wire);
+    if (wire === undefined || carrier === undefined) return wire?.pollTransmit();
+    const frames: SentFrame[] = [];
+    let isBegun = false;
+    for (let next = peer.frames.peek(); next !== undefined; next = peer.frames.peek()) {
+      if (isBegun && this.#encoder.payloadBytes + next.encodedBytes > FEEDBACK_PACKET_BYTES) break;
+      peer.frames.shift();
+      if (!isBegun) {
+        this.#encoder.begin(path.peekPacketNumber());
+        isBegun = true;
+      }
+      if (next.encode(this.#encoder, now)) frames.push(next);
+    }
+    if (!isBegun || this.#encoder.payloadBytes === 0) return undefined;
+    path.nextPacketNumber();
+    return this.#finish(wire, carrier, frames, now);
+  }
+
+  #data(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
+    for (let head = peer.queue.peek(); head !== undefined; head = peer.queue.peek()) {
+      // A lone end of a stream is ready without having bytes.
+      const readyBytes = Math.max(head.readyBytes, 1);
+      const packetBytes = Math.min(readyBytes, this.#state.limits.maxPacketBytes);
+      const path = peer.scheduler.pick(paths, packetBytes, readyBytes + (peer.queue.size - 1) * packetBytes, now) as SessionPath | undefined;
+      if (path === undefined) {
+        // What is left unused on purpose must not look slow.
+        for (const idle of paths) if (idle.roomBytes >= idle.packetBytes()) idle.setAppLimited();
+        return undefined;
+      }
+      const wire = this.#state.wireOf(path);
+      if (wire === undefined) return undefined;
+      const carrier = this.#dataCarrier(wire, head.carrierKey);
+      if (carrier === undefined) return wire.pollTransmit();
+      const frames: SentFrame[] = [];
+      const resentBefore = peer.resentBytes;
+      this.#encoder.begin(path.peekPacketNumber());
+      this.#fill(peer, path.packetBytes(), frames);
+      if (frames.length > 0) {
+        path.nextPacketNumber();
+        return this.#finish(wire, carrier, frames, now, peer.resentBytes > resentBefore);
+      }
+    }
+    for (const path of paths) if (path.roomBytes > 0) path.setAppLimited();
+    return undefined;
+  }
+
+  /** Takes turns among the queue's senders until the packet is full. */
+  #fill(peer: Peer, packetBytes: number, frames: SentFrame[]): void {
+    for (let head = peer.queue.peek(); head !== undefined; head = peer.queue.peek()) {
+      const room = packetBytes - this.#encoder.payloadBytes;
+      if (room < 64 && frames.length > 0) return;
+      const taken = head.fill(this.#encoder, room, frames);
+      if (taken === 0) {
+        peer.dequeue(head);
+        if (head.isReady) peer.waitForCredit(head);
+      } else if (head.isReady) peer.queue.rotate(taken);
+      else peer.dequeue(head);
+    }
+  }
+
+  #finish(wire: PathWire, carrier: CarrierId, frames: SentFrame[], now: Instant, isResend = false): Transmit {
+    const isAckEliciting = this.#encoder.isAckEliciting;
+    const number = wire.path.lastPacketNumber;
+    const bytes = this.#encoder.payloadBytes;
+    const parts = this.#encoder.finish();
+    wire.path.handleSent(now, number, bytes, isAckEliciting, frames, isResend);
+    return { kind: "send", pathId: wire.id, carrier, parts };
+  }
+
+  #feedbackCarrier(wire: PathWire): CarrierId | undefined {
+    const carrier = wire.pool.feedbackCarrier;
+    if (carrier === undefined && wire.openingCount === 0) wire.wantCarrier(CarrierKind.data);
+    return carrier;
+  }
+
+  #dataCarrier(wire: PathWire, key: number): CarrierId | undefined {
+    const carrier = wire.pool.carrierFor(key);
+    if (carrier === undefined && wire.openingCount === 0) wire.wantCarrier(CarrierKind.data);
+    return carrier;
+  }
+}
+
+/** The path for what is small and urgent: not suspect, lowest round-trip time. */
+function preferred(paths: readonly SessionPath[]): SessionPath {
+  let best = paths[0] as SessionPath;
+  for (const path of paths) {
+    if (best.isSuspect !== path.isSuspect) {
+      if (best.isSuspect) best = path;
+      continue;
+    }
+    if ((path.smoothedRttMs ?? Number.POSITIVE_INFINITY) < (best.smoothedRttMs ?? Number.POSITIVE_INFINITY)) best = path;
+  }
+  return best;
+}

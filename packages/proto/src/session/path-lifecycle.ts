@@ -1,0 +1,217 @@
+import { ErrorCode, errorName } from "../base/error-codes.ts";
+import type { Instant } from "../base/time.ts";
+import type { ClientPaths } from "./client-paths.ts";
+import type { ContentClient } from "./content-client.ts";
+import type { PathWire } from "./path-wire.ts";
+import type { Peer } from "./peer.ts";
+import type { RawExchange } from "./raw-exchange.ts";
+import type { SessionPath } from "./session-event.ts";
+import type { SessionState } from "./session-state.ts";
+import { StreamSignal } from "./stream-entry.ts";
+
+interface Parts {
+  readonly content: ContentClient;
+  readonly raw: RawExchange;
+  /** Present on a client. */
+  readonly clientPaths: ClientPaths | undefined;
+  end(code: number, reason: string, isRemote: boolean, isApplication: boolean): void;
+}
+
+/** The life of paths: active, suspect, recovered, dead, closed; and of members that have lost all of theirs. spec: PATH-2, PATH-5, PATH-7 */
+export class PathLifecycle {
+  readonly #state: SessionState;
+  readonly #parts: Parts;
+  /** Paths being made, with the time at which that has taken too long. */
+  readonly #deadlines = new Map<SessionPath, Instant>();
+  /** Paths being removed, with the time at which the link closes whatever is under way. */
+  readonly #draining = new Map<PathWire, Instant>();
+  /** Members without any path, since when. */
+  readonly #unreachable = new Map<Peer, Instant>();
+  /** Packets whose frames went out again already, while their path was only suspect. */
+  readonly #resent = new WeakSet<object>();
+  isSuspended = false;
+
+  constructor(state: SessionState, parts: Parts) {
+    this.#state = state;
+    this.#parts = parts;
+  }
+
+  begin(path: SessionPath): void {
+    this.#deadlines.set(path, this.#state.now + this.#state.limits.handshakeTimeoutMs);
+  }
+
+  activate(path: SessionPath, peer: Peer, reason: string): void {
+    const state = this.#state;
+    this.#deadlines.delete(path);
+    this.#unreachable.delete(peer);
+    path.setState("active", reason, state.now);
+    state.emit({ type: "path-active", path });
+    if (this.isSuspended) {
+      this.isSuspended = false;
+      state.emit({ type: "resumed", reason: `path ${path.id} to ${path.address}` });
+    }
+    // What was owed on a suspect path of the same peer has somewhere else to go now.
+    for (const other of state.paths.usableOf(peer.member)) if (other !== path && other.isSuspect) this.suspect(other);
+    this.#parts.clientPaths?.active(path);
+    this.#parts.content.memberChanged(peer);
+  }
+
+  /** Silent for a probe timeout: what it owes goes out again elsewhere, if there is an elsewhere. */
+  suspect(path: SessionPath): void {
+    const state = this.#state;
+    const peer = state.peerOf(path.member);
+    if (path.state === "active") {
+      path.setState("degraded", "no acknowledgement for a probe timeout", state.now);
+      state.emit({ type: "path-degraded", path, reason: path.stateReason });
+      this.#parts.clientPaths?.report(path);
+    }
+    if (this.#hasOther(path)) {
+      this.#resend(path);
+      peer.control.pathLost(path.id);
+    }
+    this.#parts.content.memberChanged(peer);
+  }
+
+  recovered(path: SessionPath): void {
+    if (path.state !== "degraded") return;
+    path.setState("active", "acknowledgements arrive again", this.#state.now);
+    this.#state.emit({ type: "path-recovered", path, reason: path.stateReason });
+    this.#parts.clientPaths?.report(path);
+    this.#parts.content.memberChanged(this.#state.peerOf(path.member));
+  }
+
+  /** Ends a path not by wish. */
+  die(path: SessionPath, code: number, reason: string): void {
+    if (path.isFinal) return;
+    const wasUsable = path.isUsable;
+    const wire = this.#state.wireOf(path);
+    const isRemoved = wire !== undefined && this.#draining.delete(wire);
+    path.setState(isRemoved ? "closed" : "dead", reason, this.#state.now);
+    this.#gone(path, code);
+    if (wasUsable) this.#state.emit({ type: isRemoved ? "path-closed" : "path-dead", path, reason });
+    else this.#state.emit({ type: "path-failed", path, code, reason });
+    this.#parts.clientPaths?.failed(path, code, reason);
+    this.#checkReachability(path);
+  }
+
+  /** Takes a path out of use by wish: no new data on it, and its link closes when nothing is under way. */
+  drain(path: SessionPath, graceMs: number): void {
+    const wire = this.#state.wireOf(path);
+    if (path.isFinal || wire === undefined || wire.isDraining) return;
+    wire.isDraining = true;
+    this.#draining.set(wire, this.#state.now + graceMs);
+  }
+
+  nextTimeout(): Instant | undefined {
+    let next: Instant | undefined;
+    const consider = (at: Instant | undefined): void => {
+      if (at !== undefined && (next === undefined || at < next)) next = at;
+    };
+    for (const path of this.#state.paths.all()) if (path.isUsable) consider(path.nextTimeout());
+    for (const at of this.#deadlines.values()) consider(at);
+    for (const at of this.#draining.values()) consider(Math.min(at, this.#state.now + 10));
+    for (const since of this.#unreachable.values()) consider(since + this.#state.limits.graceMs);
+    return next;
+  }
+
+  handleTimeout(now: Instant): void {
+    for (const path of this.#state.paths.all()) {
+      if (!path.isUsable) continue;
+      const due = path.nextTimeout();
+      if (due === undefined || due > now) continue;
+      const action = path.handleTimeout(now);
+      if (action === "dead") this.die(path, ErrorCode.PATH_DEAD, "it stopped answering");
+      else if (action !== undefined) {
+        path.isProbeWanted = true;
+        if (action === "suspect") this.suspect(path);
+      }
+    }
+    for (const [path, at] of this.#deadlines) {
+      if (at > now) continue;
+      this.#deadlines.delete(path);
+      this.die(path, ErrorCode.TIMEOUT, `no answer within ${this.#state.limits.handshakeTimeoutMs} ms`);
+    }
+    for (const [wire, at] of this.#draining) {
+      if (at > now && wire.path.inFlightBytes > 0) continue;
+      this.#draining.delete(wire);
+      this.#close(wire.path, ErrorCode.PATH_REMOVED, "removed as asked");
+    }
+    for (const [peer, since] of this.#unreachable) {
+      if (since + this.#state.limits.graceMs > now) continue;
+      this.#unreachable.delete(peer);
+      this.loseMember(peer, `no path to it for ${this.#state.limits.graceMs} ms`);
+    }
+  }
+
+  /** The member will not come back: its streams end, except contents that others go on with. spec: CONTENT-5 */
+  loseMember(peer: Peer, reason: string): void {
+    if (peer.isLost) return;
+    peer.isLost = true;
+    peer.frames.clear();
+    for (const entry of [...this.#state.streams.values()]) {
+      if (entry.peer !== peer) continue;
+      if (this.#parts.content.carries(entry)) continue;
+      entry.failure ??= { code: ErrorCode.HOME_LOST, reason };
+      this.#state.streams.signal(entry, StreamSignal.ended | StreamSignal.readable | StreamSignal.writable | StreamSignal.sendDone);
+      this.#state.streams.remove(entry);
+    }
+    this.#parts.content.memberChanged(peer);
+    const anyLeft = [...this.#state.peers.values()].some((other) => !other.isLost);
+    if (!anyLeft) this.#parts.end(ErrorCode.NO_PATHS, reason, false, false);
+  }
+
+  /** Ends a path by wish. */
+  #close(path: SessionPath, code: number, reason: string): void {
+    if (path.isFinal) return;
+    path.setState("closed", reason, this.#state.now);
+    this.#gone(path, code);
+    this.#state.emit({ type: "path-closed", path, reason });
+    this.#parts.clientPaths?.failed(path, code, reason);
+    this.#checkReachability(path);
+  }
+
+  #gone(path: SessionPath, code: number): void {
+    this.#deadlines.delete(path);
+    const wire = this.#state.wireOf(path);
+    wire?.closeLink(code, `${errorName(code)}: ${path.stateReason}`);
+    for (const packet of path.takeUnacknowledged()) {
+      if (this.#resent.has(packet)) continue;
+      for (const frame of packet.frames) frame.lost(this.#state.now);
+    }
+    this.#state.peerOf(path.member).control.pathLost(path.id);
+  }
+
+  #resend(path: SessionPath): void {
+    for (const packet of path.unacknowledged()) {
+      if (this.#resent.has(packet)) continue;
+      this.#resent.add(packet);
+      for (const frame of packet.frames) frame.lost(this.#state.now);
+    }
+  }
+
+  #hasOther(path: SessionPath): boolean {
+    for (const other of this.#state.paths.usableOf(path.member)) if (other !== path && !other.isSuspect) return true;
+    return false;
+  }
+
+  #checkReachability(path: SessionPath): void {
+    const state = this.#state;
+    const peer = state.peerOf(path.member);
+    if (state.paths.usableOf(peer.member).length > 0) {
+      this.#parts.content.memberChanged(peer);
+      return;
+    }
+    if (!peer.isKnown) {
+      // Never reached: nothing is owed to it. The primary's failure is the session's.
+      if (state.isClient && path.isPrimary) this.#parts.end(ErrorCode.UNREACHABLE, path.stateReason, false, false);
+      return;
+    }
+    this.#parts.content.memberChanged(peer);
+    this.#parts.raw.memberUnreachable(peer);
+    if (!peer.isLost && !this.#unreachable.has(peer)) this.#unreachable.set(peer, state.now);
+    if (state.hasEnded || this.isSuspended) return;
+    for (const other of state.paths.all()) if (other.isUsable) return;
+    this.isSuspended = true;
+    state.emit({ type: "suspended", reason: path.stateReason });
+  }
+}

@@ -1,0 +1,199 @@
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import { directionOf, homeOf, type PathId, type StreamDirection, type StreamId } from "../base/ids.ts";
+import type { AckFrame } from "../wire/frame.ts";
+import type { PacketSink } from "../wire/packet-decoder.ts";
+import type { ContentClient } from "./content-client.ts";
+import type { Contributions } from "./contributions.ts";
+import type { Peer } from "./peer.ts";
+import type { RawExchange } from "./raw-exchange.ts";
+import type { SessionPath } from "./session-event.ts";
+import type { SessionState } from "./session-state.ts";
+import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
+
+/** The parts of a session that frames go to. */
+export interface FrameTargets {
+  readonly state: SessionState;
+  readonly content: ContentClient;
+  readonly contributions: Contributions;
+  readonly raw: RawExchange;
+  /** An acknowledgement arrived, on whichever path. */
+  handleAck(ack: AckFrame, from: Peer): ProtocolFailure | undefined;
+  handlePathClose(pathId: PathId, code: number, reason: string, from: Peer): void;
+  /** The application read from the stream or it dropped bytes: give credit back. */
+  settleCredit(entry: StreamEntry): void;
+}
+
+type Outcome = ProtocolFailure | undefined;
+
+/** Takes the frames of one path's packets to the facts they change. */
+export class PathSink implements PacketSink {
+  readonly #path: SessionPath;
+  readonly #peer: Peer;
+  readonly #targets: FrameTargets;
+  readonly #state: SessionState;
+
+  constructor(path: SessionPath, peer: Peer, targets: FrameTargets) {
+    this.#path = path;
+    this.#peer = peer;
+    this.#targets = targets;
+    this.#state = targets.state;
+  }
+
+  packetBegin(): Outcome {
+    return undefined;
+  }
+
+  packetEnd(packetNumber: number, isAckEliciting: boolean, payloadBytes: number): Outcome {
+    const result = this.#path.handlePacket(this.#state.now, packetNumber, isAckEliciting, payloadBytes);
+    return typeof result === "object" ? result : undefined;
+  }
+
+  probe(): Outcome {
+    this.#path.requestAck();
+    return undefined;
+  }
+
+  ack(frame: AckFrame): Outcome {
+    return this.#targets.handleAck(frame, this.#peer);
+  }
+
+  streamData(id: StreamId, offset: number, data: Uint8Array, fin: boolean): Outcome {
+    const entry = this.#admitData(id);
+    if (entry === undefined) return undefined;
+    if ("code" in entry) return entry;
+    const receive = entry.receive;
+    if (receive === undefined) return failure(ErrorCode.STREAM_STATE, `data on stream ${id}, which this side only sends on`);
+    const counted = receive.handleData(this.#peer.member, offset, data, fin);
+    if (typeof counted !== "number") return counted;
+    if (counted > 0) {
+      const refused = this.#count(counted);
+      if (refused !== undefined) return refused;
+    }
+    this.#afterArrival(entry);
+    return undefined;
+  }
+
+  resetStream(id: StreamId, code: number, finalSize: number): Outcome {
+    const entry = this.#state.streams.admit(this.#peer, id);
+    if (entry === undefined) return undefined;
+    if ("code" in entry) return entry;
+    if (entry.peer !== this.#peer) return failure(ErrorCode.PROTOCOL_VIOLATION, `a reset of stream ${id} by another than its home`);
+    const receive = entry.receive;
+    if (receive === undefined) return failure(ErrorCode.STREAM_STATE, `a reset of stream ${id}, which this side only sends on`);
+    const counted = receive.handleReset(this.#peer.member, code, finalSize);
+    if (typeof counted !== "number") return counted;
+    if (counted > 0) {
+      const refused = this.#count(counted);
+      if (refused !== undefined) return refused;
+    }
+    this.#afterArrival(entry);
+    return undefined;
+  }
+
+  stopSending(id: StreamId, code: number): Outcome {
+    const entry = this.#state.streams.admit(this.#peer, id);
+    if (entry === undefined) return undefined;
+    if ("code" in entry) return entry;
+    const sender = entry.sender;
+    if (sender === undefined) return failure(ErrorCode.STREAM_STATE, `stop-sending for stream ${id}, which this side only reads`);
+    sender.stream.stopped(code);
+    this.#peer.dequeue(sender);
+    if (sender.stream.resetPending) this.#peer.frames.push(sender.resetFrame);
+    this.#state.streams.signal(entry, StreamSignal.stopped | StreamSignal.writable);
+    return undefined;
+  }
+
+  maxData(limit: number): Outcome {
+    if (this.#peer.sendCredit.raise(limit)) this.#peer.releaseWaiting();
+    return undefined;
+  }
+
+  maxStreamData(id: StreamId, limit: number): Outcome {
+    if (this.#targets.contributions.handleMaxStreamData(this.#peer, id, limit)) return undefined;
+    const entry = this.#state.streams.admit(this.#peer, id);
+    if (entry === undefined) return undefined;
+    if ("code" in entry) return entry;
+    const sender = entry.sender;
+    if (sender === undefined) return failure(ErrorCode.STREAM_STATE, `credit for stream ${id}, which this side only reads`);
+    if (sender.stream.handleMaxOffset(limit)) {
+      this.#peer.enqueue(sender);
+      this.#state.streams.signal(entry, StreamSignal.writable);
+    }
+    return undefined;
+  }
+
+  maxStreams(direction: StreamDirection, limit: number): Outcome {
+    if (this.#peer.outgoing[direction].raise(limit)) this.#state.emit({ type: "streams-allowed", direction, member: this.#peer.member });
+    return undefined;
+  }
+
+  dataBlocked(): Outcome {
+    return undefined;
+  }
+
+  streamDataBlocked(id: StreamId): Outcome {
+    return this.#targets.contributions.handleBlocked(this.#peer, id);
+  }
+
+  streamsBlocked(): Outcome {
+    return undefined;
+  }
+
+  priority(id: StreamId, priority: number): Outcome {
+    const entry = this.#state.streams.admit(this.#peer, id);
+    if (entry === undefined) return undefined;
+    if ("code" in entry) return entry;
+    // The opener's wish holds for what this side sends on the stream too.
+    if (entry.isIncoming && entry.sender !== undefined) entry.sender.stream.priority = priority;
+    return undefined;
+  }
+
+  rangeData(requestId: number, offset: number, data: Uint8Array): Outcome {
+    return this.#targets.content.handleRangeData(this.#peer, requestId, offset, data);
+  }
+
+  raw(requestId: number, fromPathId: PathId, data: Uint8Array): Outcome {
+    return this.#targets.raw.handleRequestFrame(this.#peer, requestId, fromPathId, data);
+  }
+
+  rawReply(requestId: number, status: number, data: Uint8Array): Outcome {
+    return this.#targets.raw.handleReplyFrame(this.#peer, requestId, status, data);
+  }
+
+  datagram(data: Uint8Array): Outcome {
+    this.#state.emit({ type: "datagram", data });
+    return undefined;
+  }
+
+  pathClose(pathId: PathId, code: number, reason: string): Outcome {
+    this.#targets.handlePathClose(pathId, code, reason, this.#peer);
+    return undefined;
+  }
+
+  /** The stream of a data frame, or why there is none; bytes of a member that is not the home are contributions. spec: STREAM-7 */
+  #admitData(id: StreamId): StreamEntry | undefined | ProtocolFailure {
+    if (!this.#state.isClient || homeOf(id) === this.#peer.member) return this.#state.streams.admit(this.#peer, id);
+    return this.#targets.contributions.admit(this.#peer, id, directionOf(id));
+  }
+
+  #afterArrival(entry: StreamEntry): void {
+    const receive = entry.receive;
+    if (receive === undefined) return;
+    let signal = 0;
+    if (receive.readableBytes > 0) signal |= StreamSignal.readable;
+    if (receive.resetCode !== undefined || receive.isFinished) signal |= StreamSignal.ended | StreamSignal.readable;
+    this.#targets.settleCredit(entry);
+    if (signal !== 0) this.#state.streams.signal(entry, signal);
+    this.#state.streams.releaseIfFinished(entry);
+  }
+
+  /** Counts new bytes on the connection's credit. spec: CREDIT-1 */
+  #count(bytes: number): Outcome {
+    const peer = this.#peer;
+    peer.receivedStreamBytes += bytes;
+    if (peer.receivedStreamBytes > peer.receiveWindow.limit) {
+      return failure(ErrorCode.FLOW_CONTROL, `member ${peer.member} sent ${peer.receivedStreamBytes} bytes with credit for ${peer.receiveWindow.limit}`);
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,87 @@
+import type { CarrierId, PathId } from "../base/ids.ts";
+import type { Limits } from "../base/limits.ts";
+import { encodeEnvelope, type Envelope } from "../control/control-codec.ts";
+import { CarrierPool } from "../path/carrier-pool.ts";
+import { CarrierKind, encodePreamble } from "../wire/preamble.ts";
+import type { LinkInput } from "./link-input.ts";
+import type { SessionPath } from "./session-event.ts";
+import type { Transmit } from "./transmit.ts";
+
+/** The link side of one path: its carriers, what comes in, and what waits to go out before or beside packets. */
+export class PathWire {
+  readonly path: SessionPath;
+  readonly input: LinkInput;
+  readonly pool: CarrierPool;
+  /** Envelopes of this path alone: hello, join, their answers. */
+  readonly #outgoing: Envelope[] = [];
+  readonly #opening: CarrierKind[] = [];
+  readonly #transmits: Transmit[] = [];
+  isLinkUp = false;
+  isClosing = false;
+  /** It is being removed: no new data on it. */
+  isDraining = false;
+  /** Data may be sent: the hello has left (client), or the path was accepted (server). */
+  maySendData = false;
+
+  constructor(path: SessionPath, input: LinkInput, limits: Limits) {
+    this.path = path;
+    this.input = input;
+    this.pool = new CarrierPool(limits);
+  }
+
+  get id(): PathId {
+    return this.path.id;
+  }
+
+  sendEnvelope(envelope: Envelope): void {
+    const carrier = this.input.controlCarrier;
+    if (carrier === undefined) this.#outgoing.push(envelope);
+    else this.#transmits.push({ kind: "send", pathId: this.id, carrier, parts: [encodeEnvelope(envelope)] });
+  }
+
+  wantCarrier(kind: CarrierKind): void {
+    this.#opening.push(kind);
+    this.#transmits.push({ kind: "open", pathId: this.id });
+  }
+
+  get openingCount(): number {
+    return this.#opening.length;
+  }
+
+  /** The driver opened the carrier that was wanted longest. */
+  carrierOpened(carrier: CarrierId): void {
+    const kind = this.#opening.shift();
+    if (kind === undefined) return;
+    this.input.carrierOpened(carrier, kind);
+    this.#transmits.push({ kind: "send", pathId: this.id, carrier, parts: [encodePreamble(kind)] });
+    if (kind === CarrierKind.data) {
+      this.pool.opened(carrier, false);
+      return;
+    }
+    for (const envelope of this.#outgoing.splice(0)) this.sendEnvelope(envelope);
+  }
+
+  /** The link could not open one now; the pool asks again when it needs one. */
+  carrierRefused(): void {
+    this.#opening.shift();
+  }
+
+  carrierClosed(carrier: CarrierId): void {
+    this.pool.closed(carrier);
+  }
+
+  closeLink(code: number, reason: string): void {
+    if (this.isClosing) return;
+    this.isClosing = true;
+    this.#transmits.push({ kind: "close", pathId: this.id, code, reason });
+  }
+
+  resetCarrier(carrier: CarrierId): void {
+    this.pool.closed(carrier);
+    this.#transmits.push({ kind: "reset-carrier", pathId: this.id, carrier });
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#transmits.shift();
+  }
+}

@@ -1,0 +1,178 @@
+import type { MemberId, StreamDirection } from "../base/ids.ts";
+import type { Limits } from "../base/limits.ts";
+import { ControlChannel } from "../control/control-channel.ts";
+import { ReceiveWindow } from "../data/receive-window.ts";
+import { SendCredit } from "../data/send-credit.ts";
+import { IncomingStreams, OutgoingStreams } from "../data/stream-limits.ts";
+import type { Scheduler } from "../schedule/scheduler.ts";
+import { StreamQueue } from "../schedule/stream-queue.ts";
+import type { PacketEncoder } from "../wire/packet-encoder.ts";
+import { type OutgoingFrame, OutgoingFrames } from "./outgoing-frame.ts";
+import type { Sendable } from "./sendable.ts";
+
+/** What the other side allows at the start; from its hello. */
+export interface InitialCredit {
+  readonly streamWindowBytes: number;
+  readonly sessionWindowBytes: number;
+  readonly maxBidirectionalStreams: number;
+  readonly maxUnidirectionalStreams: number;
+}
+
+/** What a client may use before it knows the server's hello. spec: CREDIT-5 */
+export const CREDIT_BEFORE_HELLO: InitialCredit = {
+  streamWindowBytes: 256 * 1024,
+  sessionWindowBytes: 1024 * 1024,
+  maxBidirectionalStreams: 100,
+  maxUnidirectionalStreams: 100,
+};
+
+/** The member at the other end of one or more paths: credit, stream limits, control channel, and what waits to be sent to it. */
+export class Peer {
+  readonly #waiting = new Set<Sendable>();
+  readonly member: MemberId;
+  readonly control: ControlChannel;
+  readonly scheduler: Scheduler;
+  readonly sendCredit: SendCredit;
+  readonly receiveWindow: ReceiveWindow;
+  readonly outgoing: { readonly bidirectional: OutgoingStreams; readonly unidirectional: OutgoingStreams };
+  readonly incoming: { readonly bidirectional: IncomingStreams; readonly unidirectional: IncomingStreams };
+  readonly queue = new StreamQueue<Sendable>();
+  readonly frames = new OutgoingFrames();
+  readonly creditFrame: MaxDataFrame;
+  readonly blockedFrame: DataBlockedFrame;
+  readonly streamsFrames: { readonly bidirectional: MaxStreamsFrame; readonly unidirectional: MaxStreamsFrame };
+  /** Members whose signed ticket brought it here; the home of a stream vouches for its contributors. spec: STREAM-7 */
+  vouchedBy: MemberId | undefined = undefined;
+  /** "sha256:…" if the transport proved it. */
+  identity: string | undefined = undefined;
+  address = "";
+  /** Stream credit that its hello gave to streams opened later. */
+  initialStreamWindowBytes: number;
+  /** Its hello is known. */
+  isKnown = false;
+  /** Gone for good: its streams were reset, nothing is sent to it any more. */
+  isLost = false;
+  isGoingAway = false;
+  /** When, and for how many streams, its carriers were last looked at. */
+  fitCarriersAt = 0;
+  fittedStreams = 0;
+  /** Bytes that were sent to it once more. */
+  resentBytes = 0;
+  duplicateBytes = 0;
+  /** Stream bytes that counted on the connection credit given to it. */
+  receivedStreamBytes = 0;
+
+  constructor(member: MemberId, limits: Limits, scheduler: Scheduler, credit: InitialCredit) {
+    this.member = member;
+    this.control = new ControlChannel(limits);
+    this.scheduler = scheduler;
+    this.initialStreamWindowBytes = credit.streamWindowBytes;
+    this.sendCredit = new SendCredit(credit.sessionWindowBytes);
+    this.receiveWindow = new ReceiveWindow(limits.initialSessionWindowBytes, limits.maxSessionWindowBytes);
+    this.outgoing = {
+      bidirectional: new OutgoingStreams(credit.maxBidirectionalStreams),
+      unidirectional: new OutgoingStreams(credit.maxUnidirectionalStreams),
+    };
+    this.incoming = { bidirectional: new IncomingStreams(limits.maxStreams), unidirectional: new IncomingStreams(limits.maxStreams) };
+    this.creditFrame = new MaxDataFrame(this);
+    this.blockedFrame = new DataBlockedFrame(this);
+    this.streamsFrames = {
+      bidirectional: new MaxStreamsFrame(this, "bidirectional"),
+      unidirectional: new MaxStreamsFrame(this, "unidirectional"),
+    };
+  }
+
+  /** Puts a sender in the queue if it has something to send. */
+  enqueue(sendable: Sendable): void {
+    if (sendable.isQueued || this.isLost || !sendable.isReady) return;
+    sendable.isQueued = true;
+    this.queue.add(sendable, sendable.priority);
+  }
+
+  /** It has bytes, but the connection credit is used up: back in the queue when that grows. */
+  waitForCredit(sendable: Sendable): void {
+    this.#waiting.add(sendable);
+    this.frames.push(this.blockedFrame);
+  }
+
+  releaseWaiting(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const sendable of waiting) this.enqueue(sendable);
+  }
+
+  dequeue(sendable: Sendable): void {
+    this.#waiting.delete(sendable);
+    if (!sendable.isQueued) return;
+    sendable.isQueued = false;
+    this.queue.remove(sendable);
+  }
+}
+
+class MaxDataFrame implements OutgoingFrame {
+  isQueued = false;
+  readonly encodedBytes = 16;
+  readonly #peer: Peer;
+
+  constructor(peer: Peer) {
+    this.#peer = peer;
+  }
+
+  encode(encoder: PacketEncoder): boolean {
+    encoder.maxData(this.#peer.receiveWindow.limit);
+    return true;
+  }
+
+  acknowledged(): void {}
+
+  lost(): void {
+    this.#peer.frames.push(this);
+  }
+}
+
+class DataBlockedFrame implements OutgoingFrame {
+  isQueued = false;
+  readonly encodedBytes = 16;
+  readonly #peer: Peer;
+
+  constructor(peer: Peer) {
+    this.#peer = peer;
+  }
+
+  encode(encoder: PacketEncoder): boolean {
+    if (this.#peer.sendCredit.available > 0) return false;
+    encoder.dataBlocked(this.#peer.sendCredit.limit);
+    return true;
+  }
+
+  acknowledged(): void {}
+
+  lost(): void {
+    this.#peer.frames.push(this);
+  }
+}
+
+class MaxStreamsFrame implements OutgoingFrame {
+  isQueued = false;
+  readonly encodedBytes = 16;
+  /** Cumulative count to announce. */
+  limit = 0;
+  readonly #peer: Peer;
+  readonly #direction: StreamDirection;
+
+  constructor(peer: Peer, direction: StreamDirection) {
+    this.#peer = peer;
+    this.#direction = direction;
+  }
+
+  encode(encoder: PacketEncoder): boolean {
+    encoder.maxStreams(this.#direction, this.limit);
+    return true;
+  }
+
+  acknowledged(): void {}
+
+  lost(): void {
+    this.#peer.frames.push(this);
+  }
+}

@@ -1,0 +1,175 @@
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import type { PathId } from "../base/ids.ts";
+import { body } from "../control/control-body.ts";
+import type { PacketEncoder } from "../wire/packet-encoder.ts";
+import type { OutgoingFrame } from "./outgoing-frame.ts";
+import type { Peer } from "./peer.ts";
+import type { SessionState } from "./session-state.ts";
+
+/**
+ * Raw messages between servers, through the client. A server hands one to the client on the control plane; the client takes it to the
+ * other server in a frame, and brings the reply back the same way. spec: RAW-1, RAW-2
+ */
+export class RawExchange {
+  readonly #state: SessionState;
+  /** Client: forwarded requests, by the number they have on the target's side. */
+  readonly #forwarded = new Map<number, { readonly from: Peer; readonly to: Peer; readonly requestId: number; readonly frame: RawFrame }>();
+  /** Server: requests of this server that wait for a reply. */
+  readonly #waiting = new Set<number>();
+  /** Server: requests of others being answered, or answered lately; a frame may arrive twice when its path died. */
+  readonly #seen = new Set<number>();
+  #nextRequest = 1;
+  #nextForward = 1;
+
+  constructor(state: SessionState) {
+    this.#state = state;
+  }
+
+  /** Server: sends to the server at the end of `targetPath`; the answer comes as a `raw-reply` event with this number. */
+  send(data: Uint8Array, targetPath: PathId): number {
+    const requestId = this.#nextRequest++;
+    this.#waiting.add(requestId);
+    this.#state.peerOf(0).control.send(body("rawMessage", { requestId, targetPathId: targetPath, data }));
+    return requestId;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  /** Server: answers a `raw-request` event. */
+  reply(requestId: number, code: number, data: Uint8Array): void {
+    const peer = this.#state.peerOf(0);
+    peer.frames.push(new RawReplyFrame(peer, requestId, code, data));
+  }
+
+  /** Client: a server wants a raw message taken to another. */
+  handleMessage(from: Peer, requestId: number, targetPath: PathId, data: Uint8Array): void {
+    const refuse = (code: ErrorCode, reason: string): void => this.#answer(from, requestId, code, reason, new Uint8Array(0));
+    const path = this.#state.paths.byId(targetPath);
+    if (data.length > this.#state.limits.maxRawBytes) return refuse(ErrorCode.TOO_LARGE, `a raw message has at most ${this.#state.limits.maxRawBytes} bytes`);
+    if (this.#forwarded.size >= this.#state.limits.maxRawOutstanding) return refuse(ErrorCode.LIMIT_REACHED, "too many raw messages under way");
+    const to = path === undefined ? undefined : this.#state.peers.get(path.member);
+    if (path === undefined || to === undefined) return refuse(ErrorCode.RAW_REFUSED, `path ${targetPath} is not known in this session`);
+    if (!isVouched(from) || !isVouched(to)) return refuse(ErrorCode.RAW_REFUSED, "raw messages need two servers of the same cluster");
+    if (to.member === from.member) return refuse(ErrorCode.RAW_REFUSED, `path ${targetPath} ends at the sender itself`);
+    if (this.#state.paths.usableOf(to.member).length === 0) return refuse(ErrorCode.PATH_DEAD, `path ${targetPath} is ${path.state}`);
+    const fromPath = this.#state.paths.usableOf(from.member)[0]?.id ?? 0;
+    const forwardId = this.#nextForward++;
+    const frame = new RawFrame(to, forwardId, fromPath, data);
+    this.#forwarded.set(forwardId, { from, to, requestId, frame });
+    to.frames.push(frame);
+  }
+
+  /** Server: a raw message of another server has come. */
+  handleRequestFrame(from: Peer, requestId: number, fromPathId: PathId, data: Uint8Array): ProtocolFailure | undefined {
+    if (this.#state.isClient) return failure(ErrorCode.PROTOCOL_VIOLATION, `member ${from.member} sent a RAW frame to the client`);
+    if (this.#seen.has(requestId)) return undefined;
+    this.#seen.add(requestId);
+    // Numbers grow: forgetting the oldest ones bounds the memory.
+    if (this.#seen.size > 4 * this.#state.limits.maxRawOutstanding) this.#seen.delete(this.#seen.values().next().value as number);
+    this.#state.emit({ type: "raw-request", requestId, fromPathId, data });
+    return undefined;
+  }
+
+  /** Client: the reply of the target; late ones are dropped. */
+  handleReplyFrame(from: Peer, requestId: number, status: number, data: Uint8Array): ProtocolFailure | undefined {
+    const forwarded = this.#forwarded.get(requestId);
+    if (forwarded === undefined || forwarded.to !== from) return undefined;
+    this.#forwarded.delete(requestId);
+    this.#answer(forwarded.from, forwarded.requestId, status, "", data);
+    return undefined;
+  }
+
+  /** Server: the reply has come back through the client. */
+  handleReply(requestId: number, code: number, reason: string, data: Uint8Array): void {
+    if (!this.#waiting.delete(requestId)) return;
+    this.#state.emit({ type: "raw-reply", requestId, code, reason, data });
+  }
+
+  /** Client: no path to the member is left; what it owes is answered with PATH_DEAD. */
+  memberUnreachable(member: Peer): void {
+    for (const [forwardId, forwarded] of this.#forwarded) {
+      if (forwarded.to !== member && forwarded.from !== member) continue;
+      this.#forwarded.delete(forwardId);
+      forwarded.frame.isCancelled = true;
+      if (forwarded.to === member) this.#answer(forwarded.from, forwarded.requestId, ErrorCode.PATH_DEAD, "the target's path died before its reply", new Uint8Array(0));
+    }
+  }
+
+  #answer(to: Peer, requestId: number, code: number, reason: string, data: Uint8Array): void {
+    to.control.send(body("rawReply", { requestId, code, reason, data }));
+  }
+}
+
+function isVouched(peer: Peer): boolean {
+  return peer.member === 1 || peer.vouchedBy !== undefined;
+}
+
+class RawFrame implements OutgoingFrame {
+  isQueued = false;
+  isCancelled = false;
+  readonly #peer: Peer;
+  readonly #requestId: number;
+  readonly #fromPathId: PathId;
+  readonly #data: Uint8Array;
+
+  constructor(peer: Peer, requestId: number, fromPathId: PathId, data: Uint8Array) {
+    this.#peer = peer;
+    this.#requestId = requestId;
+    this.#fromPathId = fromPathId;
+    this.#data = data;
+  }
+
+  get encodedBytes(): number {
+    return this.#data.length + 24;
+  }
+
+  encode(encoder: PacketEncoder): boolean {
+    if (this.isCancelled) return false;
+    encoder.raw(this.#requestId, this.#fromPathId, this.#data);
+    return true;
+  }
+
+  acknowledged(): void {
+    this.isCancelled = true;
+  }
+
+  lost(): void {
+    if (!this.isCancelled) this.#peer.frames.push(this);
+  }
+}
+
+class RawReplyFrame implements OutgoingFrame {
+  isQueued = false;
+  #isAcknowledged = false;
+  readonly #peer: Peer;
+  readonly #requestId: number;
+  readonly #code: number;
+  readonly #data: Uint8Array;
+
+  constructor(peer: Peer, requestId: number, code: number, data: Uint8Array) {
+    this.#peer = peer;
+    this.#requestId = requestId;
+    this.#code = code;
+    this.#data = data;
+  }
+
+  get encodedBytes(): number {
+    return this.#data.length + 24;
+  }
+
+  encode(encoder: PacketEncoder): boolean {
+    if (this.#isAcknowledged) return false;
+    encoder.rawReply(this.#requestId, this.#code, this.#data);
+    return true;
+  }
+
+  acknowledged(): void {
+    this.#isAcknowledged = true;
+  }
+
+  lost(): void {
+    if (!this.#isAcknowledged) this.#peer.frames.push(this);
+  }
+}

@@ -1,0 +1,100 @@
+import { CLIENT_MEMBER, type PathId } from "../base/ids.ts";
+import { body, type ControlMessage } from "../control/control-body.ts";
+import type { RemotePathStatus } from "./session-event.ts";
+import type { SessionState } from "./session-state.ts";
+
+/** Rows about other servers' paths that are kept, at most; the oldest final ones go first. */
+const MAX_REMOTE_PATHS = 1024;
+
+/** A server's side of membership: asks the client for paths, mints tickets, and knows what the client reports of the others. */
+export class ServerPaths {
+  readonly #state: SessionState;
+  readonly #requests = new Set<number>();
+  readonly #remote = new Map<PathId, RemotePathStatus>();
+  #nextRequest = 1;
+
+  constructor(state: SessionState) {
+    this.#state = state;
+  }
+
+  /** Asks the client for a path; a `path-request-done` event with this number ends it. */
+  request(address: string, identity: string, priority: number): number {
+    const requestId = this.#nextRequest++;
+    this.#requests.add(requestId);
+    this.#control().send(body("addPath", { requestId, address, identity, priority }));
+    return requestId;
+  }
+
+  remove(pathId: PathId, graceMs: number): number {
+    const requestId = this.#nextRequest++;
+    this.#requests.add(requestId);
+    this.#control().send(body("removePath", { requestId, pathId, graceMs }));
+    return requestId;
+  }
+
+  handleAddPathResult(message: ControlMessage<"addPathResult">): void {
+    this.#done(message.requestId, message.code, message.reason, message.pathId);
+  }
+
+  handleRemovePathResult(message: ControlMessage<"removePathResult">): void {
+    this.#done(message.requestId, message.code, message.reason, 0);
+  }
+
+  handleTicketRequest(message: ControlMessage<"ticketRequest">): void {
+    this.#state.emit({
+      type: "ticket-wanted",
+      requestId: message.requestId,
+      pathId: message.pathId,
+      memberId: message.memberId,
+      address: message.address,
+      identity: message.identity,
+    });
+  }
+
+  answerTicket(requestId: number, ticket: string, code: number, reason: string): void {
+    this.#control().send(body("ticketReply", { requestId, ticket, code, reason }));
+  }
+
+  handleStatus(message: ControlMessage<"pathStatus">): void {
+    const status: RemotePathStatus = {
+      pathId: message.pathId,
+      memberId: message.memberId,
+      address: message.address,
+      transport: message.transport,
+      identity: message.identity,
+      state: message.state,
+      reason: message.reason,
+      isVouched: message.vouched,
+      isPrimary: message.primary,
+      rttMs: message.rttMs,
+      bytesReceived: Number(message.bytesReceived),
+      bytesSent: Number(message.bytesSent),
+    };
+    this.#remote.set(status.pathId, status);
+    if (this.#remote.size > MAX_REMOTE_PATHS) this.#forgetOne();
+    this.#state.emit({ type: "remote-path", status });
+  }
+
+  /** What the client told of paths that end at other servers, in order of their numbers. */
+  remotePaths(): RemotePathStatus[] {
+    return [...this.#remote.values()].filter((status) => this.#state.paths.byId(status.pathId) === undefined).sort((a, b) => a.pathId - b.pathId);
+  }
+
+  #done(requestId: number, code: number, reason: string, pathId: PathId): void {
+    if (!this.#requests.delete(requestId)) return;
+    this.#state.emit({ type: "path-request-done", requestId, code, reason, pathId });
+  }
+
+  #forgetOne(): void {
+    for (const [pathId, status] of this.#remote) {
+      if (status.state !== "dead" && status.state !== "closed") continue;
+      this.#remote.delete(pathId);
+      return;
+    }
+    this.#remote.delete(this.#remote.keys().next().value as PathId);
+  }
+
+  #control() {
+    return this.#state.peerOf(CLIENT_MEMBER).control;
+  }
+}

@@ -1,0 +1,443 @@
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import { CLIENT_MEMBER, homeOf, type CarrierId, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
+import type { Instant } from "../base/time.ts";
+import type { Envelope } from "../control/control-codec.ts";
+import { body, type ControlMessage } from "../control/control-body.ts";
+import { Path } from "../path/path.ts";
+import type { AckFrame } from "../wire/frame.ts";
+import { CarrierKind } from "../wire/preamble.ts";
+import { ClientPaths, type PathPlan } from "./client-paths.ts";
+import { Closing } from "./closing.ts";
+import { ContentClient } from "./content-client.ts";
+import { ContentServer } from "./content-server.ts";
+import { Contributions } from "./contributions.ts";
+import { dispatchControl, type ControlTargets } from "./control-dispatch.ts";
+import { adoptCredit, checkReply, clientHello, helloReply, joinMessage, type JoinProof } from "./hello.ts";
+import { LinkInput } from "./link-input.ts";
+import { PacketWriter } from "./packet-writer.ts";
+import type { Opening, PathAcceptor } from "./path-acceptor.ts";
+import { PathLifecycle } from "./path-lifecycle.ts";
+import { PathSink, type FrameTargets } from "./path-sink.ts";
+import { PathWire } from "./path-wire.ts";
+import type { Peer } from "./peer.ts";
+import { RawExchange } from "./raw-exchange.ts";
+import { DatagramFrame, PriorityFrame } from "./single-frames.ts";
+import type { SentFrame } from "./sent-frame.ts";
+import { ServerPaths } from "./server-paths.ts";
+import type { SessionEvent, SessionPath } from "./session-event.ts";
+import { SessionState, type SessionConfig } from "./session-state.ts";
+import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
+import type { Transmit } from "./transmit.ts";
+
+/** What is known of a link when it is given to the session. */
+export interface LinkInfo {
+  readonly address: string;
+  readonly transport: string;
+  /** "sha256:…" if the transport proved it. */
+  readonly identity: string | undefined;
+  readonly isEncrypted: boolean;
+}
+
+/**
+ * One side of a session: composition and order. Facts live in its parts. Told the time on every call; after any input, poll
+ * `pollTransmit`, then `pollTimeout`, then `pollEvent`, `pollChangedStream` and `pollIncomingStream`, until each answers undefined.
+ */
+export class Session implements FrameTargets, ControlTargets {
+  readonly state: SessionState;
+  readonly content: ContentClient;
+  readonly contentServer: ContentServer;
+  readonly contributions: Contributions;
+  readonly raw: RawExchange;
+  readonly lifecycle: PathLifecycle;
+  readonly closing: Closing;
+  readonly clientPaths: ClientPaths | undefined;
+  readonly serverPaths: ServerPaths | undefined;
+  readonly #writer: PacketWriter;
+
+  constructor(config: SessionConfig, now: Instant, sessionId?: Uint8Array) {
+    const state = new SessionState(config, now);
+    this.state = state;
+    if (sessionId !== undefined) state.id = sessionId;
+    this.content = new ContentClient(state);
+    this.contentServer = new ContentServer(state);
+    this.contributions = new Contributions(state);
+    this.raw = new RawExchange(state);
+    this.closing = new Closing(state);
+    this.clientPaths = state.isClient ? new ClientPaths(state) : undefined;
+    this.serverPaths = state.isClient ? undefined : new ServerPaths(state);
+    this.lifecycle = new PathLifecycle(state, {
+      content: this.content,
+      raw: this.raw,
+      clientPaths: this.clientPaths,
+      end: (code, reason, isRemote, isApplication) => this.closing.end(code, reason, isRemote, isApplication),
+    });
+    this.#writer = new PacketWriter(state);
+  }
+
+  // Paths -----------------------------------------------------------------------------------------------------------------
+
+  /** Client: begins a path; its link is being dialled. Give the link with `linkUp`, or tell `linkLost`. */
+  openPath(now: Instant, plan: PathPlan): SessionPath {
+    this.state.now = now;
+    const path = (this.clientPaths as ClientPaths).open(plan);
+    this.lifecycle.begin(path);
+    return path;
+  }
+
+  /** Client: the link of the first path is there; the hello leaves. */
+  hello(now: Instant, pathId: PathId, link: LinkInfo, token: string): void {
+    const wire = this.#linkUp(now, pathId, link);
+    wire?.sendEnvelope(clientHello(this.state, token, link.address));
+  }
+
+  /** Client: the link of a further path is there, and the proof was made; the join leaves. */
+  join(now: Instant, pathId: PathId, link: LinkInfo, token: string, proof: JoinProof): void {
+    const wire = this.#linkUp(now, pathId, link);
+    if (wire === undefined) return;
+    const isResume = this.state.peerOf(wire.path.member).isKnown;
+    wire.sendEnvelope(joinMessage(this.state, pathId, wire.path.member, token, link.address, proof, isResume));
+  }
+
+  /** Server: takes a path in, after whatever had to be checked; its reply leaves. */
+  acceptPath(now: Instant, acceptor: PathAcceptor, opening: Opening, link: LinkInfo, isVouched: boolean): SessionPath | ProtocolFailure {
+    const { state } = this;
+    state.now = now;
+    const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
+    if (state.paths.byId(pathId) !== undefined) return failure(ErrorCode.PROTOCOL_VIOLATION, `path ${pathId} was used before`);
+    const peer = state.peerOf(CLIENT_MEMBER);
+    const isResumed = peer.isKnown;
+    const problem = adoptCredit(state, peer, opening.message.credit);
+    if (problem !== undefined) return problem;
+    const path: SessionPath = new Path<SentFrame>(pathId, CLIENT_MEMBER, state.limits, now);
+    path.address = link.address;
+    path.transport = link.transport;
+    path.identity = state.config.identity;
+    path.isPrimary = opening.kind === "hello";
+    path.isVouched = isVouched;
+    state.paths.add(path);
+    const wire = new PathWire(path, acceptor.input, state.limits);
+    wire.isLinkUp = true;
+    wire.maySendData = true;
+    state.wires.set(pathId, wire);
+    wire.sendEnvelope(helloReply(state, isResumed));
+    this.lifecycle.activate(path, peer, "accepted");
+    const refused = acceptor.input.accept(new PathSink(path, peer, this)) ?? this.#readInput(wire);
+    if (refused !== undefined) this.lifecycle.die(path, refused.code, refused.reason);
+    return path;
+  }
+
+  handleDatagram(now: Instant, pathId: PathId, data: Uint8Array): void {
+    this.state.now = now;
+    if (this.state.paths.byId(pathId)?.isUsable === true) this.state.emit({ type: "datagram", data });
+  }
+
+  handleCarrierOpened(now: Instant, pathId: PathId, carrier: CarrierId | undefined): void {
+    this.state.now = now;
+    const wire = this.state.wires.get(pathId);
+    if (carrier === undefined) wire?.carrierRefused();
+    else wire?.carrierOpened(carrier);
+  }
+
+  handleCarrierData(now: Instant, pathId: PathId, carrier: CarrierId, data: Uint8Array): void {
+    this.state.now = now;
+    const wire = this.state.wires.get(pathId);
+    if (wire === undefined || wire.path.isFinal) return;
+    wire.path.heard(now, data.length);
+    const problem = wire.input.handleData(carrier, data) ?? this.#readInput(wire);
+    if (problem !== undefined) this.#fail(wire, problem);
+  }
+
+  handleCarrierClosed(now: Instant, pathId: PathId, carrier: CarrierId): void {
+    this.state.now = now;
+    const wire = this.state.wires.get(pathId);
+    if (wire === undefined || wire.path.isFinal) return;
+    wire.carrierClosed(carrier);
+    const problem = wire.input.carrierClosed(carrier);
+    if (problem !== undefined) this.#fail(wire, problem);
+  }
+
+  /** The link ended, or could not be made. */
+  linkLost(now: Instant, pathId: PathId, code: number, reason: string): void {
+    this.state.now = now;
+    const path = this.state.paths.byId(pathId);
+    if (path !== undefined) this.lifecycle.die(path, code, reason);
+    this.state.wires.delete(pathId);
+  }
+
+  // Polling ---------------------------------------------------------------------------------------------------------------
+
+  pollTransmit(now: Instant): Transmit | undefined {
+    this.state.now = now;
+    return this.#writer.poll(now);
+  }
+
+  /** When `handleTimeout` is wanted next. */
+  pollTimeout(): Instant | undefined {
+    let next: Instant | undefined = this.closing.nextTimeout();
+    const consider = (at: Instant | undefined): void => {
+      if (at !== undefined && (next === undefined || at < next)) next = at;
+    };
+    if (this.closing.isDone) return undefined;
+    for (const path of this.state.paths.all()) if (!path.isFinal) consider(path.ackDueAt);
+    if (this.state.hasEnded) return next;
+    this.#updateExpectations();
+    consider(this.lifecycle.nextTimeout());
+    consider(this.content.nextTimeout());
+    return next;
+  }
+
+  handleTimeout(now: Instant): void {
+    this.state.now = now;
+    this.closing.handleTimeout(now);
+    if (this.state.hasEnded) return;
+    this.lifecycle.handleTimeout(now);
+    this.content.handleTimeout(now);
+  }
+
+  pollEvent(): SessionEvent | undefined {
+    return this.state.pollEvent();
+  }
+
+  /** A stream with signals set; the caller reads and clears them. */
+  pollChangedStream(): StreamEntry | undefined {
+    return this.state.streams.pollChanged();
+  }
+
+  pollIncomingStream(): StreamEntry | undefined {
+    const entry = this.state.streams.pollIncoming();
+    if (entry !== undefined) this.contributions.streamOpened(entry);
+    return entry;
+  }
+
+  // Streams ---------------------------------------------------------------------------------------------------------------
+
+  /** Opens a stream to a member (a server has only the client), or answers undefined at its limit. */
+  openStream(member: MemberId, direction: StreamDirection, priority?: number, contributions = true): StreamEntry | undefined {
+    const peer = this.state.peerOf(member);
+    const entry = this.state.streams.open(peer, direction, priority);
+    if (entry === undefined) return undefined;
+    entry.contributions = contributions;
+    // Without a first frame the peer would not know of the stream, its priority or its rules. spec: STREAM-3
+    if (!contributions || (priority !== undefined && priority !== 128)) {
+      peer.control.send(
+        body("streamAnnounce", { streamId: BigInt(entry.id), priority: priority ?? 128, contributions, homeMember: homeOf(entry.id) }),
+      );
+    }
+    return entry;
+  }
+
+  /** Bytes that stay unchanged from now on. */
+  write(entry: StreamEntry, data: Uint8Array): void {
+    const { sender } = entry;
+    if (sender === undefined) return;
+    sender.stream.write(data);
+    entry.peer.enqueue(sender);
+  }
+
+  /** Leaves bytes out that another member brings. */
+  skip(entry: StreamEntry, bytes: number): void {
+    if (entry.sender === undefined) return;
+    entry.sender.stream.skip(bytes);
+    entry.peer.enqueue(entry.sender);
+  }
+
+  finish(entry: StreamEntry): void {
+    if (entry.sender === undefined) return;
+    entry.sender.stream.finish();
+    entry.peer.enqueue(entry.sender);
+  }
+
+  setPriority(entry: StreamEntry, priority: number): void {
+    const { sender } = entry;
+    if (sender === undefined || sender.stream.priority === priority) return;
+    sender.stream.priority = priority;
+    if (sender.isQueued) entry.peer.queue.add(sender, priority);
+    if (!entry.isIncoming) entry.peer.frames.push(new PriorityFrame(entry.peer, sender));
+  }
+
+  reset(entry: StreamEntry, code: number): void {
+    const { sender } = entry;
+    if (sender === undefined) return;
+    sender.stream.reset(code);
+    entry.peer.dequeue(sender);
+    if (sender.stream.resetPending) entry.peer.frames.push(sender.resetFrame);
+  }
+
+  stopReading(entry: StreamEntry, code: number): void {
+    const { receive } = entry;
+    if (receive === undefined || receive.stopCode !== undefined || receive.isFinished || receive.resetCode !== undefined) return;
+    receive.stop(code);
+    entry.peer.frames.push(entry.stopFrame);
+    this.content.streamEnded(entry, "the reader stopped");
+    this.settleCredit(entry);
+    this.state.streams.releaseIfFinished(entry);
+  }
+
+  /** The next bytes in order, if there are any; credit follows. */
+  read(now: Instant, entry: StreamEntry): Uint8Array | undefined {
+    this.state.now = now;
+    const data = entry.receive?.read();
+    if (data === undefined) return undefined;
+    entry.receive?.window.consumed(data.length, now, this.#rttOf(entry.peer));
+    if (this.content.hasFetches) this.content.handleRead(entry);
+    this.settleCredit(entry);
+    if (entry.receive?.isFinished === true) this.state.streams.releaseIfFinished(entry);
+    return data;
+  }
+
+  settleCredit(entry: StreamEntry): void {
+    const { receive } = entry;
+    if (receive === undefined) return;
+    const { now } = this.state;
+    for (const released of receive.takeReleased()) {
+      const peer = this.state.peerOf(released.member);
+      peer.receiveWindow.consumed(released.bytes, now, this.#rttOf(peer));
+      if (peer.receiveWindow.pollUpdate() !== undefined) peer.frames.push(peer.creditFrame);
+    }
+    if (receive.window.pollUpdate() === undefined) return;
+    if (entry.creditFrame !== undefined) entry.peer.frames.push(entry.creditFrame);
+    if (entry.contributors === undefined) return;
+    for (const peer of entry.contributors) this.contributions.handleBlocked(peer, entry.id);
+  }
+
+  // Datagrams -------------------------------------------------------------------------------------------------------------
+
+  /** Sends over the best path to the primary's side; false if it is too large, or nothing can be sent now. */
+  sendDatagram(now: Instant, data: Uint8Array): boolean {
+    this.state.now = now;
+    if (data.length > this.state.limits.maxDatagramBytes || this.state.hasEnded) return false;
+    for (const peer of this.state.peers.values()) {
+      if (peer.isLost || this.state.paths.usableOf(peer.member).length === 0) continue;
+      if (peer.frames.length >= this.state.limits.maxDatagramQueue) return false;
+      peer.frames.push(new DatagramFrame(data.slice()));
+      return true;
+    }
+    return false;
+  }
+
+  // Closing ---------------------------------------------------------------------------------------------------------------
+
+  close(now: Instant, code: number, reason: string, isApplication: boolean): void {
+    this.state.now = now;
+    this.closing.start(code, reason, isApplication);
+  }
+
+  /** Server: no new streams; the client may move. */
+  goAway(now: Instant, reason: string, graceMs: number): void {
+    this.state.now = now;
+    this.state.peerOf(CLIENT_MEMBER).control.send(body("goingAway", { reason, graceMs, replacements: [] }));
+  }
+
+  // Frames and messages ---------------------------------------------------------------------------------------------------
+
+  handleAck(ack: AckFrame, from: Peer): ProtocolFailure | undefined {
+    const { now } = this.state;
+    const path = this.state.paths.byId(ack.pathId);
+    if (path === undefined || path.member !== from.member) return failure(ErrorCode.PROTOCOL_VIOLATION, `an acknowledgement for path ${ack.pathId}`);
+    if (path.isFinal) return undefined;
+    const wasSuspect = path.isSuspect;
+    const acked = path.handleAck(now, ack);
+    if ("code" in acked) return acked;
+    for (const packet of acked) for (const frame of packet.frames) frame.acknowledged(now);
+    if (wasSuspect && !path.isSuspect) this.lifecycle.recovered(path);
+    return undefined;
+  }
+
+  handlePathClose(pathId: PathId, _code: number, _reason: string, from: Peer): void {
+    const path = this.state.paths.byId(pathId);
+    if (path !== undefined && path.member === from.member) this.lifecycle.drain(path, this.state.limits.minDeadAfterMs);
+  }
+
+  #linkUp(now: Instant, pathId: PathId, link: LinkInfo): PathWire | undefined {
+    const { state } = this;
+    state.now = now;
+    const path = state.paths.byId(pathId);
+    if (path === undefined || path.isFinal) return undefined;
+    path.transport = link.transport;
+    if (link.identity !== undefined) this.clientPaths?.proven(path, link.identity);
+    path.setState("authenticating", "the link is up", now);
+    const input = new LinkInput({ limits: state.limits, checksum: state.config.checksum, requireChecksum: !link.isEncrypted });
+    const wire = new PathWire(path, input, state.limits);
+    wire.isLinkUp = true;
+    state.wires.set(pathId, wire);
+    input.accept(new PathSink(path, state.peerOf(path.member), this));
+    wire.wantCarrier(CarrierKind.control);
+    wire.wantCarrier(CarrierKind.data);
+    return wire;
+  }
+
+  #readInput(wire: PathWire): ProtocolFailure | undefined {
+    for (let carrier = wire.input.pollOpened(); carrier !== undefined; carrier = wire.input.pollOpened()) wire.pool.opened(carrier, true);
+    const peer = this.state.peerOf(wire.path.member);
+    for (let envelope = wire.input.pollEnvelope(); envelope !== undefined; envelope = wire.input.pollEnvelope()) {
+      const problem = this.#handleEnvelope(wire, peer, envelope);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  #handleEnvelope(wire: PathWire, peer: Peer, envelope: Envelope): ProtocolFailure | undefined {
+    switch (envelope.body.case) {
+      case "helloReply":
+        return this.#handleReply(wire, peer, envelope.body.value);
+      case "refused":
+        this.lifecycle.die(wire.path, envelope.body.value.code, envelope.body.value.reason);
+        // It was here before and has forgotten the session: what lived there is gone.
+        if (peer.isKnown && envelope.body.value.code === ErrorCode.NO_SESSION) this.lifecycle.loseMember(peer, "the server has forgotten the session");
+        return undefined;
+      case "clientHello":
+      case "join":
+        return failure(ErrorCode.PROTOCOL_VIOLATION, "a second hello on one path");
+      default:
+    }
+    const problem = peer.control.handle(envelope, wire.id);
+    if (problem !== undefined) return problem;
+    for (let message = peer.control.pollDelivered(); message !== undefined; message = peer.control.pollDelivered()) {
+      const refused = dispatchControl(this, peer, message);
+      if (refused !== undefined) return refused;
+    }
+    return undefined;
+  }
+
+  #handleReply(wire: PathWire, peer: Peer, reply: ControlMessage<"helloReply">): ProtocolFailure | undefined {
+    const { state } = this;
+    const { path } = wire;
+    if (path.state !== "authenticating") return failure(ErrorCode.PROTOCOL_VIOLATION, "an unexpected hello reply");
+    const problem = checkReply(reply);
+    if (problem !== undefined) return problem;
+    if (path.isPrimary) state.id = reply.sessionId;
+    if (peer.isKnown && !reply.resumed) {
+      // The server has forgotten this session: what lived there is gone.
+      this.lifecycle.loseMember(peer, "the server restarted");
+      return failure(ErrorCode.NO_SESSION, "the server has forgotten the session");
+    }
+    const refused = adoptCredit(state, peer, reply.credit);
+    if (refused !== undefined) return refused;
+    wire.maySendData = true;
+    this.lifecycle.activate(path, peer, "accepted by the server");
+    this.clientPaths?.reportAllTo(path.member);
+    if (path.isPrimary) state.emit({ type: "established" });
+    return undefined;
+  }
+
+  #fail(wire: PathWire, problem: ProtocolFailure): void {
+    this.lifecycle.die(wire.path, problem.code, problem.reason);
+  }
+
+  /** A path from which something must come is watched more closely. spec: PATH-5 */
+  #updateExpectations(): void {
+    const { now } = this.state;
+    for (const path of this.state.paths.all()) {
+      if (!path.isUsable) continue;
+      const peer = this.state.peerOf(path.member);
+      const isAwaited = peer.control.unacknowledgedCount > 0 || (this.content.hasFetches && this.content.outstandingFrom(path.member) > 0);
+      path.setExpecting(now, isAwaited);
+    }
+  }
+
+  #rttOf(peer: Peer): number | undefined {
+    return this.state.paths.usableOf(peer.member)[0]?.smoothedRttMs;
+  }
+}
+
+export { StreamSignal };

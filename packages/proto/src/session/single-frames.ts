@@ -1,0 +1,51 @@
+import type { PacketEncoder } from "../wire/packet-encoder.ts";
+import type { OutgoingFrame } from "./outgoing-frame.ts";
+import type { Peer } from "./peer.ts";
+import type { StreamSender } from "./stream-entry.ts";
+
+/** An application's datagram: sent once, and lost with its path. */
+export class DatagramFrame implements OutgoingFrame {
+  isQueued = false;
+  readonly #data: Uint8Array;
+
+  constructor(data: Uint8Array) {
+    this.#data = data;
+  }
+
+  get encodedBytes(): number {
+    return this.#data.length + 8;
+  }
+
+  encode(encoder: PacketEncoder): boolean {
+    encoder.datagram(this.#data);
+    return true;
+  }
+
+  acknowledged(): void {}
+
+  lost(): void {}
+}
+
+/** Tells the other side how urgent a stream is. */
+export class PriorityFrame implements OutgoingFrame {
+  isQueued = false;
+  readonly encodedBytes = 16;
+  readonly #peer: Peer;
+  readonly #sender: StreamSender;
+
+  constructor(peer: Peer, sender: StreamSender) {
+    this.#peer = peer;
+    this.#sender = sender;
+  }
+
+  encode(encoder: PacketEncoder): boolean {
+    encoder.priority(this.#sender.stream.id, this.#sender.stream.priority);
+    return true;
+  }
+
+  acknowledged(): void {}
+
+  lost(): void {
+    this.#peer.frames.push(this);
+  }
+}

@@ -1,0 +1,114 @@
+import { ErrorCode, formatAddress, KwikError } from "@kwik/core";
+import type { DialRequest, Link, ListenRequest, Transport, TransportListener } from "@kwik/core";
+import { realClock } from "./memory-clock.ts";
+import type { MemoryClock } from "./memory-clock.ts";
+import { MemoryLink } from "./memory-link.ts";
+import type { PipeShape } from "./memory-pipe.ts";
+
+export interface MemoryNetworkOptions {
+  clock?: MemoryClock;
+  /** Shape of new connections, both directions. Default: no delay, no limit. */
+  shape?: Partial<PipeShape>;
+  /** The identity that a listener's certificate proves. Default: the certificate's text itself, if it reads "sha256:…". */
+  identityOf?(cert: string): string | undefined;
+}
+
+/** One connection of a memory network, with everything that can happen to it. */
+export interface MemoryConnection {
+  /** "host:port" that was dialled. */
+  readonly address: string;
+  readonly toServer: PipeShape;
+  readonly toClient: PipeShape;
+  /** Changes a direction; what waits goes on under the new shape. */
+  setShape(direction: "to-server" | "to-client" | "both", shape: Partial<PipeShape>): void;
+  /** Both ends learn at once that the connection is lost. */
+  kill(): void;
+}
+
+/** A network inside the process: a transport whose links are pairs of objects. */
+export interface MemoryNetwork {
+  readonly transport: Transport;
+  /** All connections ever made, in the order of dialling. */
+  readonly connections: readonly MemoryConnection[];
+}
+
+const FIRST_FREE_PORT = 20_000;
+
+/** Makes a network of its own; addresses are free text and need not exist. */
+export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
+  const clock = options.clock ?? realClock;
+  const identityOf = options.identityOf ?? ((cert: string) => (cert.startsWith("sha256:") ? cert : undefined));
+  const listeners = new Map<string, { request: ListenRequest; links: Set<MemoryLink> }>();
+  const connections: MemoryConnection[] = [];
+  let nextPort = FIRST_FREE_PORT;
+
+  const listen = async (request: ListenRequest): Promise<TransportListener> => {
+    const port = request.address.port === 0 ? nextPort++ : request.address.port;
+    const address = formatAddress({ host: request.address.host, port });
+    if (listeners.has(address)) throw new KwikError("IO", `cannot listen on ${address}: the address is in use`);
+    const links = new Set<MemoryLink>();
+    listeners.set(address, { request, links });
+    return {
+      address,
+      close: async () => {
+        listeners.delete(address);
+        for (const link of links) link.close(ErrorCode.GOING_AWAY, "the server has shut down");
+      },
+    };
+  };
+
+  const dial = async (request: DialRequest): Promise<Link> => {
+    const address = formatAddress(request.address);
+    if (request.signal?.aborted === true) throw new KwikError("ABORTED", `dialling ${address} was aborted`);
+    const listener = listeners.get(address);
+    if (listener === undefined) throw new KwikError("UNREACHABLE", `nobody listens at ${address}`);
+    const proven = identityOf(listener.request.tls.cert);
+    const acceptable = request.identity === undefined ? request.trust.pins : [request.identity];
+    const isTrusted = request.trust.dangerouslyTrustAnyServer || acceptable.length === 0 || (proven !== undefined && acceptable.includes(proven));
+    if (!isTrusted) throw new KwikError("NOT_TRUSTED", `${address} is not trusted: its key is not the expected one`);
+
+    const clientAddress = `client:${connections.length + 1}`;
+    const base = { transport: "memory", clientIdentity: undefined };
+    const client = new MemoryLink(
+      clock,
+      { ...base, remoteAddress: address, localAddress: clientAddress, provenIdentity: proven },
+      true,
+      { ...options.shape },
+    );
+    const server = new MemoryLink(
+      clock,
+      { ...base, remoteAddress: clientAddress, localAddress: address, provenIdentity: undefined },
+      false,
+      { ...options.shape },
+    );
+    client.join(server);
+    server.join(client);
+    connections.push(connectionOf(address, client, server));
+    listener.links.add(server);
+    await new Promise<void>((resolve) => clock.schedule(client.outgoing.shape.delayMs + server.outgoing.shape.delayMs, resolve));
+    clock.schedule(0, () => listener.request.onLink(server));
+    return client;
+  };
+
+  return { transport: { name: "memory", dial, listen }, connections };
+}
+
+function connectionOf(address: string, client: MemoryLink, server: MemoryLink): MemoryConnection {
+  return {
+    address,
+    toServer: client.outgoing.shape,
+    toClient: server.outgoing.shape,
+    setShape: (direction, shape) => {
+      for (const [name, link] of [["to-server", client], ["to-client", server]] as const) {
+        if (direction !== "both" && direction !== name) continue;
+        Object.assign(link.outgoing.shape, shape);
+        link.outgoing.wake();
+      }
+    },
+    kill: () => {
+      const info = { code: ErrorCode.LINK_LOST, reason: "the connection was lost", remote: false };
+      client.end(info);
+      server.end(info);
+    },
+  };
+}

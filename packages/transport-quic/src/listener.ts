@@ -1,0 +1,245 @@
+import { ErrorCode, formatAddress, KwikError } from "@kwik/core";
+import type { ListenRequest, TransportListener } from "@kwik/core";
+import { isIP } from "node:net";
+import { describe } from "./connect.ts";
+import { EventType, quicBinding } from "./engine/binding.ts";
+import type { NativeEvent, NativeServer } from "./engine/binding.ts";
+import { loopClock } from "./engine/loop-clock.ts";
+import { COMMON_OPTIONS } from "./engine/options.ts";
+import { withPrivateTmpdir } from "./engine/private-tmpdir.ts";
+import { ServerConnection } from "./engine/server-connection.ts";
+import { isOwnAddress, largestUdpPayload, wideMtuNotice } from "./path-mtu.ts";
+import { QuicLink } from "./quic-link.ts";
+import { resolveHost } from "./resolve-host.ts";
+import { ServerLink } from "./server-link.ts";
+import { certificateIdentity, queryAnswer } from "./certificate-query.ts";
+import { WriteTurns } from "./write-turns.ts";
+
+/** Parts of the transport's options that a listener uses. */
+export interface QuicListenOptions {
+  /** Whether clients prove their address before the server keeps state for them (one more round trip). Default: unless bound to loopback. */
+  readonly retry?: boolean;
+  /** Connections at once. Default 2000: every turn of the engine visits all of them. */
+  readonly maxConnections?: number;
+  /** Binds all addresses although one was asked for. Right on hosts with one address; see docs/decisions/0003-quic-engine.md. Default false. */
+  readonly bindAny?: boolean;
+  /** Authorities (PEM) of client certificates. With them, clients are asked for one; without, none is looked at. */
+  readonly clientCa?: string;
+}
+
+const DEFAULT_MAX_CONNECTIONS = 2_000;
+
+/** How long after its handshake a connection's packet size is looked at, in milliseconds. */
+const MTU_CHECK_MS = 1_000;
+
+/** How long the engine's thread may take to stop, in milliseconds. */
+const STOP_TIMEOUT_MS = 5_000;
+
+/** A bound server: one native object, its links found by the engine's handles. */
+export class QuicListener implements TransportListener {
+  readonly address: string;
+  readonly #request: ListenRequest;
+  readonly #native: NativeServer;
+  readonly #turns = new WriteTurns();
+  readonly #remotes = new Map<number, string>();
+  readonly #links = new Map<number, ServerLink>();
+  /** Links that had an event in this batch. */
+  readonly #touched = new Set<ServerLink>();
+  /** Handles whose last owner sent something at its very end, and the turn of the event loop in which the end was heard. */
+  readonly #lastWords = new Map<number, number>();
+  /** Connections that may have been given bytes of their handle's last owner. */
+  readonly #tainted = new Set<number>();
+  readonly #answer: Uint8Array;
+  #hasWarnedOfMtu = false;
+  #onStopped: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(request: ListenRequest, host: string, options: QuicListenOptions) {
+    this.#request = request;
+    this.#answer = queryAnswer(request.tls.cert);
+    const bindHost = options.bindAny === true ? anyAddress(host) : host;
+    const made = withPrivateTmpdir(() => {
+      const native = new (quicBinding().NativeQuicServer)(
+        {
+          ...COMMON_OPTIONS,
+          cert: Buffer.from(request.tls.cert),
+          key: Buffer.from(request.tls.key),
+          ca: options.clientCa === undefined ? undefined : Buffer.from(options.clientCa),
+          clientAuth: options.clientCa === undefined ? "none" : "request",
+          maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+          disableRetry: !(options.retry ?? !isLoopback(bindHost)),
+        },
+        (_error, events) => this.#onBatch(events),
+      );
+      return { native, bound: native.listen(request.address.port, bindHost) };
+    });
+    this.#native = made.native;
+    this.address = formatAddress({ host: made.bound.address, port: made.bound.port });
+  }
+
+  /** Binds. Rejects with IO (port in use, address not here), INVALID_ARGUMENT (certificate or key), NOT_SUPPORTED. */
+  static async listen(request: ListenRequest, options: QuicListenOptions): Promise<QuicListener> {
+    const [host] = await resolveHost(request.address.host);
+    try {
+      return new QuicListener(request, host as string, options);
+    } catch (error) {
+      if (error instanceof KwikError) throw error;
+      const message = describe(error);
+      if (/tls/i.test(message)) {
+        throw new KwikError("INVALID_ARGUMENT", `the certificate and key cannot be used; they must be PEM and belong together (${message})`, {
+          cause: error,
+        });
+      }
+      throw new KwikError("IO", `cannot listen on ${formatAddress(request.address)}: ${message}`, { cause: error });
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#stop();
+    return this.#closing;
+  }
+
+  async #stop(): Promise<void> {
+    for (const peer of this.#links.values()) peer.link.close(ErrorCode.GOING_AWAY, "the server has shut down");
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, STOP_TIMEOUT_MS);
+      this.#onStopped = () => {
+        clearTimeout(timer);
+        // Not from inside the engine's callback.
+        setImmediate(resolve);
+      };
+      this.#native.requestShutdown();
+    });
+    this.#native.joinWorker();
+    this.#links.clear();
+  }
+
+  #onBatch(events: readonly NativeEvent[] | null): void {
+    if (events === null) return;
+    try {
+      for (const event of events) this.#onEvent(event);
+      for (const peer of this.#touched) this.#guard(peer, () => peer.endBatch());
+    } finally {
+      this.#touched.clear();
+      this.#native.ackEventBatch(events.length);
+    }
+  }
+
+  #onEvent(event: NativeEvent): void {
+    switch (event.eventType) {
+      case EventType.session:
+        this.#onSession(event);
+        return;
+      case EventType.handshake:
+        this.#accept(event);
+        return;
+      case EventType.writeReady:
+        // Meant for all: the budget is the server's, and 0 is a handle like any other.
+        this.#turns.run();
+        return;
+      case EventType.shutdown:
+        this.#onStopped?.();
+        return;
+      case EventType.close:
+        this.#forward(event);
+        this.#forget(event.connHandle);
+        return;
+      default:
+        this.#forward(event);
+    }
+  }
+
+  #forward(event: NativeEvent): void {
+    const peer = this.#links.get(event.connHandle);
+    if (peer === undefined) return;
+    this.#touched.add(peer);
+    try {
+      peer.handle(event);
+    } catch (error) {
+      this.#onFailure(peer, error);
+    }
+  }
+
+  #guard(peer: ServerLink, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#onFailure(peer, error);
+    }
+  }
+
+  #onFailure(peer: ServerLink, error: unknown): void {
+    this.#notice(`the receiver of a link from ${peer.link.properties.remoteAddress} failed: ${describe(error)}`);
+    peer.link.fail("the receiver failed");
+  }
+
+  #onSession(event: NativeEvent): void {
+    const handle = event.connHandle;
+    this.#remotes.set(handle, remoteOf(event));
+    // Heard of in the same turn as the end of the last owner: it may have begun before that, and have been given the last words.
+    if (this.#lastWords.get(handle) === loopClock.turn) this.#tainted.add(handle);
+    else this.#tainted.delete(handle);
+    this.#lastWords.delete(handle);
+  }
+
+  #accept(event: NativeEvent): void {
+    const handle = event.connHandle;
+    const remote = this.#remotes.get(handle);
+    if (remote === undefined || this.#closing !== undefined) return;
+    this.#remotes.delete(handle);
+    const connection = new ServerConnection(this.#native, handle);
+    if (this.#tainted.delete(handle)) {
+      connection.close(ErrorCode.INTERNAL_ERROR, "please dial again");
+      return;
+    }
+    const certificate = event.meta?.peerCertificateChain?.[0];
+    const link = new QuicLink(connection, this.#turns, false, {
+      transport: "quic",
+      remoteAddress: remote,
+      localAddress: this.address,
+      provenIdentity: undefined,
+      clientIdentity: certificate === undefined ? undefined : certificateIdentity(certificate),
+    });
+    this.#links.set(handle, new ServerLink(link, connection, this.#answer, (ready) => this.#request.onLink(ready)));
+    if (!this.#hasWarnedOfMtu && !isOwnAddress(remote.replace(/:\d+$/, "").replace(/[[\]]/g, ""))) this.#checkMtuLater(link);
+  }
+
+  #forget(handle: number): void {
+    const peer = this.#links.get(handle);
+    if (peer === undefined) return;
+    this.#links.delete(handle);
+    peer.stop();
+    const mayHaveStrayed = peer.connection.mayHaveStrayed();
+    peer.connection.markGone();
+    if (!mayHaveStrayed) return;
+    loopClock.touch();
+    this.#lastWords.set(handle, loopClock.turn);
+  }
+
+  #checkMtuLater(link: QuicLink): void {
+    setTimeout(() => {
+      if (link.isClosed || this.#hasWarnedOfMtu) return;
+      const payload = link.stats().maxPayloadBytes ?? 0;
+      if (payload <= largestUdpPayload()) return;
+      this.#hasWarnedOfMtu = true;
+      this.#notice(wideMtuNotice(this.address, this.#request.address.host, payload));
+    }, MTU_CHECK_MS).unref();
+  }
+
+  #notice(message: string): void {
+    this.#request.onNotice?.(message);
+  }
+}
+
+function remoteOf(event: NativeEvent): string {
+  return formatAddress({ host: event.meta?.remoteAddr ?? "", port: event.meta?.remotePort ?? 0 });
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith("127.") || host === "::1";
+}
+
+function anyAddress(host: string): string {
+  if (isLoopback(host)) return host;
+  return isIP(host) === 6 ? "::" : "0.0.0.0";
+}

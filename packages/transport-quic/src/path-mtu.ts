@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+
+/** IP and UDP headers, the smaller kind, in bytes. */
+const HEADER_BYTES = 28;
+
+const DEFAULT_MTU = 1500;
+
+/** Whether packets to this address never leave the machine. */
+export function isOwnAddress(address: string): boolean {
+  const plain = address.replace(/^::ffff:/, "");
+  if (plain.startsWith("127.") || plain === "::1") return true;
+  for (const entries of Object.values(networkInterfaces())) {
+    for (const entry of entries ?? []) if (entry.address === plain) return true;
+  }
+  return false;
+}
+
+/** The largest UDP payload that fits a packet of any network interface here, in bytes. */
+export function largestUdpPayload(): number {
+  return largestMtu() - HEADER_BYTES;
+}
+
+/** What to tell the operator when packets are larger than the network's. */
+export function wideMtuNotice(boundAddress: string, host: string, payloadBytes: number): string {
+  return (
+    `QUIC packets of ${payloadBytes} bytes leave ${boundAddress} and are cut into fragments, which is slow and stalls under loss. ` +
+    `Listen on 0.0.0.0 or :: instead, or set the transport's option bindAny, ` +
+    `or run: ip route replace local ${host} dev <interface> table local proto kernel scope host src ${host} mtu ${largestMtu()}`
+  );
+}
+
+function largestMtu(): number {
+  let largest = 0;
+  try {
+    for (const name of readdirSync("/sys/class/net")) {
+      if (name !== "lo") largest = Math.max(largest, Number(readFileSync(`/sys/class/net/${name}/mtu`, "utf8")));
+    }
+  } catch {
+    return DEFAULT_MTU;
+  }
+  return largest > 0 ? largest : DEFAULT_MTU;
+}

@@ -1,0 +1,15 @@
+export { makeAuthorityVoucher } from "./authority-voucher.ts";
+export { type ClusterFile, loadClusterFile } from "./cluster-file.ts";
+export {
+  type ClusterFiles,
+  initCluster,
+  type InitClusterOptions,
+  type IssuedServer,
+  issueServer,
+  type IssueServerOptions,
+} from "./cluster.ts";
+export { identityOf, isIdentity, parseIdentity, privateNameOf } from "./identity.ts";
+export { joinAuthority } from "./join-authority.ts";
+export { type ExpectedTicket, mintTicket, type TicketClaims, TicketVerifier, type TicketVerifierOptions } from "./join-ticket.ts";
+export { makeSelfSigned, type SelfSignedOptions, type ServerCertificate } from "./self-signed.ts";
+export { trustAnchorFor, trustAnchorUnder } from "./trust-anchor.ts";

@@ -1,0 +1,166 @@
+import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from "node:crypto";
+import { KwikError, parseIdentity } from "@kwik/core";
+import { errors, jwtVerify, SignJWT } from "jose";
+import { identityOf } from "./identity.ts";
+import { SpentTickets } from "./spent-tickets.ts";
+
+/** What a join ticket says. */
+export interface TicketClaims {
+  /** Session id, 32 hex digits. */
+  readonly session: string;
+  readonly path: number;
+  readonly member: number;
+  /** The server that it is for, "sha256:<hex of SPKI>". */
+  readonly server: string;
+  /** The client's session key, "sha256:<hex of SPKI>". */
+  readonly clientKey: string;
+}
+
+/** What a server demands of a ticket. */
+export interface ExpectedTicket {
+  readonly sessionId: string;
+  readonly pathId: number;
+  readonly memberId: number;
+  /** "sha256:<hex of SPKI>" of the key that the client proved. */
+  readonly clientKeyThumbprint: string;
+}
+
+export interface TicketVerifierOptions {
+  /** Wall clock, milliseconds since 1970. Default: the system's. */
+  readonly now?: () => number;
+  /** How far the clocks of two servers may be apart. Default 5000. */
+  readonly clockSkewMs?: number;
+  /** Tickets that are remembered as used, at most; beyond it tickets are refused until older ones expire. Default 100000. */
+  readonly maxRemembered?: number;
+}
+
+const type = "kwik-join+jwt";
+const signature = "EdDSA";
+/** Longest life of a ticket: it is spent within a dial, not kept. */
+const maxLifetimeMs = 3_600_000;
+const maxTicketLength = 4096;
+
+/**
+ * Signs a join ticket (JWT, Ed25519) that begins at `nowMs` and lives `lifetimeMs`, rounded up to whole seconds. Rejects with
+ * INVALID_ARGUMENT for a key that is not Ed25519, malformed claims, or a life above an hour.
+ */
+export async function mintTicket(signingKeyPem: string, claims: TicketClaims, lifetimeMs: number, nowMs: number): Promise<string> {
+  const key = readKey(signingKeyPem, createPrivateKey);
+  if (!(lifetimeMs > 0 && lifetimeMs <= maxLifetimeMs)) {
+    throw new KwikError("INVALID_ARGUMENT", `a ticket cannot live ${lifetimeMs} ms; give more than 0 and at most ${maxLifetimeMs}`);
+  }
+  const { session, path, member, server, clientKey } = claims;
+  if (!/^[0-9a-f]{32}$/.test(session)) throw new KwikError("INVALID_ARGUMENT", `"${session}" is not a session id of 32 hex digits`);
+  const from = Math.floor(nowMs / 1000);
+  return new SignJWT({ session, path, member, key: parseIdentity(clientKey) })
+    .setProtectedHeader({ alg: signature, typ: type, kid: identityOf(key) })
+    .setAudience(parseIdentity(server))
+    .setIssuedAt(from)
+    .setNotBefore(from)
+    .setExpirationTime(Math.ceil((nowMs + lifetimeMs) / 1000))
+    .setJti(randomUUID())
+    .sign(key);
+}
+
+/**
+ * Checks tickets at one server and remembers those that were used, so that each works once. The memory is that of this object: one per
+ * listener, for its whole life.
+ */
+export class TicketVerifier {
+  readonly #keys = new Map<string, KeyObject>();
+  readonly #identity: string;
+  readonly #now: () => number;
+  readonly #clockSkewMs: number;
+  readonly #spent: SpentTickets;
+
+  /**
+   * Accepts tickets signed by any of the keys (PEM, Ed25519) for the server `ownIdentity`. Several keys let one replace another. Throws
+   * INVALID_ARGUMENT for an unusable key.
+   */
+  constructor(publicKeysPem: readonly string[], ownIdentity: string, options: TicketVerifierOptions = {}) {
+    for (const pem of publicKeysPem) {
+      const key = readKey(pem, createPublicKey);
+      this.#keys.set(identityOf(key), key);
+    }
+    this.#identity = parseIdentity(ownIdentity);
+    this.#now = options.now ?? Date.now;
+    this.#clockSkewMs = options.clockSkewMs ?? 5000;
+    this.#spent = new SpentTickets(options.maxRemembered ?? 100_000);
+  }
+
+  /** The claims of a ticket that permits exactly `expected`; it is used up then. Rejects with TICKET_REFUSED, the reason in its text. */
+  async verify(ticket: string, expected: ExpectedTicket): Promise<{ claims: TicketClaims }> {
+    const nowMs = this.#now();
+    const { payload, id, expiresAtMs } = await this.#authenticate(ticket, nowMs);
+    if (payload.session !== expected.sessionId) throw refused("it is for another session");
+    if (payload.path !== expected.pathId) throw refused("it is for another path");
+    if (payload.member !== expected.memberId) throw refused("it is for another member number");
+    if (payload.key !== expected.clientKeyThumbprint) throw refused("it belongs to another client key");
+    // Nothing is awaited between asking and remembering: of two that arrive at once, one wins.
+    const outcome = this.#spent.spend(id, expiresAtMs + this.#clockSkewMs, nowMs);
+    if (outcome === "spent") throw refused("it was used before");
+    if (outcome === "full") throw refused("too many tickets are in use at this server; try again later");
+    const { sessionId: session, pathId: path, memberId: member, clientKeyThumbprint: clientKey } = expected;
+    return { claims: { session, path, member, server: this.#identity, clientKey } };
+  }
+
+  async #authenticate(
+    ticket: string,
+    nowMs: number,
+  ): Promise<{ payload: Readonly<Record<string, unknown>>; id: string; expiresAtMs: number }> {
+    if (ticket.length > maxTicketLength) throw refused("it is too long");
+    try {
+      const { payload } = await jwtVerify(ticket, (header) => this.#keyFor(header.kid), {
+        algorithms: [signature],
+        typ: type,
+        audience: this.#identity,
+        currentDate: new Date(nowMs),
+        clockTolerance: this.#clockSkewMs / 1000,
+        requiredClaims: ["session", "path", "member", "key", "iat", "nbf", "exp", "jti"],
+      });
+      const { jti: id, iat, exp } = payload;
+      if (typeof id !== "string" || id.length > 64 || iat === undefined || exp === undefined) throw refused("its claims are malformed");
+      if ((exp - iat) * 1000 > maxLifetimeMs + 1000) throw refused("it lives longer than an hour");
+      return { payload, id, expiresAtMs: exp * 1000 };
+    } catch (error) {
+      throw reasonOf(error);
+    }
+  }
+
+  #keyFor(kid: string | undefined): KeyObject {
+    const key = kid === undefined ? undefined : this.#keys.get(kid);
+    if (key === undefined) throw refused("it is signed with a key that this server does not know");
+    return key;
+  }
+}
+
+function readKey(pem: string, read: (pem: string) => KeyObject): KeyObject {
+  let found: KeyObject;
+  try {
+    found = read(pem);
+  } catch (error) {
+    throw new KwikError("INVALID_ARGUMENT", "the ticket key is not a key in PEM", { cause: error });
+  }
+  if (found.asymmetricKeyType === "ed25519") return found;
+  throw new KwikError("INVALID_ARGUMENT", `the ticket key is of type ${found.asymmetricKeyType ?? "unknown"}, and tickets need Ed25519`);
+}
+
+function reasonOf(error: unknown): KwikError {
+  if (error instanceof KwikError) return error;
+  if (error instanceof errors.JWTExpired) return refused("it expired", error);
+  if (error instanceof errors.JWTClaimValidationFailed) return refused(claimReasons[error.claim] ?? "its claims are malformed", error);
+  if (error instanceof errors.JOSEAlgNotAllowed) return refused("its signature is of a kind that is not allowed", error);
+  if (error instanceof errors.JWSSignatureVerificationFailed) return refused("its signature is wrong", error);
+  return refused("it is malformed", error);
+}
+
+const claimReasons: Readonly<Record<string, string>> = {
+  aud: "it is for another server",
+  nbf: "it is not valid yet; check the clocks of the servers",
+  iat: "it is not valid yet; check the clocks of the servers",
+  typ: "it is not a join ticket",
+};
+
+function refused(reason: string, cause?: unknown): KwikError {
+  return new KwikError("TICKET_REFUSED", `the join ticket was refused: ${reason}`, { remote: true, cause });
+}
