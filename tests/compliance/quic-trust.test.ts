@@ -21,7 +21,10 @@ afterEach(async () => {
 });
 
 /** Starts a server; answers its port and how many links its users saw. */
-async function serve(tls: ServerMaterial, options: QuicTransportOptions & { port?: number } = {}): Promise<{ port: number; links: Link[]; listener: TransportListener }> {
+async function serve(
+  tls: ServerMaterial,
+  options: QuicTransportOptions & { port?: number } = {},
+): Promise<{ port: number; links: Link[]; listener: TransportListener }> {
   const links: Link[] = [];
   const listener = await quicTransport(options).listen({
     address: { host: "127.0.0.1", port: options.port ?? 0 },

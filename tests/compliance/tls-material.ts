@@ -23,7 +23,11 @@ export async function cluster(...servers: readonly (readonly string[])[]): Promi
     const issued: ServerMaterial[] = [];
     for (const [index, hosts] of servers.entries()) {
       const server = await issueServer(directory, { hosts, name: `server${index}` });
-      issued.push({ cert: await readFile(server.certFile, "utf8"), key: await readFile(server.keyFile, "utf8"), identity: server.identity });
+      issued.push({
+        cert: await readFile(server.certFile, "utf8"),
+        key: await readFile(server.keyFile, "utf8"),
+        identity: server.identity,
+      });
     }
     return { ca: await readFile(join(directory, "ca.pem"), "utf8"), servers: issued };
   } finally {

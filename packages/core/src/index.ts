@@ -1,6 +1,15 @@
 // transport authors
 export { ErrorCode } from "@kwik/proto";
-export { AuthError, isKwikError, KwikError, PathError, SessionClosedError, StreamError, StreamLimitError, TimeoutError } from "./api/errors.ts";
+export {
+  AuthError,
+  isKwikError,
+  KwikError,
+  PathError,
+  SessionClosedError,
+  StreamError,
+  StreamLimitError,
+  TimeoutError,
+} from "./api/errors.ts";
 export type { KwikErrorCode } from "./api/errors.ts";
 export { DEFAULT_PORT, formatAddress, parseAddress } from "./transport/address.ts";
 export type { ServerAddress } from "./transport/address.ts";

@@ -24,7 +24,12 @@ const nodeRuntime: Runtime = {
 let transport: Transport | undefined;
 
 /** What this runtime gives to core: its clock and hashes, and the transports that work here. */
-export function environment(): { transport: Transport; runtime: Runtime; agent: string; checksum: (data: Uint8Array, seed: number) => number } {
+export function environment(): {
+  transport: Transport;
+  runtime: Runtime;
+  agent: string;
+  checksum: (data: Uint8Array, seed: number) => number;
+} {
   transport ??= quicTransport({ resolvePin: trustAnchorFor, resolveAuthority: trustAnchorUnder });
   return { transport, runtime: nodeRuntime, agent: AGENT, checksum: (data, seed) => crc32(data, seed) };
 }

@@ -25,6 +25,9 @@ export function fileStore(directory: string): ContentStore {
 /** Blocks of the version's hash list, in bytes; the same as those of contents on the wire. */
 export const FILE_BLOCK_BYTES = 256 * 1024;
 
+/** A file is read in pieces of this size to be hashed: short turns of the event loop, and few of them. */
+const HASH_READ_BYTES = 4 * FILE_BLOCK_BYTES;
+
 class FileStore implements ContentStore {
   readonly #directory: string;
   readonly #remembered = new Map<string, Remembered>();
@@ -61,7 +64,8 @@ class FileStore implements ContentStore {
   /** The real path of a served file, or undefined if there is none that may be served. */
   async #locate(id: string): Promise<string | undefined> {
     const parts = id.split("/");
-    if (id === "" || id.includes("\0") || id.includes("\\") || parts.some((part) => part === "" || part === "." || part === "..")) return undefined;
+    if (id === "" || id.includes("\0") || id.includes("\\") || parts.some((part) => part === "" || part === "." || part === ".."))
+      return undefined;
     try {
       const root = await realpath(this.#directory);
       const file = await realpath(path.join(root, ...parts));
@@ -102,12 +106,7 @@ class FileSource implements ContentSource {
 
   async read(offset: bigint, length: number): Promise<Uint8Array> {
     const buffer = Buffer.allocUnsafeSlow(length);
-    let got = 0;
-    while (got < length) {
-      const { bytesRead } = await this.#handle.read(buffer, got, length - got, Number(offset) + got);
-      if (bytesRead === 0) throw new KwikError("IO", `${this.id} became shorter while it was read`);
-      got += bytesRead;
-    }
+    await readFully(this.#handle, buffer, Number(offset));
     return buffer;
   }
 
@@ -123,18 +122,28 @@ class FileSource implements ContentSource {
 
 async function hashBlocks(handle: FileHandle, size: number): Promise<readonly Uint8Array[]> {
   const hashes: Uint8Array[] = [];
-  const buffer = Buffer.allocUnsafeSlow(FILE_BLOCK_BYTES);
-  for (let offset = 0; offset < size; offset += FILE_BLOCK_BYTES) {
-    const length = Math.min(FILE_BLOCK_BYTES, size - offset);
-    let got = 0;
-    while (got < length) {
-      const { bytesRead } = await handle.read(buffer, got, length - got, offset + got);
-      if (bytesRead === 0) throw new KwikError("IO", "the file became shorter while it was hashed");
-      got += bytesRead;
+  const buffer = Buffer.allocUnsafeSlow(Math.min(HASH_READ_BYTES, Math.max(size, 1)));
+  for (let offset = 0; offset < size; offset += buffer.length) {
+    const length = Math.min(buffer.length, size - offset);
+    await readFully(handle, buffer.subarray(0, length), offset);
+    for (let at = 0; at < length; at += FILE_BLOCK_BYTES) {
+      hashes.push(
+        createHash("sha256")
+          .update(buffer.subarray(at, Math.min(at + FILE_BLOCK_BYTES, length)))
+          .digest(),
+      );
     }
-    hashes.push(createHash("sha256").update(buffer.subarray(0, length)).digest());
   }
   return hashes;
+}
+
+async function readFully(handle: FileHandle, target: Uint8Array, offset: number): Promise<void> {
+  let got = 0;
+  while (got < target.length) {
+    const { bytesRead } = await handle.read(target, got, target.length - got, offset + got);
+    if (bytesRead === 0) throw new KwikError("IO", "the file became shorter while it was read");
+    got += bytesRead;
+  }
 }
 
 function isMissing(error: unknown): boolean {

@@ -114,7 +114,8 @@ function clientOptions(request: ConnectRequest): ConstructorParameters<ReturnTyp
 function startError(error: unknown, where: string, request: ConnectRequest): KwikError {
   if (error instanceof KwikError) return error;
   const message = describe(error);
-  if (!/tls|certificate|key/i.test(message)) return new KwikError("UNREACHABLE", `${where} cannot be dialled: ${message}`, { cause: error });
+  if (!/tls|certificate|key/i.test(message))
+    return new KwikError("UNREACHABLE", `${where} cannot be dialled: ${message}`, { cause: error });
   const what = request.clientCertificate === undefined ? "certificate authorities" : "certificate authorities or the client certificate";
   return new KwikError("INVALID_ARGUMENT", `the given ${what} cannot be used; they must be PEM (${message})`, { cause: error });
 }

@@ -86,9 +86,13 @@ export class QuicListener implements TransportListener {
       if (error instanceof KwikError) throw error;
       const message = describe(error);
       if (/tls/i.test(message)) {
-        throw new KwikError("INVALID_ARGUMENT", `the certificate and key cannot be used; they must be PEM and belong together (${message})`, {
-          cause: error,
-        });
+        throw new KwikError(
+          "INVALID_ARGUMENT",
+          `the certificate and key cannot be used; they must be PEM and belong together (${message})`,
+          {
+            cause: error,
+          },
+        );
       }
       throw new KwikError("IO", `cannot listen on ${formatAddress(request.address)}: ${message}`, { cause: error });
     }

@@ -8,6 +8,9 @@ const SMALL_BYTES = 4 * 1024;
 /** Joined parts, at most, in bytes. */
 const MAX_JOINED_BYTES = 64 * 1024;
 
+/** Handed to the engine in one call, at most, in bytes. It takes or refuses a call as a whole, however far beyond its budget that is. */
+const MAX_CALL_BYTES = 256 * 1024;
+
 /** Emptied entries at the front of the queue before it is moved together. */
 const COMPACT_AT = 256;
 
@@ -105,21 +108,28 @@ export class QuicCarrier implements Carrier, WaitingSender {
         return "more";
       }
       const data = this.#queue[this.#head] as Uint8Array;
-      const accepted = this.#engine.send(this.id, data);
+      const offered = data.length > MAX_CALL_BYTES ? data.subarray(0, MAX_CALL_BYTES) : data;
+      const accepted = this.#engine.send(this.id, offered);
       this.#bufferedBytes -= accepted;
       sent += accepted;
-      if (accepted < data.length) {
-        this.#queue[this.#head] = data.subarray(accepted);
+      if (accepted === data.length) this.#advance();
+      else this.#queue[this.#head] = data.subarray(accepted);
+      if (accepted < offered.length) {
         this.#isWaiting = true;
         return "refused";
       }
-      this.#advance();
     }
     return "idle";
   }
 
   #sendNow(data: Uint8Array): boolean {
     if (data.length === 0) return true;
+    if (data.length > MAX_CALL_BYTES) {
+      this.#enqueue(data);
+      if (this.flush(Number.POSITIVE_INFINITY) === "idle") return true;
+      this.#wait();
+      return false;
+    }
     const accepted = this.#engine.send(this.id, data);
     if (accepted === data.length) return true;
     this.#enqueue(accepted === 0 ? data : data.subarray(accepted));

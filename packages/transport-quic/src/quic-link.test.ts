@@ -46,7 +46,13 @@ class FakeEngine implements EngineConnection {
 function setUp(): { link: QuicLink; engine: FakeEngine; turns: WriteTurns; log: string[]; carriers: Carrier[]; closes: LinkCloseInfo[] } {
   const engine = new FakeEngine();
   const turns = new WriteTurns();
-  const properties = { transport: "quic", remoteAddress: "", localAddress: undefined, provenIdentity: undefined, clientIdentity: undefined };
+  const properties = {
+    transport: "quic",
+    remoteAddress: "",
+    localAddress: undefined,
+    provenIdentity: undefined,
+    clientIdentity: undefined,
+  };
   const link = new QuicLink(engine, turns, true, properties);
   const log: string[] = [];
   const carriers: Carrier[] = [];

@@ -74,7 +74,8 @@ class QuicTransport implements Transport {
       }
     }
     const resolve = this.#options.resolvePin;
-    if (resolve === undefined) throw new KwikError("NOT_SUPPORTED", "servers cannot be known by their key: the QUIC transport was made without resolvePin");
+    if (resolve === undefined)
+      throw new KwikError("NOT_SUPPORTED", "servers cannot be known by their key: the QUIC transport was made without resolvePin");
     const resolved = resolve(await dial.queryChain(), plan.acceptable);
     const anchor = plan.ca === undefined ? resolved : { ...resolved, ca: plan.ca };
     const link = await dial.connectUnder(anchor);
@@ -85,7 +86,10 @@ class QuicTransport implements Transport {
   async #dialByAuthority(dial: QuicDial, plan: Extract<DialPlan, { kind: "query-authority" }>): Promise<Link> {
     const resolve = this.#options.resolveAuthority;
     if (resolve === undefined) {
-      throw new KwikError("NOT_SUPPORTED", "servers cannot be known by an IP address: the QUIC transport was made without resolveAuthority");
+      throw new KwikError(
+        "NOT_SUPPORTED",
+        "servers cannot be known by an IP address: the QUIC transport was made without resolveAuthority",
+      );
     }
     return dial.connectUnder(resolve(await dial.queryChain(), plan.ca, plan.ip));
   }

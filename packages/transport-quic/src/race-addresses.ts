@@ -34,7 +34,11 @@ export async function raceAddresses(
   try {
     const link = await Promise.any(attempts);
     giveUp.abort();
-    for (const attempt of attempts) attempt.then((other) => other !== link && other.close(0, ""), () => undefined);
+    for (const attempt of attempts)
+      attempt.then(
+        (other) => other !== link && other.close(0, ""),
+        () => undefined,
+      );
     return link;
   } catch {
     throw failures.find((error) => error instanceof KwikError && error.code === "NOT_TRUSTED") ?? failures[0];

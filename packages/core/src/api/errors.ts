@@ -38,7 +38,13 @@ export class StreamError extends KwikError {
   /** The code that the application gave in `reset` or `stopReading`, or that of the protocol's table. */
   readonly errorCode: number;
 
-  constructor(code: KwikErrorCode, message: string, streamId: bigint, errorCode: number, options: { remote?: boolean; cause?: unknown } = {}) {
+  constructor(
+    code: KwikErrorCode,
+    message: string,
+    streamId: bigint,
+    errorCode: number,
+    options: { remote?: boolean; cause?: unknown } = {},
+  ) {
     super(code, message, options);
     this.streamId = streamId;
     this.errorCode = errorCode;
@@ -62,7 +68,13 @@ export class SessionClosedError extends KwikError {
   readonly errorCode: number;
   readonly reason: string;
 
-  constructor(code: KwikErrorCode, message: string, errorCode: number, reason: string, options: { remote?: boolean; cause?: unknown } = {}) {
+  constructor(
+    code: KwikErrorCode,
+    message: string,
+    errorCode: number,
+    reason: string,
+    options: { remote?: boolean; cause?: unknown } = {},
+  ) {
     super(code, message, options);
     this.errorCode = errorCode;
     this.reason = reason;

@@ -58,7 +58,11 @@ export interface CloseInfo {
 
 /** What happened to a session, for people and monitors. */
 export type SessionEvent =
-  | { readonly type: "path-added" | "path-active" | "path-degraded" | "path-recovered" | "path-dead" | "path-closed"; readonly path: PathInfo; readonly reason: string }
+  | {
+      readonly type: "path-added" | "path-active" | "path-degraded" | "path-recovered" | "path-dead" | "path-closed";
+      readonly path: PathInfo;
+      readonly reason: string;
+    }
   | { readonly type: "path-failed"; readonly address: string; readonly code: string; readonly reason: string }
   | { readonly type: "source-isolated"; readonly path: PathInfo | undefined; readonly contentId: string; readonly reason: string }
   | { readonly type: "suspended" | "resumed"; readonly reason: string }

@@ -1,4 +1,15 @@
-import { CLIENT_MEMBER, DEFAULT_LIMITS, ErrorCode, errorName, PRIMARY_MEMBER, SeededRng, Session, schedulerFactory, type MemberId, type SessionEvent } from "@kwik/proto";
+import {
+  CLIENT_MEMBER,
+  DEFAULT_LIMITS,
+  ErrorCode,
+  errorName,
+  PRIMARY_MEMBER,
+  SeededRng,
+  Session,
+  schedulerFactory,
+  type MemberId,
+  type SessionEvent,
+} from "@kwik/proto";
 import type { ClientSession, StreamOptions } from "../api/contract.ts";
 import { AuthError, KwikError, PathError, TimeoutError } from "../api/errors.ts";
 import type { DialOptions } from "../api/options.ts";
@@ -76,7 +87,12 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       this.driver.stop();
       throw KwikError.from(error, "UNREACHABLE");
     }
-    const path = this.proto.openPath(this.runtime.now(), { address: text, identity: link.properties.provenIdentity, priority: 128, request: undefined });
+    const path = this.proto.openPath(this.runtime.now(), {
+      address: text,
+      identity: link.properties.provenIdentity,
+      priority: 128,
+      request: undefined,
+    });
     const established = new Promise<void>((resolve, reject) => {
       this.#establishing = { resolve, reject };
     });
@@ -145,7 +161,11 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       }
       case "going-away": {
         const path = this.proto.state.paths.ofMember(event.member)[0];
-        this.publish({ type: "going-away", path: path === undefined ? undefined : publicPath(path, this.runtime.now()), reason: event.reason });
+        this.publish({
+          type: "going-away",
+          path: path === undefined ? undefined : publicPath(path, this.runtime.now()),
+          reason: event.reason,
+        });
         return;
       }
       default:
@@ -165,7 +185,14 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     return PRIMARY_MEMBER;
   }
 
-  #verify(fetchId: number, kind: "block" | "root", block: number, attempt: number, parts: readonly Uint8Array[], expected: Uint8Array): void {
+  #verify(
+    fetchId: number,
+    kind: "block" | "root",
+    block: number,
+    attempt: number,
+    parts: readonly Uint8Array[],
+    expected: Uint8Array,
+  ): void {
     this.runtime.sha256(parts).then(
       (hash) => {
         this.proto.content.handleVerified(fetchId, kind, block, attempt, isEqual(hash, expected));
@@ -185,7 +212,8 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function refusal(address: string, code: number, reason: string): KwikError {
-  if (code === ErrorCode.AUTH_REFUSED) return new AuthError(`${address} refused the credentials${reason === "" ? "" : `: ${reason}`}`, { remote: true });
+  if (code === ErrorCode.AUTH_REFUSED)
+    return new AuthError(`${address} refused the credentials${reason === "" ? "" : `: ${reason}`}`, { remote: true });
   if (code === ErrorCode.TIMEOUT) return new TimeoutError(`${address} answered, but not with kwik's hello in time`);
   return new PathError(errorName(code), `${address} did not accept the session: ${reason}`, address, 0, { remote: true });
 }

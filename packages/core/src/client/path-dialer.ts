@@ -68,7 +68,8 @@ export class PathDialer {
     };
     const verdict = checkAddress(event.address, this.#policy);
     if (!verdict.allowed) return refuse(ErrorCode.ADDRESS_REFUSED, verdict.reason);
-    if ((session.clientPaths?.livePaths ?? 0) >= this.#maxPaths) return refuse(ErrorCode.LIMIT_REACHED, `the client allows ${this.#maxPaths} paths`);
+    if ((session.clientPaths?.livePaths ?? 0) >= this.#maxPaths)
+      return refuse(ErrorCode.LIMIT_REACHED, `the client allows ${this.#maxPaths} paths`);
     const address = parseAddress(event.address);
     const identity = event.identity === "" ? undefined : event.identity;
     const path = session.openPath(runtime.now(), {
@@ -156,7 +157,14 @@ export class PathDialer {
     }
   }
 
-  async #join(path: SessionPath, address: ServerAddress, link: Link, identity: string, ticket: string, voucher: MemberId | undefined): Promise<void> {
+  async #join(
+    path: SessionPath,
+    address: ServerAddress,
+    link: Link,
+    identity: string,
+    ticket: string,
+    voucher: MemberId | undefined,
+  ): Promise<void> {
     const { session, runtime } = this.#driver;
     const nonce = runtime.randomBytes(16);
     const issuedAtMs = Math.floor(runtime.wallClock());
@@ -250,4 +258,3 @@ function codeOf(error: KwikError): ErrorCode {
   if (error.code === "NOT_TRUSTED") return ErrorCode.IDENTITY_MISMATCH;
   return error.code in ErrorCode ? ErrorCode[error.code as keyof typeof ErrorCode] : ErrorCode.UNREACHABLE;
 }
-

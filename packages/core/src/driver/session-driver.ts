@@ -162,11 +162,14 @@ export class SessionDriver {
     this.#timer = undefined;
     this.#timerAt = at;
     if (at === Number.POSITIVE_INFINITY) return;
-    this.#timer = this.runtime.setTimer(() => {
-      this.#timer = undefined;
-      this.#timerAt = Number.POSITIVE_INFINITY;
-      this.pump();
-    }, Math.max(1, Math.ceil(at - this.runtime.now())));
+    this.#timer = this.runtime.setTimer(
+      () => {
+        this.#timer = undefined;
+        this.#timerAt = Number.POSITIVE_INFINITY;
+        this.pump();
+      },
+      Math.max(1, Math.ceil(at - this.runtime.now())),
+    );
   }
 }
 

@@ -21,13 +21,23 @@ export class LinkAdmission implements LinkReceiver {
   #isOpened = false;
   #isOver = false;
 
-  constructor(link: Link, limits: Limits, runtime: Runtime, checksum: ((data: Uint8Array, seed: number) => number) | undefined, decide: AdmissionDecision, onRefused: (reason: string) => void) {
+  constructor(
+    link: Link,
+    limits: Limits,
+    runtime: Runtime,
+    checksum: ((data: Uint8Array, seed: number) => number) | undefined,
+    decide: AdmissionDecision,
+    onRefused: (reason: string) => void,
+  ) {
     this.link = link;
     this.#runtime = runtime;
     this.#decide = decide;
     this.#onRefused = onRefused;
     this.acceptor = new PathAcceptor({ limits, checksum, requireChecksum: !link.capabilities.encrypted });
-    this.#timer = runtime.setTimer(() => this.refuse(ErrorCode.TIMEOUT, `no hello within ${limits.handshakeTimeoutMs} ms`), limits.handshakeTimeoutMs);
+    this.#timer = runtime.setTimer(
+      () => this.refuse(ErrorCode.TIMEOUT, `no hello within ${limits.handshakeTimeoutMs} ms`),
+      limits.handshakeTimeoutMs,
+    );
   }
 
   carriers(): IterableIterator<Carrier> {

@@ -1,4 +1,13 @@
-import { DEFAULT_LIMITS, ErrorCode, SeededRng, Session, schedulerFactory, type Limits, type Opening, type SchedulerFactory } from "@kwik/proto";
+import {
+  DEFAULT_LIMITS,
+  ErrorCode,
+  SeededRng,
+  Session,
+  schedulerFactory,
+  type Limits,
+  type Opening,
+  type SchedulerFactory,
+} from "@kwik/proto";
 import type { Listener, ServerSession, WaitOptions } from "../api/contract.ts";
 import { isKwikError, KwikError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
@@ -143,7 +152,10 @@ class SessionListener implements Listener {
       (which, opening) => {
         this.#decide(which, opening).catch((error: unknown) => {
           const problem = KwikError.from(error, "INTERNAL_ERROR");
-          which.refuse(problem.code in ErrorCode ? ErrorCode[problem.code as keyof typeof ErrorCode] : ErrorCode.INTERNAL_ERROR, problem.message);
+          which.refuse(
+            problem.code in ErrorCode ? ErrorCode[problem.code as keyof typeof ErrorCode] : ErrorCode.INTERNAL_ERROR,
+            problem.message,
+          );
         });
       },
       (reason) => {
@@ -158,7 +170,8 @@ class SessionListener implements Listener {
 
   async #decide(admission: LinkAdmission, opening: Opening): Promise<void> {
     if (this.#closing !== undefined) throw new KwikError("GOING_AWAY", "the server is shutting down");
-    if (!isSessionPublicKey(opening.message.clientKey)) throw new KwikError("PROTOCOL_VIOLATION", "the client's session key is not a P-256 public key");
+    if (!isSessionPublicKey(opening.message.clientKey))
+      throw new KwikError("PROTOCOL_VIOLATION", "the client's session key is not a P-256 public key");
     if (opening.kind === "hello") {
       const identity = await this.#authenticate(admission, opening, false);
       this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
@@ -170,8 +183,10 @@ class SessionListener implements Listener {
     const known = this.#sessions.get(sessionId);
     if (known !== undefined) {
       // Who holds the session's key may come back, or bring a further path. spec: PATH-10
-      if (!isSame(known.protocol.state.config.clientKey, message.clientKey)) throw new KwikError("TICKET_REFUSED", "another key than the session's");
-      if (message.memberId !== known.protocol.state.config.member) throw new KwikError("PROTOCOL_VIOLATION", "another member number than before");
+      if (!isSame(known.protocol.state.config.clientKey, message.clientKey))
+        throw new KwikError("TICKET_REFUSED", "another key than the session's");
+      if (message.memberId !== known.protocol.state.config.member)
+        throw new KwikError("PROTOCOL_VIOLATION", "another member number than before");
       this.#attach(known, admission, opening, false);
       return;
     }
@@ -221,9 +236,17 @@ class SessionListener implements Listener {
     return result.identity ?? clientIdentity;
   }
 
-  #begin(admission: LinkAdmission, opening: Opening, sessionId: Uint8Array, member: number, clientIdentity: string | undefined, isVouched: boolean): void {
+  #begin(
+    admission: LinkAdmission,
+    opening: Opening,
+    sessionId: Uint8Array,
+    member: number,
+    clientIdentity: string | undefined,
+    isVouched: boolean,
+  ): void {
     if (admission.isOver) return;
-    if (this.#waiting.length >= MAX_WAITING_SESSIONS) throw new KwikError("LIMIT_REACHED", "too many sessions wait to be accepted by the application");
+    if (this.#waiting.length >= MAX_WAITING_SESSIONS)
+      throw new KwikError("LIMIT_REACHED", "too many sessions wait to be accepted by the application");
     const { runtime, agent, identity, checksum, authority } = this.#environment;
     const config = {
       role: "server" as const,
@@ -256,7 +279,12 @@ class SessionListener implements Listener {
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
     const binding = session.pump.adopt(pathId, link, admission.carriers());
     admission.handOver(binding);
-    const info = { address: link.properties.remoteAddress, transport: link.properties.transport, identity: undefined, isEncrypted: link.capabilities.encrypted };
+    const info = {
+      address: link.properties.remoteAddress,
+      transport: link.properties.transport,
+      identity: undefined,
+      isEncrypted: link.capabilities.encrypted,
+    };
     const path = session.protocol.acceptPath(this.#environment.runtime.now(), admission.acceptor, opening, info, isVouched);
     if ("reason" in path && "code" in path) {
       admission.refuse(path.code, path.reason);

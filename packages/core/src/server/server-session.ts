@@ -1,4 +1,13 @@
-import { CLIENT_MEMBER, ErrorCode, errorName, PRIMARY_MEMBER, type MemberId, type Session, type SessionEvent, type StreamSender } from "@kwik/proto";
+import {
+  CLIENT_MEMBER,
+  ErrorCode,
+  errorName,
+  PRIMARY_MEMBER,
+  type MemberId,
+  type Session,
+  type SessionEvent,
+  type StreamSender,
+} from "@kwik/proto";
 import type { Contribution, RawHandler, ServerSession, WaitOptions } from "../api/contract.ts";
 import type { ContentStore } from "../api/content.ts";
 import { KwikError, PathError } from "../api/errors.ts";
@@ -62,7 +71,11 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   async addPath(address: string, options: { signal?: AbortSignal; identity?: string; priority?: number } = {}): Promise<PathInfo> {
     const text = formatAddress(parseAddress(address));
     if (this.#options.authority === undefined) {
-      throw new PathError("NOT_SUPPORTED", "this server has no cluster to sign join tickets; give `cluster` to listen (kwik cluster init)", text);
+      throw new PathError(
+        "NOT_SUPPORTED",
+        "this server has no cluster to sign join tickets; give `cluster` to listen (kwik cluster init)",
+        text,
+      );
     }
     this.#assertOpen();
     const requestId = this.#server.request(text, options.identity ?? "", options.priority ?? 128);
@@ -95,7 +108,8 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   async sendRaw(data: Uint8Array, pathId: number, options: WaitOptions = {}): Promise<Uint8Array> {
     this.#assertOpen();
     const { maxRawBytes, maxRawOutstanding } = this.proto.state.limits;
-    if (data.length > maxRawBytes) throw new KwikError("TOO_LARGE", `a raw message has at most ${maxRawBytes} bytes, not ${data.length} (limits.maxRawBytes)`);
+    if (data.length > maxRawBytes)
+      throw new KwikError("TOO_LARGE", `a raw message has at most ${maxRawBytes} bytes, not ${data.length} (limits.maxRawBytes)`);
     if (this.proto.raw.waitingCount >= maxRawOutstanding) {
       throw new KwikError("LIMIT_REACHED", `${maxRawOutstanding} raw messages wait for replies already (limits.maxRawOutstanding)`);
     }
@@ -253,6 +267,11 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     if (waiter === undefined) return;
     waiters.delete(requestId);
     if (code === 0) waiter.resolve(value);
-    else waiter.reject(new PathError(errorName(code), `${waiter.what}: ${reason === "" ? errorName(code) : reason}`, waiter.what, undefined, { remote: true }));
+    else
+      waiter.reject(
+        new PathError(errorName(code), `${waiter.what}: ${reason === "" ? errorName(code) : reason}`, waiter.what, undefined, {
+          remote: true,
+        }),
+      );
   }
 }

@@ -1,4 +1,13 @@
-import { errorName, ErrorCode, type MemberId, StreamSignal, type Session as ProtocolSession, type SessionEvent, type StreamDirection, type StreamEntry } from "@kwik/proto";
+import {
+  errorName,
+  ErrorCode,
+  type MemberId,
+  StreamSignal,
+  type Session as ProtocolSession,
+  type SessionEvent,
+  type StreamDirection,
+  type StreamEntry,
+} from "@kwik/proto";
 import type { ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
 import { KwikError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
 import type { CloseInfo, SessionEvent as PublicEvent, SessionStats } from "../api/stats.ts";
@@ -302,9 +311,15 @@ export abstract class BaseSession implements Session {
     const code = event.application ? "APPLICATION" : errorName(event.code);
     this.#closeInfo = { code, errorCode: event.code, reason: event.reason, remote: event.remote };
     const words = event.reason === "" ? code : `${code}: ${event.reason}`;
-    this.#endError = new SessionClosedError(code, `the session was closed ${event.remote ? "by the other side" : "here"} (${words})`, event.code, event.reason, {
-      remote: event.remote,
-    });
+    this.#endError = new SessionClosedError(
+      code,
+      `the session was closed ${event.remote ? "by the other side" : "here"} (${words})`,
+      event.code,
+      event.reason,
+      {
+        remote: event.remote,
+      },
+    );
     this.#incoming.bidirectional.end(this.#endError);
     this.#incoming.unidirectional.end(this.#endError);
     this.#datagrams.end(this.#endError);

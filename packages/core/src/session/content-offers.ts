@@ -25,7 +25,10 @@ export class ContentOffers {
     const contentOffset = options.offset ?? 0n;
     const length = options.length ?? source.length - contentOffset;
     if (contentOffset < 0n || length < 0n || contentOffset + length > source.length) {
-      throw new KwikError("INVALID_ARGUMENT", `the range ${contentOffset}+${length} is outside "${source.id}", which has ${source.length} bytes`);
+      throw new KwikError(
+        "INVALID_ARGUMENT",
+        `the range ${contentOffset}+${length} is outside "${source.id}", which has ${source.length} bytes`,
+      );
     }
     if (contentOffset % BigInt(BLOCK_BYTES) !== 0n) {
       throw new KwikError("INVALID_ARGUMENT", `a content can be sent from a multiple of ${BLOCK_BYTES} bytes, not from ${contentOffset}`);

@@ -49,7 +49,8 @@ export class ContentReads {
       return;
     }
     const data = await source.read(BigInt(event.offset), event.length);
-    if (data.length !== event.length) throw new KwikError("IO", `"${event.contentId}" gave ${data.length} bytes instead of ${event.length}`);
+    if (data.length !== event.length)
+      throw new KwikError("IO", `"${event.contentId}" gave ${data.length} bytes instead of ${event.length}`);
     this.#driver.session.contentServer.handleRead(event.requestId, event.offset, data);
   }
 

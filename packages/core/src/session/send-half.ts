@@ -66,8 +66,10 @@ export class SendHalf implements SendStream {
 
   skip(bytes: number | bigint): void {
     const count = Number(bytes);
-    if (!Number.isSafeInteger(count) || count < 0) throw new KwikError("INVALID_ARGUMENT", `skip needs a whole number of bytes, not ${bytes}`);
-    if (this.#driver.session.state.isClient) throw new KwikError("NOT_SUPPORTED", "only a server can leave bytes of its stream to other servers");
+    if (!Number.isSafeInteger(count) || count < 0)
+      throw new KwikError("INVALID_ARGUMENT", `skip needs a whole number of bytes, not ${bytes}`);
+    if (this.#driver.session.state.isClient)
+      throw new KwikError("NOT_SUPPORTED", "only a server can leave bytes of its stream to other servers");
     this.#flush();
     this.#driver.session.skip(this.#entry, count);
     this.#driver.schedule();

@@ -40,7 +40,8 @@ export class BlockHashes {
     if (root === undefined && count === 0) return violation("a message of content hashes is empty");
     if (root !== undefined) {
       if (root.length !== HASH_BYTES) return violation("the root of content hashes has a wrong length");
-      if (this.#root !== undefined || firstBlock + count !== this.#blockCount) return violation("the root of content hashes came too early or twice");
+      if (this.#root !== undefined || firstBlock + count !== this.#blockCount)
+        return violation("the root of content hashes came too early or twice");
       this.#root = root;
       this.#rootState = "unchecked";
     }

@@ -87,7 +87,8 @@ export class BlockTable {
   /** Blocks of the pool below `limit`. */
   poolCountBelow(limit: number): number {
     let count = 0;
-    for (let i = 0; i < this.pool.rangeCount && this.pool.startAt(i) < limit; i += 1) count += Math.min(limit, this.pool.endAt(i)) - this.pool.startAt(i);
+    for (let i = 0; i < this.pool.rangeCount && this.pool.startAt(i) < limit; i += 1)
+      count += Math.min(limit, this.pool.endAt(i)) - this.pool.startAt(i);
     return count;
   }
 

@@ -152,7 +152,9 @@ test("under any order of events nothing throws, memory stays in the window and e
         else if (kind === 3) fetch.recoverSource(member, now);
         else if (kind === 4 && hashes < blocks) {
           const count = Math.min(blocks - hashes, 1 + (a % 64));
-          expect(fetch.handleHashes(hashes, new Uint8Array(count * 32), hashes + count === blocks ? new Uint8Array(32) : undefined)).toBeUndefined();
+          expect(
+            fetch.handleHashes(hashes, new Uint8Array(count * 32), hashes + count === blocks ? new Uint8Array(32) : undefined),
+          ).toBeUndefined();
           hashes += count;
         } else if (kind === 5 && open.length > 0 && b % 8 === 0) {
           const [request] = open.splice(a % open.length, 1) as [(typeof open)[number]];

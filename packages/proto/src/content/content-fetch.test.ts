@@ -57,7 +57,10 @@ function digest(parts: readonly Uint8Array[]): Uint8Array {
   let a = 0x811c9dc5;
   let b = 7;
   for (const part of parts) {
-    const words = part.byteOffset % 4 === 0 ? new Int32Array(part.buffer, part.byteOffset, part.length >> 2) : new Int32Array(part.slice(0, part.length & ~3).buffer);
+    const words =
+      part.byteOffset % 4 === 0
+        ? new Int32Array(part.buffer, part.byteOffset, part.length >> 2)
+        : new Int32Array(part.slice(0, part.length & ~3).buffer);
     for (let i = 0; i < words.length; i += 1) {
       a = Math.imul(a ^ (words[i] as number), 0x01000193);
       b = (b + a) | 0;
@@ -119,7 +122,17 @@ function simulate(options: {
   const fetch = new ContentFetch(offer, { limits, allocateRequestId: () => (nextId += 1) });
   const output = new Uint8Array(length);
   const got = new Uint8Array(Math.ceil(length / blockBytes));
-  const outcome: Outcome = { finishedMs: NaN, firstByteMs: NaN, at95Ms: NaN, duplicateBytes: 0, isolated: [], received: new Map(), requests: 0, isExact: false, fetch };
+  const outcome: Outcome = {
+    finishedMs: NaN,
+    firstByteMs: NaN,
+    at95Ms: NaN,
+    duplicateBytes: 0,
+    isolated: [],
+    received: new Map(),
+    requests: 0,
+    isExact: false,
+    fetch,
+  };
 
   // Events by time; the number keeps the order of equal times.
   const heap: { at: number; order: number; run: () => void }[] = [];
@@ -154,7 +167,8 @@ function simulate(options: {
     if (piece === undefined) return work(member);
     state.isBusy = true;
     let done = now + piece.length / server.rate;
-    if (server.stall !== undefined && done > server.stall.from && now < server.stall.until) done = server.stall.until + piece.length / server.rate;
+    if (server.stall !== undefined && done > server.stall.from && now < server.stall.until)
+      done = server.stall.until + piece.length / server.rate;
     schedule(done, () => {
       state.isBusy = false;
       work(member);
@@ -171,7 +185,11 @@ function simulate(options: {
       assert(fetch.handleRangeData(now, job.requestId, piece.offset, data) === undefined, "what was asked for is accepted");
     });
   };
-  const shuffled = (pieces: Job["pieces"]): Job["pieces"] => pieces.map((piece) => ({ piece, key: rng.next() })).sort((a, b) => a.key - b.key).map(({ piece }) => piece);
+  const shuffled = (pieces: Job["pieces"]): Job["pieces"] =>
+    pieces
+      .map((piece) => ({ piece, key: rng.next() }))
+      .sort((a, b) => a.key - b.key)
+      .map(({ piece }) => piece);
 
   let delivered = 0;
   let consumed = 0;
@@ -192,7 +210,8 @@ function simulate(options: {
     if (delivered >= 0.95 * length && Number.isNaN(outcome.at95Ms)) outcome.at95Ms = now;
     consumed = Math.max(consumed, Math.min(inOrder * blockBytes, length, readRate === Infinity ? Infinity : readRate * now));
     fetch.setReadOffset(consumed, now);
-    for (let gone = fetch.pollIsolated(); gone !== undefined; gone = fetch.pollIsolated()) outcome.isolated.push({ member: gone.member, code: gone.code });
+    for (let gone = fetch.pollIsolated(); gone !== undefined; gone = fetch.pollIsolated())
+      outcome.isolated.push({ member: gone.member, code: gone.code });
     for (let next = fetch.pollRequest(now); next !== undefined; next = fetch.pollRequest(now)) {
       const state = states.get(next.member) as NonNullable<ReturnType<typeof states.get>>;
       const command = next;
@@ -219,7 +238,10 @@ function simulate(options: {
         work(command.member);
       });
     }
-    assert(fetch.bufferedBytes + fetch.outstandingBytes <= fetch.windowBytes && fetch.windowBytes <= maxWindow, "memory stays in the window");
+    assert(
+      fetch.bufferedBytes + fetch.outstandingBytes <= fetch.windowBytes && fetch.windowBytes <= maxWindow,
+      "memory stays in the window",
+    );
   };
 
   for (const server of servers) {
@@ -278,11 +300,7 @@ test("two equal sources finish within 5 % of the ideal", () => {
 
 test("sources of 1 : 5 : 10 finish within 15 % of the ideal", () => {
   const run = simulate({
-    servers: [
-      server(1, 1_250, 80),
-      server(2, 6_250, 40),
-      server(3, 12_500, 20),
-    ],
+    servers: [server(1, 1_250, 80), server(2, 6_250, 40), server(3, 12_500, 20)],
     length: 50 * MB,
   });
   expect(run.isExact).toBe(true);
@@ -332,10 +350,7 @@ test("a source that refuses twice for want of room is isolated", () => {
 
 test("a slow reader bounds what is asked for", () => {
   const run = simulate({
-    servers: [
-      server(1, 20_000, 20),
-      server(2, 20_000, 20),
-    ],
+    servers: [server(1, 20_000, 20), server(2, 20_000, 20)],
     length: 12 * MB,
     readRate: 2_000,
     maxWindow: 4 * 1024 * KiB,
@@ -347,7 +362,10 @@ test("a slow reader bounds what is asked for", () => {
 });
 
 test("a source that stalls for two seconds does not hold up the others, and is used again", () => {
-  const run = simulate({ servers: [server(1, 6_250, 20), server(2, 6_250, 20, { stall: { from: 1_000, until: 3_000 } })], length: 50 * MB });
+  const run = simulate({
+    servers: [server(1, 6_250, 20), server(2, 6_250, 20, { stall: { from: 1_000, until: 3_000 } })],
+    length: 50 * MB,
+  });
   expect(run.isExact).toBe(true);
   expect(run.finishedMs).toBeLessThan(1.1 * ((50 * MB + 2_000 * 6_250) / 12_500));
   expect(run.duplicateBytes).toBeLessThan(0.02 * 50 * MB);
@@ -365,7 +383,12 @@ test("whatever the sources do, one honest one that lives is enough", () => {
     const servers: Server[] = [{ member: 1, rate: 500 + rng.next() * 10_000, rttMs: 5 + rng.next() * 150, shuffles: rng.next() < 0.3 }];
     const count = 1 + Math.floor(rng.next() * 4);
     for (let i = 0; i < count; i += 1) {
-      const server: Server = { member: 2 + i, rate: 20 + rng.next() ** 3 * 20_000, rttMs: 1 + rng.next() * 300, shuffles: rng.next() < 0.3 };
+      const server: Server = {
+        member: 2 + i,
+        rate: 20 + rng.next() ** 3 * 20_000,
+        rttMs: 1 + rng.next() * 300,
+        shuffles: rng.next() < 0.3,
+      };
       const fate = rng.next();
       if (fate < 0.2) server.diesAt = rng.next() * 2_000;
       else if (fate < 0.35) server.lies = rng.next() ** 3;
@@ -375,7 +398,13 @@ test("whatever the sources do, one honest one that lives is enough", () => {
       servers.push(server);
     }
     const blockBytes = (16 * KiB) << Math.floor(rng.next() * 7);
-    const run = simulate({ servers, length: 1 + Math.floor(rng.next() * 8 * MB), blockBytes, seed, readRate: rng.next() < 0.2 ? 3_000 : Infinity });
+    const run = simulate({
+      servers,
+      length: 1 + Math.floor(rng.next() * 8 * MB),
+      blockBytes,
+      seed,
+      readRate: rng.next() < 0.2 ? 3_000 : Infinity,
+    });
     expect({ seed, isExact: run.isExact }).toEqual({ seed, isExact: true });
     for (const { member } of run.isolated) {
       const server = servers.find((candidate) => candidate.member === member);

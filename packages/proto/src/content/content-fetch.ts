@@ -74,7 +74,10 @@ export class ContentFetch {
     this.#ledger = new FetchLedger(this.#table);
     this.#hashes = new BlockHashes(this.#table.blockCount);
     this.#planner = new FetchPlanner(this.#table, this.#sources);
-    this.#windowBytes = Math.max(MIN_WINDOW_BLOCKS * offer.blockBytes, Math.min(options.windowBytes ?? INITIAL_WINDOW_BYTES, this.#limits.maxContentWindowBytes));
+    this.#windowBytes = Math.max(
+      MIN_WINDOW_BLOCKS * offer.blockBytes,
+      Math.min(options.windowBytes ?? INITIAL_WINDOW_BYTES, this.#limits.maxContentWindowBytes),
+    );
   }
 
   /** Every byte was verified and handed out, and the root matched. */

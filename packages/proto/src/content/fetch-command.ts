@@ -7,5 +7,11 @@ export type FetchCommand =
 
 /** What a fetch wants to be compared: the SHA-256 over the parts (or over all hashes) with `expected`. */
 export type FetchVerification =
-  | { readonly kind: "block"; readonly block: number; readonly attempt: number; readonly parts: readonly Uint8Array[]; readonly expected: Uint8Array }
+  | {
+      readonly kind: "block";
+      readonly block: number;
+      readonly attempt: number;
+      readonly parts: readonly Uint8Array[];
+      readonly expected: Uint8Array;
+    }
   | { readonly kind: "root"; readonly hashes: readonly Uint8Array[]; readonly expected: Uint8Array };

@@ -92,25 +92,26 @@ export class FetchPlanner {
     let othersRate = 0;
     let othersOwed = 0;
     let othersRtt = Infinity;
-    let soonestMs = blockMs;
+    let soonestOtherMs = Infinity;
     for (const other of this.#sources.values()) {
       if (other === source || other.state !== "usable" || now < other.retryAt) continue;
-      soonestMs = Math.min(soonestMs, other.deliveryMs(blockBytes, now));
+      soonestOtherMs = Math.min(soonestOtherMs, other.deliveryMs(blockBytes, now));
       if (!other.isRateKnown) continue;
       othersRate += other.rateAt(now);
       othersOwed += other.outstandingBytes;
       othersRtt = Math.min(othersRtt, other.rttMs);
     }
     // Not worth asking if the others would have finished everything before this one delivers a single block.
-    if (othersRate > 0 && blockMs > (table.poolBytes + othersOwed) / othersRate + othersRtt) return undefined;
+    if (othersRate > 0 && blockMs > Math.max(soonestOtherMs, (table.poolBytes + othersOwed) / othersRate + othersRtt)) return undefined;
     const rate = source.rateAt(now);
     const count = this.#runBlocks(source, now, rate / (rate + othersRate), roomBytes);
     // What arrives late is asked for further ahead, where it will be needed when it comes; the nearer blocks are left to the sooner sources.
-    const skip = Math.floor(((rate + othersRate) * (blockMs - soonestMs)) / blockBytes);
+    const skip = Math.floor(((rate + othersRate) * Math.max(0, blockMs - soonestOtherMs)) / blockBytes);
     let run = table.runAfter(skip, count, limit);
     if (run === undefined) {
-      if (limit < table.blockCount) return undefined;
-      run = table.runAfter(Math.max(0, table.poolCount - count), count, limit);
+      // Beyond the window it would hold up the rest; but a new source must be tried, else nothing is ever known of it.
+      if (limit < table.blockCount && source.isRateKnown) return undefined;
+      run = table.runAfter(Math.max(0, table.poolCountBelow(limit) - count), count, limit);
     }
     return run === undefined ? undefined : { source, first: run.first, end: run.end };
   }
@@ -180,7 +181,14 @@ export class FetchPlanner {
     return undefined;
   }
 
-  #move(attempt: BlockAttempt, now: Instant, budgetBytes: number, factor: number, slackMs: DurationMs, needsRoom: boolean): PlannedMove | undefined {
+  #move(
+    attempt: BlockAttempt,
+    now: Instant,
+    budgetBytes: number,
+    factor: number,
+    slackMs: DurationMs,
+    needsRoom: boolean,
+  ): PlannedMove | undefined {
     const attempts = this.#table.attemptsOf(attempt.block);
     let best: FetchSource | undefined;
     let bestMs = Infinity;

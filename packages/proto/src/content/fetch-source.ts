@@ -92,7 +92,16 @@ export class FetchSource {
   stats(): FetchSourceStats {
     const { member, state, bytesReceived, bytesVerified, outstandingBytes } = this;
     const reason = this.isolation?.reason;
-    return { member, state, isIsolated: state === "isolated", reason, bytesReceived, bytesVerified, rate: this.#rate.bytesPerMs, outstandingBytes };
+    return {
+      member,
+      state,
+      isIsolated: state === "isolated",
+      reason,
+      bytesReceived,
+      bytesVerified,
+      rate: this.#rate.bytesPerMs,
+      outstandingBytes,
+    };
   }
 
   /** When it may be asked again after a refusal or a stall. */

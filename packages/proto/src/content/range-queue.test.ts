@@ -145,7 +145,8 @@ test("under any order of events the counts stay right, memory bounded, and every
         reads.push(...readAll(queue));
         for (const read of reads.splice(0)) queue.handleRead(read.requestId, read.offset, bytesOf(read));
         for (const { requestId, offset, length } of sent.splice(0)) queue.markLost(requestId, offset, length);
-        for (let segment = queue.take(3000); segment !== undefined; segment = queue.take(3000)) queue.markAcked(segment.requestId, segment.offset, segment.data.length);
+        for (let segment = queue.take(3000); segment !== undefined; segment = queue.take(3000))
+          queue.markAcked(segment.requestId, segment.offset, segment.data.length);
       }
       expect([queue.requestCount, queue.bufferedBytes, queue.readyBytes, queue.readingBytes]).toEqual([0, 0, 0, 0]);
     }),

@@ -109,7 +109,8 @@ export class RangeQueue {
     }
     if (this.#ranges.has(requestId) || this.#ended.has(requestId)) return violation("a range request repeats the number of another");
     if (this.#ranges.size >= this.#maxRequests) {
-      if (this.#refusals.length >= this.#maxRequests * REFUSALS_PER_REQUEST) return failure(ErrorCode.LIMIT_REACHED, "too many range requests");
+      if (this.#refusals.length >= this.#maxRequests * REFUSALS_PER_REQUEST)
+        return failure(ErrorCode.LIMIT_REACHED, "too many range requests");
       this.#refusals.push({ requestId, code: ErrorCode.LIMIT_REACHED, reason: "too many range requests", version: "" });
       return undefined;
     }

@@ -25,7 +25,16 @@ export class ServedRange {
   #heldBytes = 0;
   #readingBytes = 0;
 
-  constructor(requestId: number, contentId: string, version: string, contentLength: number, offset: number, length: number, priority: number, readBytes: number) {
+  constructor(
+    requestId: number,
+    contentId: string,
+    version: string,
+    contentLength: number,
+    offset: number,
+    length: number,
+    priority: number,
+    readBytes: number,
+  ) {
     this.requestId = requestId;
     this.contentId = contentId;
     this.version = version;

@@ -50,7 +50,11 @@ export class ClientPaths {
     path.identity = plan.identity;
     path.priority = plan.priority;
     path.isPrimary = id === 0;
-    path.setState("connecting", plan.request === undefined ? "wanted by this client" : `wanted by member ${plan.request.member}`, this.#state.now);
+    path.setState(
+      "connecting",
+      plan.request === undefined ? "wanted by this client" : `wanted by member ${plan.request.member}`,
+      this.#state.now,
+    );
     this.#state.paths.add(path);
     this.#planned.set(id, { path, plan });
     const peer = this.#state.peerOf(member);
@@ -103,8 +107,9 @@ export class ClientPaths {
   }
 
   active(path: SessionPath): void {
-    this.#settle(path, ErrorCode.NO_ERROR, "");
+    // The state goes first: whoever wanted the path finds it active when the answer comes.
     this.report(path);
+    this.#settle(path, ErrorCode.NO_ERROR, "");
   }
 
   failed(path: SessionPath, code: number, reason: string): void {

@@ -61,7 +61,8 @@ export class ContentClient {
       this.#done(home, offer, ErrorCode.STREAM_STATE, "the stream is closed");
       return undefined;
     }
-    if (entry.peer !== home) return failure(ErrorCode.PROTOCOL_VIOLATION, `a content for stream ${offer.streamId}, whose home is another server`);
+    if (entry.peer !== home)
+      return failure(ErrorCode.PROTOCOL_VIOLATION, `a content for stream ${offer.streamId}, whose home is another server`);
     const reserved = receive.reserveContent(offer.streamOffset, offer.length);
     if (reserved !== undefined) return reserved;
     if (offer.end) {
@@ -225,7 +226,15 @@ export class ContentClient {
     for (let wanted = content.pollVerify(); wanted !== undefined; wanted = content.pollVerify()) {
       const { fetchId } = fetch;
       if (wanted.kind === "root") this.#state.emit({ type: "verify-root", fetchId, hashes: wanted.hashes, expected: wanted.expected });
-      else this.#state.emit({ type: "verify-block", fetchId, block: wanted.block, attempt: wanted.attempt, parts: wanted.parts, expected: wanted.expected });
+      else
+        this.#state.emit({
+          type: "verify-block",
+          fetchId,
+          block: wanted.block,
+          attempt: wanted.attempt,
+          parts: wanted.parts,
+          expected: wanted.expected,
+        });
     }
     let hasNew = false;
     for (let piece = content.pollDelivery(); piece !== undefined; piece = content.pollDelivery()) {
@@ -234,7 +243,13 @@ export class ContentClient {
     }
     if (hasNew && (entry.receive?.readableBytes ?? 0) > 0) this.#state.streams.signal(entry, StreamSignal.readable);
     for (let gone = content.pollIsolated(); gone !== undefined; gone = content.pollIsolated()) {
-      this.#state.emit({ type: "source-isolated", member: gone.member, contentId: fetch.offer.contentId, code: gone.code, reason: gone.reason });
+      this.#state.emit({
+        type: "source-isolated",
+        member: gone.member,
+        contentId: fetch.offer.contentId,
+        code: gone.code,
+        reason: gone.reason,
+      });
     }
     this.#request(fetch);
     if (content.isComplete) this.#drop(fetch, ErrorCode.NO_ERROR, "");

@@ -49,12 +49,20 @@ export class ContentServer implements Sendable {
   sendHashes(offerId: number, firstBlock: number, hashes: Uint8Array, root: Uint8Array | undefined): void {
     const streamId = this.#offers.get(offerId);
     if (streamId === undefined) return;
-    this.#control().send(body("contentHashes", { streamId: BigInt(streamId), offerId, firstBlock, hashes, root: root ?? new Uint8Array(0) }));
+    this.#control().send(
+      body("contentHashes", { streamId: BigInt(streamId), offerId, firstBlock, hashes, root: root ?? new Uint8Array(0) }),
+    );
   }
 
   handleDone(message: ControlMessage<"contentDone">): void {
     if (!this.#offers.delete(message.offerId)) return;
-    this.#state.emit({ type: "content-done", streamId: Number(message.streamId), offerId: message.offerId, code: message.code, reason: message.reason });
+    this.#state.emit({
+      type: "content-done",
+      streamId: Number(message.streamId),
+      offerId: message.offerId,
+      code: message.code,
+      reason: message.reason,
+    });
   }
 
   handleRequest(message: ControlMessage<"rangeRequest">): ProtocolFailure | undefined {

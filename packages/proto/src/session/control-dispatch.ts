@@ -109,7 +109,11 @@ function dispatchToServer(targets: ControlTargets, message: ControlBody): Protoc
   }
 }
 
-function handleAnnounce(state: SessionState, from: Peer, message: { streamId: bigint; priority: number; contributions: boolean }): ProtocolFailure | undefined {
+function handleAnnounce(
+  state: SessionState,
+  from: Peer,
+  message: { streamId: bigint; priority: number; contributions: boolean },
+): ProtocolFailure | undefined {
   const entry = state.streams.admit(from, Number(message.streamId));
   if (entry === undefined) return undefined;
   if ("code" in entry) return entry;

@@ -31,7 +31,15 @@ export function clientHello(state: SessionState, token: string, dialled: string)
   );
 }
 
-export function joinMessage(state: SessionState, pathId: number, memberId: number, token: string, dialled: string, proof: JoinProof, isResume: boolean): Envelope {
+export function joinMessage(
+  state: SessionState,
+  pathId: number,
+  memberId: number,
+  token: string,
+  dialled: string,
+  proof: JoinProof,
+  isResume: boolean,
+): Envelope {
   return envelopeOf(
     body("join", {
       versions: [PROTOCOL_VERSION],
@@ -87,12 +95,18 @@ export function adoptCredit(state: SessionState, peer: Peer, credit: Credit | un
 }
 
 export function checkReply(message: ControlMessage<"helloReply">): ProtocolFailure | undefined {
-  if (message.version !== PROTOCOL_VERSION) return failure(ErrorCode.VERSION, `the server chose version ${message.version}, which was not offered`);
+  if (message.version !== PROTOCOL_VERSION)
+    return failure(ErrorCode.VERSION, `the server chose version ${message.version}, which was not offered`);
   if (message.sessionId.length !== 16) return failure(ErrorCode.PROTOCOL_VIOLATION, "a session id has 16 bytes");
   return undefined;
 }
 
-function creditOf(limits: Limits): { streamWindowBytes: bigint; sessionWindowBytes: bigint; maxBidirectionalStreams: number; maxUnidirectionalStreams: number } {
+function creditOf(limits: Limits): {
+  streamWindowBytes: bigint;
+  sessionWindowBytes: bigint;
+  maxBidirectionalStreams: number;
+  maxUnidirectionalStreams: number;
+} {
   return {
     streamWindowBytes: BigInt(limits.initialStreamWindowBytes),
     sessionWindowBytes: BigInt(limits.initialSessionWindowBytes),

@@ -47,7 +47,13 @@ export class PacketWriter {
     if (paths.length === 0) return undefined;
     const opening = this.#fitCarriers(peer, paths, now);
     if (opening !== undefined) return opening;
-    return this.#control(peer, paths) ?? this.#acknowledgement(peer, paths, now) ?? this.#probe(peer, now) ?? this.#smallFrames(peer, paths, now) ?? this.#data(peer, paths, now);
+    return (
+      this.#control(peer, paths) ??
+      this.#acknowledgement(peer, paths, now) ??
+      this.#probe(peer, now) ??
+      this.#smallFrames(peer, paths, now) ??
+      this.#data(peer, paths, now)
+    );
   }
 
   /** Paths on which data may go now. The array is reused by the next call. */
@@ -154,7 +160,9 @@ export class PacketWriter {
       // A lone end of a stream is ready without having bytes.
       const readyBytes = Math.max(head.readyBytes, 1);
       const packetBytes = Math.min(readyBytes, this.#state.limits.maxPacketBytes);
-      const path = peer.scheduler.pick(paths, packetBytes, readyBytes + (peer.queue.size - 1) * packetBytes, now) as SessionPath | undefined;
+      const path = peer.scheduler.pick(paths, packetBytes, readyBytes + (peer.queue.size - 1) * packetBytes, now) as
+        | SessionPath
+        | undefined;
       if (path === undefined) {
         // What is left unused on purpose must not look slow.
         for (const idle of paths) if (idle.roomBytes >= idle.packetBytes()) idle.setAppLimited();

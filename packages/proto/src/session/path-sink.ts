@@ -192,7 +192,10 @@ export class PathSink implements PacketSink {
     const peer = this.#peer;
     peer.receivedStreamBytes += bytes;
     if (peer.receivedStreamBytes > peer.receiveWindow.limit) {
-      return failure(ErrorCode.FLOW_CONTROL, `member ${peer.member} sent ${peer.receivedStreamBytes} bytes with credit for ${peer.receiveWindow.limit}`);
+      return failure(
+        ErrorCode.FLOW_CONTROL,
+        `member ${peer.member} sent ${peer.receivedStreamBytes} bytes with credit for ${peer.receiveWindow.limit}`,
+      );
     }
     return undefined;
   }

@@ -47,8 +47,10 @@ export class RawExchange {
   handleMessage(from: Peer, requestId: number, targetPath: PathId, data: Uint8Array): void {
     const refuse = (code: ErrorCode, reason: string): void => this.#answer(from, requestId, code, reason, new Uint8Array(0));
     const path = this.#state.paths.byId(targetPath);
-    if (data.length > this.#state.limits.maxRawBytes) return refuse(ErrorCode.TOO_LARGE, `a raw message has at most ${this.#state.limits.maxRawBytes} bytes`);
-    if (this.#forwarded.size >= this.#state.limits.maxRawOutstanding) return refuse(ErrorCode.LIMIT_REACHED, "too many raw messages under way");
+    if (data.length > this.#state.limits.maxRawBytes)
+      return refuse(ErrorCode.TOO_LARGE, `a raw message has at most ${this.#state.limits.maxRawBytes} bytes`);
+    if (this.#forwarded.size >= this.#state.limits.maxRawOutstanding)
+      return refuse(ErrorCode.LIMIT_REACHED, "too many raw messages under way");
     const to = path === undefined ? undefined : this.#state.peers.get(path.member);
     if (path === undefined || to === undefined) return refuse(ErrorCode.RAW_REFUSED, `path ${targetPath} is not known in this session`);
     if (!isVouched(from) || !isVouched(to)) return refuse(ErrorCode.RAW_REFUSED, "raw messages need two servers of the same cluster");
@@ -93,7 +95,14 @@ export class RawExchange {
       if (forwarded.to !== member && forwarded.from !== member) continue;
       this.#forwarded.delete(forwardId);
       forwarded.frame.isCancelled = true;
-      if (forwarded.to === member) this.#answer(forwarded.from, forwarded.requestId, ErrorCode.PATH_DEAD, "the target's path died before its reply", new Uint8Array(0));
+      if (forwarded.to === member)
+        this.#answer(
+          forwarded.from,
+          forwarded.requestId,
+          ErrorCode.PATH_DEAD,
+          "the target's path died before its reply",
+          new Uint8Array(0),
+        );
     }
   }
 

@@ -77,7 +77,9 @@ export class ServerPaths {
 
   /** What the client told of paths that end at other servers, in order of their numbers. */
   remotePaths(): RemotePathStatus[] {
-    return [...this.#remote.values()].filter((status) => this.#state.paths.byId(status.pathId) === undefined).sort((a, b) => a.pathId - b.pathId);
+    return [...this.#remote.values()]
+      .filter((status) => this.#state.paths.byId(status.pathId) === undefined)
+      .sort((a, b) => a.pathId - b.pathId);
   }
 
   #done(requestId: number, code: number, reason: string, pathId: PathId): void {

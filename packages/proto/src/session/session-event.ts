@@ -17,13 +17,40 @@ export type SessionEvent =
   | { readonly type: "established" }
   | { readonly type: "suspended" | "resumed"; readonly reason: string }
   /** Client: a server asks for a path; answer with `openPath` or `refusePath`. */
-  | { readonly type: "path-requested"; readonly fromMember: MemberId; readonly requestId: number; readonly address: string; readonly identity: string; readonly priority: number }
+  | {
+      readonly type: "path-requested";
+      readonly fromMember: MemberId;
+      readonly requestId: number;
+      readonly address: string;
+      readonly identity: string;
+      readonly priority: number;
+    }
   /** Client: the answer to `requestTicket`. An empty ticket with a code is a refusal. */
-  | { readonly type: "ticket"; readonly pathId: PathId; readonly ticket: string; readonly fromMember: MemberId; readonly code: number; readonly reason: string }
+  | {
+      readonly type: "ticket";
+      readonly pathId: PathId;
+      readonly ticket: string;
+      readonly fromMember: MemberId;
+      readonly code: number;
+      readonly reason: string;
+    }
   /** Server: the client wants a ticket; answer with `answerTicket`. */
-  | { readonly type: "ticket-wanted"; readonly requestId: number; readonly pathId: PathId; readonly memberId: MemberId; readonly address: string; readonly identity: string }
+  | {
+      readonly type: "ticket-wanted";
+      readonly requestId: number;
+      readonly pathId: PathId;
+      readonly memberId: MemberId;
+      readonly address: string;
+      readonly identity: string;
+    }
   /** Server: the end of a `requestPath` or `removePath`. */
-  | { readonly type: "path-request-done"; readonly requestId: number; readonly code: number; readonly reason: string; readonly pathId: PathId }
+  | {
+      readonly type: "path-request-done";
+      readonly requestId: number;
+      readonly code: number;
+      readonly reason: string;
+      readonly pathId: PathId;
+    }
   /** Client: a server wants this path removed; it is being closed. */
   | { readonly type: "raw-request"; readonly requestId: number; readonly fromPathId: PathId; readonly data: Uint8Array }
   | { readonly type: "raw-reply"; readonly requestId: number; readonly code: number; readonly reason: string; readonly data: Uint8Array }
@@ -31,13 +58,34 @@ export type SessionEvent =
   | { readonly type: "streams-allowed"; readonly direction: StreamDirection; readonly member: MemberId }
   | { readonly type: "datagram"; readonly data: Uint8Array }
   /** Client: a source was taken out of a content. */
-  | { readonly type: "source-isolated"; readonly member: MemberId; readonly contentId: string; readonly code: number; readonly reason: string }
+  | {
+      readonly type: "source-isolated";
+      readonly member: MemberId;
+      readonly contentId: string;
+      readonly code: number;
+      readonly reason: string;
+    }
   /** Server: bytes of a content are needed; answer with `handleContentRead`. */
-  | { readonly type: "content-read"; readonly requestId: number; readonly contentId: string; readonly version: string; readonly contentLength: number; readonly offset: number; readonly length: number }
+  | {
+      readonly type: "content-read";
+      readonly requestId: number;
+      readonly contentId: string;
+      readonly version: string;
+      readonly contentLength: number;
+      readonly offset: number;
+      readonly length: number;
+    }
   /** Server: the client has all of an offered content, or gave it up. */
   | { readonly type: "content-done"; readonly streamId: number; readonly offerId: number; readonly code: number; readonly reason: string }
   /** Client: check the SHA-256 and answer with `handleVerified`. */
-  | { readonly type: "verify-block"; readonly fetchId: number; readonly block: number; readonly attempt: number; readonly parts: readonly Uint8Array[]; readonly expected: Uint8Array }
+  | {
+      readonly type: "verify-block";
+      readonly fetchId: number;
+      readonly block: number;
+      readonly attempt: number;
+      readonly parts: readonly Uint8Array[];
+      readonly expected: Uint8Array;
+    }
   | { readonly type: "verify-root"; readonly fetchId: number; readonly hashes: readonly Uint8Array[]; readonly expected: Uint8Array }
   | { readonly type: "going-away"; readonly member: MemberId; readonly reason: string }
   /** The session has ended; nothing follows but `close` transmits. */

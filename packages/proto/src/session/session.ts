@@ -333,7 +333,8 @@ export class Session implements FrameTargets, ControlTargets {
   handleAck(ack: AckFrame, from: Peer): ProtocolFailure | undefined {
     const { now } = this.state;
     const path = this.state.paths.byId(ack.pathId);
-    if (path === undefined || path.member !== from.member) return failure(ErrorCode.PROTOCOL_VIOLATION, `an acknowledgement for path ${ack.pathId}`);
+    if (path === undefined || path.member !== from.member)
+      return failure(ErrorCode.PROTOCOL_VIOLATION, `an acknowledgement for path ${ack.pathId}`);
     if (path.isFinal) return undefined;
     const wasSuspect = path.isSuspect;
     const acked = path.handleAck(now, ack);
@@ -383,7 +384,8 @@ export class Session implements FrameTargets, ControlTargets {
       case "refused":
         this.lifecycle.die(wire.path, envelope.body.value.code, envelope.body.value.reason);
         // It was here before and has forgotten the session: what lived there is gone.
-        if (peer.isKnown && envelope.body.value.code === ErrorCode.NO_SESSION) this.lifecycle.loseMember(peer, "the server has forgotten the session");
+        if (peer.isKnown && envelope.body.value.code === ErrorCode.NO_SESSION)
+          this.lifecycle.loseMember(peer, "the server has forgotten the session");
         return undefined;
       case "clientHello":
       case "join":

@@ -15,7 +15,10 @@ export const closingCases: readonly LinkCase[] = [
         byClient.server.closed?.code === 77 && byClient.server.closed.reason === "the client leaves" && byClient.server.closed.remote,
         `the server was told ${JSON.stringify(byClient.server.closed)}`,
       );
-      check(byClient.client.closed?.code === 77 && !byClient.client.closed.remote, `the client was told ${JSON.stringify(byClient.client.closed)}`);
+      check(
+        byClient.client.closed?.code === 77 && !byClient.client.closed.remote,
+        `the client was told ${JSON.stringify(byClient.client.closed)}`,
+      );
       const byServer = await bench.pair();
       byServer.server.link.close(78, "the server leaves");
       await until(() => byServer.client.closed !== undefined && byServer.server.closed !== undefined, "both ends closed");

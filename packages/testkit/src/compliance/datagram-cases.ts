@@ -8,7 +8,10 @@ export const datagramCases: readonly LinkCase[] = [
     needs: ["datagrams"],
     run: async (bench) => {
       const { client, server } = await bench.pair();
-      for (const [from, to] of [[client, server], [server, client]] as const) {
+      for (const [from, to] of [
+        [client, server],
+        [server, client],
+      ] as const) {
         const size = Math.min(from.link.maxDatagramBytes, 1_000);
         check(size > 0, "the link has no datagrams");
         // Any single one may be lost.
@@ -44,7 +47,10 @@ export const datagramCases: readonly LinkCase[] = [
         await pause(2);
       }
       await until(() => server.datagrams.length > 0, "a datagram");
-      check(server.datagrams.every((data) => data[0] !== 0xff), "a datagram took later bytes");
+      check(
+        server.datagrams.every((data) => data[0] !== 0xff),
+        "a datagram took later bytes",
+      );
     },
   },
 ];

@@ -47,7 +47,11 @@ export const dialCases: readonly LinkCase[] = [
       check(bench.address.port > 0, "the port is 0");
       let code = "none";
       try {
-        const second = await bench.environment.transport.listen({ address: bench.address, tls: bench.environment.tls, onLink: () => undefined });
+        const second = await bench.environment.transport.listen({
+          address: bench.address,
+          tls: bench.environment.tls,
+          onLink: () => undefined,
+        });
         await second.close();
       } catch (error) {
         code = isKwikError(error) ? error.code : String(error);

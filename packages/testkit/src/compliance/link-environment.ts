@@ -1,4 +1,14 @@
-import type { Carrier, CarrierReceiver, Link, LinkCloseInfo, LinkReceiver, ListenRequest, ServerAddress, Transport, TransportListener } from "@kwik/core";
+import type {
+  Carrier,
+  CarrierReceiver,
+  Link,
+  LinkCloseInfo,
+  LinkReceiver,
+  ListenRequest,
+  ServerAddress,
+  Transport,
+  TransportListener,
+} from "@kwik/core";
 import { parseAddress } from "@kwik/core";
 
 /** What a transport under test may lack; a case that needs it is then skipped, with this reason. */
@@ -131,7 +141,11 @@ export class CarrierEnd implements CarrierReceiver {
 
   /** Waits for `bytes` altogether, and checks that they were right and no more. */
   async receive(bytes: number, what = "bytes"): Promise<void> {
-    await until(() => this.receivedBytes >= bytes || this.ends > 0, () => `${what}: ${this.receivedBytes} of ${bytes} arrived`, 20_000);
+    await until(
+      () => this.receivedBytes >= bytes || this.ends > 0,
+      () => `${what}: ${this.receivedBytes} of ${bytes} arrived`,
+      20_000,
+    );
     check(this.receivedBytes === bytes, `${what}: ${this.receivedBytes} of ${bytes} arrived, ended ${this.ends} times`);
     check(this.firstWrongAt === undefined, `${what}: wrong byte at ${this.firstWrongAt}`);
   }

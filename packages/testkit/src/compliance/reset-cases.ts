@@ -74,7 +74,10 @@ export const resetCases: readonly LinkCase[] = [
       await pause(50);
       check(client.arrivals.length === 0, "a reset carrier came back as a new one");
       check(client.closed === undefined, "the link ended");
-      check(server.arrivals.every((end) => end.dataAfterEnd === 0), "data came after the end");
+      check(
+        server.arrivals.every((end) => end.dataAfterEnd === 0),
+        "data came after the end",
+      );
     },
   },
   {

@@ -91,7 +91,8 @@ export class MemoryLink implements Link {
     this.end({ code, reason, remote: false });
     const peer = this.#peer;
     // The news travels like everything else; into a black hole it never arrives.
-    if (!this.outgoing.shape.isBlackhole) this.#clock.schedule(this.outgoing.shape.delayMs, () => peer?.end({ code, reason, remote: true }));
+    if (!this.outgoing.shape.isBlackhole)
+      this.#clock.schedule(this.outgoing.shape.delayMs, () => peer?.end({ code, reason, remote: true }));
   }
 
   /** The connection ends here, told or untold. */

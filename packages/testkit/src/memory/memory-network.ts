@@ -64,17 +64,15 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
     if (listener === undefined) throw new KwikError("UNREACHABLE", `nobody listens at ${address}`);
     const proven = identityOf(listener.request.tls.cert);
     const acceptable = request.identity === undefined ? request.trust.pins : [request.identity];
-    const isTrusted = request.trust.dangerouslyTrustAnyServer || acceptable.length === 0 || (proven !== undefined && acceptable.includes(proven));
+    const isTrusted =
+      request.trust.dangerouslyTrustAnyServer || acceptable.length === 0 || (proven !== undefined && acceptable.includes(proven));
     if (!isTrusted) throw new KwikError("NOT_TRUSTED", `${address} is not trusted: its key is not the expected one`);
 
     const clientAddress = `client:${connections.length + 1}`;
     const base = { transport: "memory", clientIdentity: undefined };
-    const client = new MemoryLink(
-      clock,
-      { ...base, remoteAddress: address, localAddress: clientAddress, provenIdentity: proven },
-      true,
-      { ...options.shape },
-    );
+    const client = new MemoryLink(clock, { ...base, remoteAddress: address, localAddress: clientAddress, provenIdentity: proven }, true, {
+      ...options.shape,
+    });
     const server = new MemoryLink(
       clock,
       { ...base, remoteAddress: clientAddress, localAddress: address, provenIdentity: undefined },
@@ -99,7 +97,10 @@ function connectionOf(address: string, client: MemoryLink, server: MemoryLink): 
     toServer: client.outgoing.shape,
     toClient: server.outgoing.shape,
     setShape: (direction, shape) => {
-      for (const [name, link] of [["to-server", client], ["to-client", server]] as const) {
+      for (const [name, link] of [
+        ["to-server", client],
+        ["to-client", server],
+      ] as const) {
         if (direction !== "both" && direction !== name) continue;
         Object.assign(link.outgoing.shape, shape);
         link.outgoing.wake();
