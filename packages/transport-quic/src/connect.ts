@@ -39,7 +39,6 @@ export function connectQuic(request: ConnectRequest): Promise<QuicLink> {
     const turns = new WriteTurns();
     let link: QuicLink | undefined;
     let isSettled = false;
-    let timer: NodeJS.Timeout | undefined;
     const settle = (): void => {
       isSettled = true;
       clearTimeout(timer);
@@ -96,7 +95,7 @@ export function connectQuic(request: ConnectRequest): Promise<QuicLink> {
       return;
     }
     const connection = new ClientConnection(native);
-    timer = setTimeout(() => fail(unreachable(where, request.timeoutMs)), request.timeoutMs);
+    const timer = setTimeout(() => fail(unreachable(where, request.timeoutMs)), request.timeoutMs);
     request.signal?.addEventListener("abort", onAbort, { once: true });
   });
 }

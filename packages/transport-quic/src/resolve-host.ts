@@ -8,7 +8,7 @@ export async function resolveHost(host: string): Promise<readonly string[]> {
   if (isIP(host.replace(/%.*$/, "")) !== 0) return [host];
   let found: { address: string; family: number }[];
   try {
-    found = await lookup(host, { all: true, verbatim: true });
+    found = await lookup(host, { all: true, order: "verbatim" });
   } catch (cause) {
     throw new KwikError("UNREACHABLE", `the name "${host}" cannot be resolved`, { cause });
   }

@@ -133,6 +133,10 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
         return;
       case "path-failed":
         this.#establishing?.reject(refusal(event.path.address, event.code, event.reason));
+        this.#dialer.pathFailed(event.path, event.code);
+        return;
+      case "path-active":
+        this.#dialer.pathActive(event.path);
         return;
       case "path-requested":
         void this.#dialer.addRequested(event);

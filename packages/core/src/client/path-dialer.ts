@@ -16,6 +16,8 @@ type Ticket = Extract<SessionEvent, { type: "ticket" }>;
 const TICKET_WAIT_MS = 2_000;
 const FIRST_REDIAL_MS = 100;
 const MAX_REDIAL_MS = 4_000;
+/** Answers that the same question would only bring again. */
+const POINTLESS = new Set<number>([ErrorCode.AUTH_REFUSED, ErrorCode.TICKET_REFUSED, ErrorCode.VERSION, ErrorCode.IDENTITY_MISMATCH, ErrorCode.GOING_AWAY]);
 
 export interface PathDialerOptions {
   readonly transport: Transport;
@@ -35,6 +37,8 @@ export class PathDialer {
   readonly #options: PathDialerOptions;
   readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
   readonly #redialling = new Set<string>();
+  /** Tries since a path to the address was last active. */
+  readonly #failures = new Map<string, number>();
   readonly #timers = new Set<unknown>();
   readonly #abort = new AbortController();
   #policy: AddressPolicy;
@@ -67,9 +71,14 @@ export class PathDialer {
       this.#driver.schedule();
     };
     const verdict = checkAddress(event.address, this.#policy);
-    if (!verdict.allowed) return refuse(ErrorCode.ADDRESS_REFUSED, verdict.reason);
-    if ((session.clientPaths?.livePaths ?? 0) >= this.#maxPaths)
-      return refuse(ErrorCode.LIMIT_REACHED, `the client allows ${this.#maxPaths} paths`);
+    if (!verdict.allowed) {
+      refuse(ErrorCode.ADDRESS_REFUSED, verdict.reason);
+      return;
+    }
+    if ((session.clientPaths?.livePaths ?? 0) >= this.#maxPaths) {
+      refuse(ErrorCode.LIMIT_REACHED, `the client allows ${this.#maxPaths} paths`);
+      return;
+    }
     const address = parseAddress(event.address);
     const identity = event.identity === "" ? undefined : event.identity;
     const path = session.openPath(runtime.now(), {
@@ -103,14 +112,19 @@ export class PathDialer {
 
   /** A path died: dial the same server again until it answers or the member is given up. */
   pathDied(path: SessionPath): void {
-    if (this.#abort.signal.aborted) return;
-    let address: ServerAddress;
-    try {
-      address = parseAddress(path.address);
-    } catch {
-      return;
-    }
-    this.#redial(address, path.identity, path.priority);
+    if (this.#isStopped()) return;
+    this.#redial(parseAddress(path.address), path.identity, path.priority);
+  }
+
+  /** A path was refused. The user's own servers, and those that were in use before, are tried again unless that is pointless. */
+  pathFailed(path: SessionPath, code: number): void {
+    if (this.#isStopped() || POINTLESS.has(code) || !this.#failures.has(path.address)) return;
+    this.#redial(parseAddress(path.address), path.identity, path.priority);
+  }
+
+  /** A path is in use: the next loss of it is answered without delay. */
+  pathActive(path: SessionPath): void {
+    this.#failures.set(path.address, 0);
   }
 
   stop(): void {
@@ -118,6 +132,10 @@ export class PathDialer {
     for (const timer of this.#timers) this.#driver.runtime.clearTimer(timer);
     this.#timers.clear();
     for (const give of this.#tickets.values()) give(undefined);
+  }
+
+  #isStopped(): boolean {
+    return this.#abort.signal.aborted || this.#driver.session.state.hasEnded;
   }
 
   #redial(address: ServerAddress, identity: string | undefined, priority: number): void {
@@ -129,16 +147,23 @@ export class PathDialer {
 
   async #keepDialling(address: ServerAddress, identity: string | undefined, priority: number): Promise<void> {
     const { session, runtime } = this.#driver;
-    let hasReported = false;
-    for (let delayMs = FIRST_REDIAL_MS; ; delayMs = Math.min(delayMs * 2, MAX_REDIAL_MS)) {
-      if (this.#abort.signal.aborted || session.state.hasEnded) return;
-      if (this.#hasPathTo(address)) return;
+    const key = formatAddress(address);
+    for (;;) {
+      if (this.#isStopped() || this.#hasPathTo(address)) return;
+      const failures = this.#failures.get(key) ?? 0;
+      // The first try of the user's own servers is at once, later ones wait longer each time until a path is active.
+      if (failures > 0) await this.#sleep(Math.min(FIRST_REDIAL_MS * 2 ** (failures - 1), MAX_REDIAL_MS) * (0.75 + Math.random() * 0.5));
+      if (this.#isStopped()) return;
+      this.#failures.set(key, failures + 1);
       try {
         if ((session.clientPaths?.livePaths ?? 0) >= this.#maxPaths) {
           throw new KwikError("LIMIT_REACHED", `this session may have ${this.#maxPaths} paths at once (pathPolicy.maxPaths)`);
         }
         const link = await this.#dial(address, identity, this.#abort.signal);
-        if (this.#abort.signal.aborted || session.state.hasEnded) return link.close(0, "");
+        if (this.#isStopped()) {
+          link.close(0, "");
+          return;
+        }
         const proven = link.properties.provenIdentity ?? identity;
         const path = session.openPath(runtime.now(), { address: formatAddress(address), identity: proven, priority, request: undefined });
         const isKnown = session.state.peerOf(path.member).isKnown;
@@ -148,12 +173,10 @@ export class PathDialer {
         return;
       } catch (error) {
         const problem = KwikError.from(error);
-        if (this.#abort.signal.aborted) return;
-        if (!hasReported) this.#options.onFailed(formatAddress(address), problem);
-        hasReported = true;
+        if (this.#isStopped()) return;
+        if (failures === 0) this.#options.onFailed(key, problem);
         if (problem.code === "NOT_TRUSTED" || problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT") return;
       }
-      await this.#sleep(delayMs * (0.75 + Math.random() * 0.5));
     }
   }
 
@@ -170,7 +193,10 @@ export class PathDialer {
     const issuedAtMs = Math.floor(runtime.wallClock());
     const statement = { sessionId: this.#options.sessionId(), pathId: path.id, memberId: path.member, identity, nonce, issuedAtMs, ticket };
     const proof = await this.#options.key.sign(joinTranscript(statement));
-    if (path.isFinal || session.state.hasEnded) return link.close(0, "");
+    if (path.isFinal || this.#isStopped()) {
+      link.close(0, "");
+      return;
+    }
     if (voucher !== undefined) session.clientPaths?.vouched(path, voucher);
     this.#driver.attach(path.id, link);
     const info = {

@@ -130,7 +130,7 @@ class SessionListener implements Listener {
     const sessions = [...this.#sessions.values()];
     for (const session of sessions) {
       session.protocol.goAway(runtime.now(), "the server is shutting down", graceMs);
-      session.pump.schedule();
+      session.pump.pump();
     }
     const ended = Promise.all(sessions.map((session) => session.closed));
     if (graceMs > 0 && sessions.length > 0) {
@@ -221,13 +221,12 @@ class SessionListener implements Listener {
   }
 
   async #authenticate(admission: LinkAdmission, opening: Opening, joining: boolean): Promise<string | undefined> {
-    const { authenticate } = this.#options;
     const { clientIdentity, remoteAddress } = admission.link.properties;
-    if (authenticate === undefined) return clientIdentity;
+    if (this.#options.authenticate === undefined) return clientIdentity;
     const token = opening.message.token === "" ? undefined : opening.message.token;
     let result: AuthResult;
     try {
-      result = await authenticate({ token, clientIdentity, remoteAddress, joining });
+      result = await this.#options.authenticate({ token, clientIdentity, remoteAddress, joining });
     } catch (error) {
       this.#environment.onNotice?.(`authenticate failed: ${KwikError.from(error).message}`);
       throw new KwikError("AUTH_REFUSED", "the server could not check the credentials");

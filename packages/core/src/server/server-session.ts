@@ -33,7 +33,7 @@ export interface ServerSessionOptions {
 interface Waiter<T> {
   readonly what: string;
   resolve(value: T): void;
-  reject(reason: unknown): void;
+  reject(reason: Error): void;
 }
 
 /** A server's side of a session. */
@@ -256,7 +256,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
         },
         reject: (reason) => {
           done();
-          reject(reason as Error);
+          reject(reason);
         },
       });
     });

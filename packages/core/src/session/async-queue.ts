@@ -11,15 +11,14 @@ interface Waiter<T> {
 export class AsyncQueue<T> {
   #values: T[] = [];
   #waiters: Waiter<T>[] = [];
-  #end: unknown;
-  #hasEnded = false;
+  #end: Error | undefined;
 
   get length(): number {
     return this.#values.length;
   }
 
   push(value: T): void {
-    if (this.#hasEnded) return;
+    if (this.#end !== undefined) return;
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
       this.#values.push(value);
@@ -39,7 +38,7 @@ export class AsyncQueue<T> {
     if (signal?.aborted === true) return Promise.reject(aborted(signal));
     const value = this.#values.shift();
     if (value !== undefined) return Promise.resolve(value);
-    if (this.#hasEnded) return Promise.reject(this.#end);
+    if (this.#end !== undefined) return Promise.reject(this.#end);
     return new Promise<T>((resolve, reject) => {
       const waiter: Waiter<T> = { resolve, reject, signal, onAbort: undefined };
       if (signal !== undefined) {
@@ -54,9 +53,8 @@ export class AsyncQueue<T> {
   }
 
   /** No more values: waiting consumers reject with `reason`; values that are there can still be taken. */
-  end(reason: unknown): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+  end(reason: Error): void {
+    if (this.#end !== undefined) return;
     this.#end = reason;
     for (const waiter of this.#waiters.splice(0)) {
       release(waiter);
@@ -65,7 +63,7 @@ export class AsyncQueue<T> {
   }
 
   get hasEnded(): boolean {
-    return this.#hasEnded;
+    return this.#end !== undefined;
   }
 }
 

@@ -160,7 +160,7 @@ export abstract class BaseSession implements Session {
 
   /** For a listener that shuts down. */
   async closeWithGoingAway(): Promise<void> {
-    this.proto.close(this.runtime.now(), ErrorCode.GOING_AWAY, "the server is shutting down", false);
+    this.proto.depart(this.runtime.now(), "the server is shutting down");
     this.driver.pump();
     await this.closed;
   }

@@ -4,6 +4,9 @@ import type { DurationMs, Instant } from "../base/time.ts";
 const RAMP_MEMORY_MS = 100;
 const MEMORY_MS = 300;
 
+/** How long the peak is remembered, in milliseconds. */
+const PEAK_MEMORY_MS = 1_000;
+
 /** Arrivals are summed over at least this long, so that a burst does not read as a rate. */
 const MIN_SPAN_MS = 20;
 
@@ -16,6 +19,10 @@ export class ArrivalRate {
   #spanStart: Instant | undefined;
   #spanBytes = 0;
   #average: number | undefined;
+  /** Highest recent measurement, fading. */
+  #peak = 0;
+  /** Whether enough was asked for, when the open span began, to fill the pipe at the peak rate. */
+  #isFull = false;
   #spacing: DurationMs = MIN_SPAN_MS;
 
   /** Whether there is a measurement. */
@@ -23,22 +30,30 @@ export class ArrivalRate {
     return this.#average !== undefined;
   }
 
-  /** Tells the arrival of bytes. */
-  add(now: Instant, bytes: number, isRamping: boolean): void {
+  /** Tells the arrival of bytes, while `outstandingBytes` were awaited of a source `rttMs` away. */
+  add(now: Instant, bytes: number, outstandingBytes: number, rttMs: DurationMs, isRamping: boolean): void {
     if (this.#spanStart === undefined) {
-      this.#spanStart = now;
-      this.#spanBytes = 0;
+      this.#begin(now, outstandingBytes, rttMs);
       return;
     }
     this.#spanBytes += bytes;
     const span = now - this.#spanStart;
     if (span < MIN_SPAN_MS) return;
-    this.#spacing = span;
     const rate = this.#spanBytes / span;
-    const weight = 1 - Math.exp(-span / (isRamping ? RAMP_MEMORY_MS : MEMORY_MS));
-    this.#average = this.#average === undefined ? rate : this.#average + (rate - this.#average) * weight;
+    this.#spacing = span;
+    this.#peak = Math.max(rate, this.#peak * Math.exp(-span / PEAK_MEMORY_MS));
+    // Gaps in a pipe that we did not fill say nothing about the source.
+    if (this.#average === undefined) this.#average = rate;
+    else if (rate > this.#average || this.#isFull) {
+      this.#average += (rate - this.#average) * (1 - Math.exp(-span / (isRamping ? RAMP_MEMORY_MS : MEMORY_MS)));
+    }
+    this.#begin(now, outstandingBytes, rttMs);
+  }
+
+  #begin(now: Instant, outstandingBytes: number, rttMs: DurationMs): void {
     this.#spanStart = now;
     this.#spanBytes = 0;
+    this.#isFull = outstandingBytes >= this.#peak * rttMs;
   }
 
   /** Nothing is awaited any more. */
@@ -48,6 +63,7 @@ export class ArrivalRate {
 
   /** Forgets everything, because the source stalled: what was known says nothing about what comes. */
   reset(): void {
+    this.#peak = 0;
     this.#spanStart = undefined;
     this.#average = undefined;
   }
@@ -55,6 +71,11 @@ export class ArrivalRate {
   /** Bytes per millisecond; 0 while unknown. */
   get bytesPerMs(): number {
     return this.#average ?? 0;
+  }
+
+  /** Highest recent measurement, in bytes per millisecond: what the source can do when it is asked for enough. */
+  get peakBytesPerMs(): number {
+    return this.#peak;
   }
 
   /** How far apart arrivals lie, in milliseconds: the span of the last measurement, at least 20. */

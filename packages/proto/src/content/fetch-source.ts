@@ -21,8 +21,11 @@ export interface FetchSourceStats {
   readonly outstandingBytes: number;
 }
 
-/** What was asked of a source about which nothing is known, in bytes; doubles as they arrive. */
+/** What was asked of a source about which nothing is known, in bytes; grows as they arrive. */
 const INITIAL_TARGET_BYTES = 256 * 1024;
+
+/** What is asked of a new source grows by this much of what arrives: paths double per round trip, requests must not be slower. */
+const RAMP_FACTOR = 2;
 
 /** Round-trip time of a source that has none yet. */
 const ASSUMED_RTT_MS = 50;
@@ -168,11 +171,11 @@ export class FetchSource {
     this.#awaitedBytes += bytes;
     this.#lastProgress = now;
     this.#stalls = 0;
-    this.#rate.add(now, bytes, this.#isRamping);
+    this.#rate.add(now, bytes, this.outstandingBytes, this.rttMs, this.#isRamping);
     if (!this.#isRamping) return;
-    this.#rampTargetBytes += bytes;
-    // The bytes asked for grow no faster than the rate any more: the pipe is full.
-    if (this.#rate.isKnown && this.#rampTargetBytes > 2 * this.#rate.bytesPerMs * (this.rttMs + RESERVE_MS)) this.#isRamping = false;
+    this.#rampTargetBytes += RAMP_FACTOR * bytes;
+    // The bytes asked for outgrew what the source was seen to deliver: the pipe is full.
+    if (this.#rate.isKnown && this.#rampTargetBytes > 2 * this.#rate.peakBytesPerMs * (this.rttMs + RESERVE_MS)) this.#isRamping = false;
   }
 
   noteVerified(bytes: number): void {

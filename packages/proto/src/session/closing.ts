@@ -1,4 +1,5 @@
 import { ErrorCode } from "../base/error-codes.ts";
+import { PRIMARY_MEMBER } from "../base/ids.ts";
 import type { DurationMs, Instant } from "../base/time.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import type { Peer } from "./peer.ts";
@@ -12,13 +13,20 @@ const LINGER_MS: DurationMs = 1_000;
 export class Closing {
   readonly #state: SessionState;
   readonly #awaited = new Set<Peer>();
+  readonly #onMemberLeft: (peer: Peer, reason: string) => void;
   #deadline: Instant | undefined;
   #code = 0;
   #reason = "";
   #areLinksClosed = false;
 
-  constructor(state: SessionState) {
+  constructor(state: SessionState, onMemberLeft: (peer: Peer, reason: string) => void) {
     this.#state = state;
+    this.#onMemberLeft = onMemberLeft;
+  }
+
+  /** A server leaves the session without ending it for the others: its links close, and the client goes on with what is left. spec: CLOSE-2 */
+  depart(reason: string): void {
+    this.end(ErrorCode.GOING_AWAY, reason, false, false);
   }
 
   /** This side closes. */
@@ -49,6 +57,11 @@ export class Closing {
 
   handleClose(from: Peer, message: ControlMessage<"sessionClose">): void {
     from.control.send(body("sessionCloseAck", {}));
+    if (this.#state.isClient && from.member !== PRIMARY_MEMBER && this.#hasOther(from)) {
+      // A secondary leaves; the session is the primary's and the client's to end.
+      this.#onMemberLeft(from, message.reason === "" ? "it closed its side of the session" : message.reason);
+      return;
+    }
     if (this.#state.isClient) {
       // One server closed: the others hear it from the client.
       for (const peer of this.#state.peers.values()) {
@@ -75,6 +88,13 @@ export class Closing {
   /** Nothing is left to do: every link was told to close. */
   get isDone(): boolean {
     return this.#areLinksClosed;
+  }
+
+  #hasOther(peer: Peer): boolean {
+    for (const other of this.#state.peers.values()) {
+      if (other !== peer && !other.isLost && this.#state.paths.usableOf(other.member).length > 0) return true;
+    }
+    return false;
   }
 
   #closeLinks(): void {

@@ -103,7 +103,7 @@ export class ContentClient {
   handleRefused(message: ControlMessage<"rangeRefused">): void {
     const fetch = this.#byRequest.get(message.requestId);
     if (fetch === undefined) return;
-    fetch.content.handleRefused(this.#state.now, message.requestId, message.code as ErrorCode, message.reason);
+    fetch.content.handleRefused(this.#state.now, message.requestId, message.code, message.reason);
     this.#advance(fetch);
   }
 

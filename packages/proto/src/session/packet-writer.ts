@@ -62,7 +62,7 @@ export class PacketWriter {
     usable.length = 0;
     for (const path of this.#state.paths.usableOf(peer.member)) {
       const wire = this.#state.wireOf(path);
-      if (wire !== undefined && wire.maySendData && !wire.isClosing && !wire.isDraining) usable.push(path);
+      if (wire?.isOpenForData === true) usable.push(path);
     }
     return usable;
   }

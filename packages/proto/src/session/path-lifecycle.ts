@@ -148,6 +148,7 @@ export class PathLifecycle {
     if (peer.isLost) return;
     peer.isLost = true;
     peer.frames.clear();
+    for (const path of this.#state.paths.ofMember(peer.member)) this.#close(path, ErrorCode.NO_ERROR, reason);
     for (const entry of [...this.#state.streams.values()]) {
       if (entry.peer !== peer) continue;
       if (this.#parts.content.carries(entry)) continue;
@@ -156,8 +157,8 @@ export class PathLifecycle {
       this.#state.streams.remove(entry);
     }
     this.#parts.content.memberChanged(peer);
-    const anyLeft = [...this.#state.peers.values()].some((other) => !other.isLost);
-    if (!anyLeft) this.#parts.end(ErrorCode.NO_PATHS, reason, false, false);
+    const anyLeft = [...this.#state.peers.values()].some((other) => !other.isLost && other.isKnown);
+    if (!anyLeft) this.#parts.end(peer.isGoingAway ? ErrorCode.GOING_AWAY : ErrorCode.NO_PATHS, reason, false, false);
   }
 
   /** Ends a path by wish. */
@@ -208,6 +209,10 @@ export class PathLifecycle {
     }
     this.#parts.content.memberChanged(peer);
     this.#parts.raw.memberUnreachable(peer);
+    if (state.isClient && peer.isGoingAway) {
+      this.loseMember(peer, "the server is shutting down");
+      return;
+    }
     if (!peer.isLost && !this.#unreachable.has(peer)) this.#unreachable.set(peer, state.now);
     if (state.hasEnded || this.isSuspended) return;
     for (const other of state.paths.all()) if (other.isUsable) return;

@@ -33,6 +33,11 @@ export class PathWire {
     return this.path.id;
   }
 
+  /** New data may go on it now. */
+  get isOpenForData(): boolean {
+    return this.maySendData && !this.isClosing && !this.isDraining;
+  }
+
   sendEnvelope(envelope: Envelope): void {
     const carrier = this.input.controlCarrier;
     if (carrier === undefined) this.#outgoing.push(envelope);

@@ -26,7 +26,7 @@ import type { SentFrame } from "./sent-frame.ts";
 import { ServerPaths } from "./server-paths.ts";
 import type { SessionEvent, SessionPath } from "./session-event.ts";
 import { SessionState, type SessionConfig } from "./session-state.ts";
-import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
+import type { StreamEntry } from "./stream-entry.ts";
 import type { Transmit } from "./transmit.ts";
 
 /** What is known of a link when it is given to the session. */
@@ -62,7 +62,9 @@ export class Session implements FrameTargets, ControlTargets {
     this.contentServer = new ContentServer(state);
     this.contributions = new Contributions(state);
     this.raw = new RawExchange(state);
-    this.closing = new Closing(state);
+    this.closing = new Closing(state, (peer, reason) => {
+      this.lifecycle.loseMember(peer, reason);
+    });
     this.clientPaths = state.isClient ? new ClientPaths(state) : undefined;
     this.serverPaths = state.isClient ? undefined : new ServerPaths(state);
     this.lifecycle = new PathLifecycle(state, {
@@ -160,7 +162,10 @@ export class Session implements FrameTargets, ControlTargets {
   linkLost(now: Instant, pathId: PathId, code: number, reason: string): void {
     this.state.now = now;
     const path = this.state.paths.byId(pathId);
-    if (path !== undefined) this.lifecycle.die(path, code, reason);
+    if (path !== undefined) {
+      if (code === ErrorCode.GOING_AWAY) this.state.peerOf(path.member).isGoingAway = true;
+      this.lifecycle.die(path, code, reason);
+    }
     this.state.wires.delete(pathId);
   }
 
@@ -322,6 +327,12 @@ export class Session implements FrameTargets, ControlTargets {
     this.closing.start(code, reason, isApplication);
   }
 
+  /** Server: leaves the session at once; the client goes on with the other servers. */
+  depart(now: Instant, reason: string): void {
+    this.state.now = now;
+    this.closing.depart(reason);
+  }
+
   /** Server: no new streams; the client may move. */
   goAway(now: Instant, reason: string, graceMs: number): void {
     this.state.now = now;
@@ -336,11 +347,11 @@ export class Session implements FrameTargets, ControlTargets {
     if (path === undefined || path.member !== from.member)
       return failure(ErrorCode.PROTOCOL_VIOLATION, `an acknowledgement for path ${ack.pathId}`);
     if (path.isFinal) return undefined;
-    const wasSuspect = path.isSuspect;
+    const wasDegraded = path.state === "degraded";
     const acked = path.handleAck(now, ack);
     if ("code" in acked) return acked;
     for (const packet of acked) for (const frame of packet.frames) frame.acknowledged(now);
-    if (wasSuspect && !path.isSuspect) this.lifecycle.recovered(path);
+    if (wasDegraded && !path.isSuspect) this.lifecycle.recovered(path);
     return undefined;
   }
 
@@ -441,5 +452,3 @@ export class Session implements FrameTargets, ControlTargets {
     return this.state.paths.usableOf(peer.member)[0]?.smoothedRttMs;
   }
 }
-
-export { StreamSignal };

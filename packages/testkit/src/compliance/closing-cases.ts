@@ -1,5 +1,5 @@
 import { check, pause, until } from "./link-environment.ts";
-import type { LinkCase } from "./link-suite.ts";
+import type { LinkCase } from "./link-case.ts";
 
 const MB = 1_000_000;
 

@@ -2,7 +2,7 @@ import { isKwikError } from "@kwik/core";
 import type { DialRequest } from "@kwik/core";
 import { check, until } from "./link-environment.ts";
 import type { LinkBench } from "./link-environment.ts";
-import type { LinkCase } from "./link-suite.ts";
+import type { LinkCase } from "./link-case.ts";
 
 async function failureOf(bench: LinkBench, request: Partial<DialRequest>): Promise<string> {
   try {

@@ -1,6 +1,6 @@
 import { check, pattern, patternAt, until } from "./link-environment.ts";
 import type { CarrierEnd } from "./link-environment.ts";
-import type { LinkCase } from "./link-suite.ts";
+import type { LinkCase } from "./link-case.ts";
 
 const MB = 1_000_000;
 

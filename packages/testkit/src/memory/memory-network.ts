@@ -10,7 +10,7 @@ export interface MemoryNetworkOptions {
   /** Shape of new connections, both directions. Default: no delay, no limit. */
   shape?: Partial<PipeShape>;
   /** The identity that a listener's certificate proves. Default: the certificate's text itself, if it reads "sha256:…". */
-  identityOf?(cert: string): string | undefined;
+  identityOf?: (cert: string) => string | undefined;
 }
 
 /** One connection of a memory network, with everything that can happen to it. */

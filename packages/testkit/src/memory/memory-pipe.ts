@@ -43,7 +43,7 @@ export class MemoryPipe {
   constructor(
     clock: MemoryClock,
     shape: Partial<PipeShape>,
-    on: { item(item: PipeItem): void; batchEnd(): void; left(carrierId: number, bytes: number): void },
+    on: { item: (item: PipeItem) => void; batchEnd: () => void; left: (carrierId: number, bytes: number) => void },
   ) {
     this.#clock = clock;
     this.shape = { delayMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY, isBlackhole: false, ...shape };
@@ -79,6 +79,11 @@ export class MemoryPipe {
     this.#flying = [];
   }
 
+  /** Asked again after each delivery, which may close the pipe. */
+  #isOver(): boolean {
+    return this.#isClosed;
+  }
+
   #schedule(delayMs: number): void {
     if (this.#isScheduled || this.#isClosed) return;
     this.#isScheduled = true;
@@ -101,11 +106,11 @@ export class MemoryPipe {
       delivered += item.data.length;
       this.#flyingBytes -= item.data.length;
       this.#onItem(item);
-      if (this.#isClosed) return;
+      if (this.#isOver()) return;
     }
     this.#flying.splice(0, count);
     if (count > 0) this.#onBatchEnd();
-    if (this.#isClosed) return;
+    if (this.#isOver()) return;
     const next = this.#flying[0];
     if (next !== undefined) this.#schedule(Math.max(0, next.arrivesAt - now));
     else if (this.#queue.length > 0) this.#schedule(Math.max(0, this.#lineFreeAt - now));
