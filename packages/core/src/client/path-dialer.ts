@@ -17,7 +17,13 @@ const TICKET_WAIT_MS = 2_000;
 const FIRST_REDIAL_MS = 100;
 const MAX_REDIAL_MS = 4_000;
 /** Answers that the same question would only bring again. */
-const POINTLESS = new Set<number>([ErrorCode.AUTH_REFUSED, ErrorCode.TICKET_REFUSED, ErrorCode.VERSION, ErrorCode.IDENTITY_MISMATCH, ErrorCode.GOING_AWAY]);
+const POINTLESS = new Set<number>([
+  ErrorCode.AUTH_REFUSED,
+  ErrorCode.TICKET_REFUSED,
+  ErrorCode.VERSION,
+  ErrorCode.IDENTITY_MISMATCH,
+  ErrorCode.GOING_AWAY,
+]);
 
 export interface PathDialerOptions {
   readonly transport: Transport;

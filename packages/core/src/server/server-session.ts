@@ -18,9 +18,11 @@ import type { SessionDriver } from "../driver/session-driver.ts";
 import { BaseSession } from "../session/base-session.ts";
 import { ContentOffers } from "../session/content-offers.ts";
 import { ContentReads } from "../session/content-reads.ts";
+import type { SendHalf } from "../session/send-half.ts";
 import type { ContentOfferer } from "../session/duplex-stream.ts";
 import { publicPath, remotePath } from "../session/path-info.ts";
 import { formatAddress, parseAddress } from "../transport/address.ts";
+import { HomeContribution } from "./home-contribution.ts";
 import { OpenContribution } from "./contribution.ts";
 
 export interface ServerSessionOptions {
@@ -124,7 +126,14 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   contribute(target: { streamId: bigint; offset: bigint }): Contribution {
     this.#assertOpen();
+    if (target.offset < 0n || target.offset > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new KwikError("INVALID_ARGUMENT", `the offset ${target.offset} is outside a stream`);
+    }
     const sender = this.proto.contributions.open(Number(target.streamId), Number(target.offset));
+    if ("code" in sender) throw new KwikError(errorName(sender.code), sender.reason);
+    const entry = this.proto.state.streams.get(Number(target.streamId));
+    const own = (entry?.owner as { send?: SendHalf } | undefined)?.send;
+    if (own !== undefined && entry?.sender === sender) return new HomeContribution(own);
     const contribution = new OpenContribution(sender, this.driver, () => this.#contributions.delete(sender));
     this.#contributions.set(sender, contribution);
     this.driver.schedule();

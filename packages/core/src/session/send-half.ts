@@ -18,6 +18,7 @@ export class SendHalf implements SendStream {
   readonly #handOn: (bytes: Uint8Array) => void;
   #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #closing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
+  #flushing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #error: KwikError | undefined;
   #isClosed = false;
   #isFlushScheduled = false;
@@ -97,6 +98,20 @@ export class SendHalf implements SendStream {
     return new Promise((resolve, reject) => this.#closing.push({ resolve, reject }));
   }
 
+  /** Resolves when everything written so far was acknowledged. */
+  flushed(): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    this.#flush();
+    this.#driver.schedule();
+    if (this.#sender.stream.bufferedBytes === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#flushing.push({ resolve, reject }));
+  }
+
+  /** Where the next write goes. */
+  get writtenOffset(): number {
+    return this.#sender.stream.writtenOffset + this.#buffer.gatheredBytes;
+  }
+
   reset(code: number): void {
     if (this.#error !== undefined || this.#sender.stream.state === "finished") return;
     this.#driver.session.reset(this.#entry, code);
@@ -138,7 +153,10 @@ export class SendHalf implements SendStream {
       this.fail(new StreamError(errorName(failure.code), failure.reason, this.id, failure.code, { remote: true }));
       return;
     }
-    if (stream.bufferedBytes === 0) this.#buffer.release();
+    if (stream.bufferedBytes === 0) {
+      this.#buffer.release();
+      for (const waiter of this.#flushing.splice(0)) waiter.resolve();
+    }
     if (stream.state === "finished") for (const waiter of this.#closing.splice(0)) waiter.resolve();
     if (this.#waiting.length > 0 && this.#hasRoom()) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
   }
@@ -149,6 +167,7 @@ export class SendHalf implements SendStream {
     this.#error = error;
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
     for (const waiter of this.#closing.splice(0)) waiter.reject(error);
+    for (const waiter of this.#flushing.splice(0)) waiter.reject(error);
   }
 
   #hasRoom(): boolean {

@@ -412,3 +412,20 @@ test("whatever the sources do, one honest one that lives is enough", () => {
     }
   }
 });
+
+test("random honest sources are never slower than the best alone, and waste little", () => {
+  for (let seed = 1; seed <= 25; seed += 1) {
+    const rng = new SeededRng(seed * 31337);
+    const servers: Server[] = [];
+    const count = 2 + Math.floor(rng.next() * 4);
+    for (let i = 0; i < count; i += 1) servers.push(server(1 + i, 200 * 10 ** (rng.next() * 2), 2 + rng.next() ** 2 * 250));
+    const blockBytes = (64 * KiB) << Math.floor(rng.next() * 4);
+    const total = servers.reduce((sum, { rate }) => sum + rate, 0);
+    const length = Math.floor(total * 2_000);
+    const run = simulate({ servers, length, blockBytes, seed });
+    const alone = Math.min(...servers.map(({ rate, rttMs }) => length / rate + rttMs));
+    // The best alone is taken without its ramp.
+    expect({ seed, isFast: run.finishedMs <= 1.02 * alone, isExact: run.isExact }).toEqual({ seed, isFast: true, isExact: true });
+    expect(run.duplicateBytes).toBeLessThanOrEqual(Math.max(0.02 * length, 3 * blockBytes));
+  }
+});

@@ -1,5 +1,5 @@
 import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
-import { homeOf, type MemberId, type StreamDirection, type StreamId } from "../base/ids.ts";
+import { CLIENT_MEMBER, homeOf, type MemberId, type StreamDirection, type StreamId } from "../base/ids.ts";
 import { SendStream } from "../data/send-stream.ts";
 import type { Peer } from "./peer.ts";
 import type { SessionState } from "./session-state.ts";
@@ -22,16 +22,29 @@ export class Contributions {
     this.#state = state;
   }
 
-  /** Server: begins writing into a stream at an offset. Credit comes from the client; until then nothing is sent. */
-  open(id: StreamId, offset: number): StreamSender {
-    const peer = this.#state.peerOf(0);
+  /**
+   * Server: begins writing into a stream at an offset. Credit comes from the client; until then nothing is sent. On a stream of this
+   * server's own, what was skipped before can be filled in, and what lies ahead is skipped first.
+   */
+  open(id: StreamId, offset: number): StreamSender | ProtocolFailure {
+    const peer = this.#state.peerOf(CLIENT_MEMBER);
+    const isOwn = homeOf(id) === this.#state.config.member;
+    const main = isOwn ? this.#state.streams.get(id)?.sender : undefined;
+    if (isOwn && main === undefined) return failure(ErrorCode.STREAM_STATE, `stream ${id} is not open for writing here`);
+    if (main !== undefined && offset >= main.stream.writtenOffset) {
+      if (main.stream.state !== "open") return failure(ErrorCode.STREAM_STATE, `stream ${id} has ended before offset ${offset}`);
+      main.stream.skip(offset - main.stream.writtenOffset);
+      return main;
+    }
     const observer: SenderObserver = { senderChanged: (sender) => this.#changed.push(sender) };
-    const stream = new SendStream(id, { maxOffset: this.#knownLimit(id, offset), startOffset: offset });
-    const sender = new StreamSender(stream, peer, observer);
+    // The home's own gaps count on credit where the main stream crosses them; filling them later costs nothing more.
+    const maxOffset = main === undefined ? offset : main.stream.writtenOffset;
+    const stream = new SendStream(id, { maxOffset, startOffset: offset });
+    const sender = new StreamSender(stream, peer, observer, main === undefined);
     const list = this.#own.get(id);
     if (list === undefined) this.#own.set(id, [sender]);
     else list.push(sender);
-    if (stream.maxOffset <= offset) this.ask(sender);
+    if (main === undefined) this.ask(sender);
     return sender;
   }
 
@@ -41,9 +54,9 @@ export class Contributions {
   }
 
   close(sender: StreamSender): void {
-    sender.peer.dequeue(sender);
     const list = this.#own.get(sender.stream.id);
-    if (list === undefined) return;
+    if (list?.includes(sender) !== true) return;
+    sender.peer.dequeue(sender);
     const rest = list.filter((other) => other !== sender);
     if (rest.length === 0) this.#own.delete(sender.stream.id);
     else this.#own.set(sender.stream.id, rest);
@@ -64,7 +77,7 @@ export class Contributions {
     const list = this.#own.get(id);
     if (list !== undefined) {
       for (const sender of list) {
-        if (!sender.stream.handleMaxOffset(limit)) continue;
+        if (!sender.isCredited || !sender.stream.handleMaxOffset(limit)) continue;
         peer.enqueue(sender);
         this.#changed.push(sender);
       }
@@ -113,11 +126,6 @@ export class Contributions {
 
   #isAllowed(from: Peer, entry: StreamEntry): boolean {
     return entry.contributions && from.vouchedBy === homeOf(entry.id);
-  }
-
-  #knownLimit(id: StreamId, offset: number): number {
-    const own = this.#state.streams.get(id)?.sender?.stream;
-    return own === undefined ? offset : Math.max(offset, own.maxOffset);
   }
 }
 

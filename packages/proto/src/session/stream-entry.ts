@@ -67,7 +67,11 @@ export class StreamSender implements Sendable {
   readonly resetFrame: ResetStreamFrame;
   readonly blockedFrame: StreamDataBlockedFrame;
 
-  constructor(stream: SendStream, peer: Peer, onChange: SenderObserver) {
+  /** Whether what it sends counts on the connection's credit. */
+  readonly isCredited: boolean;
+
+  constructor(stream: SendStream, peer: Peer, onChange: SenderObserver, isCredited = true) {
+    this.isCredited = isCredited;
     this.stream = stream;
     this.peer = peer;
     this.onChange = onChange;
@@ -94,9 +98,9 @@ export class StreamSender implements Sendable {
   fill(encoder: PacketEncoder, maxBytes: number, frames: SentFrame[]): number {
     const room = maxBytes - streamFrameOverhead(this.stream.id, this.stream.sentOffset, maxBytes);
     if (room <= 0) return 0;
-    const segment = this.stream.take(room, this.peer.sendCredit.available);
+    const segment = this.stream.take(room, this.isCredited ? this.peer.sendCredit.available : Number.MAX_SAFE_INTEGER);
     if (segment === undefined) return 0;
-    if (segment.newBytes > 0) this.peer.sendCredit.use(segment.newBytes);
+    if (segment.newBytes > 0 && this.isCredited) this.peer.sendCredit.use(segment.newBytes);
     this.peer.resentBytes += segment.data.length - segment.newBytes;
     const before = encoder.payloadBytes;
     encoder.stream(this.stream.id, segment.offset, segment.data, segment.fin);

@@ -1,0 +1,33 @@
+import { formatAddress, isKwikError, parseAddress } from "kwik";
+import { CommandError, ExitStatus } from "./exit-status.ts";
+
+/** What a command line names: a server, and possibly something on it. */
+export interface Target {
+  /** "kwik://host:port" */
+  readonly server: string;
+  /** "host:port" */
+  readonly address: string;
+  /** Without a slash in front; "" if none was given. */
+  readonly path: string;
+}
+
+/** Reads kwik://HOST:PORT/PATH; percent signs are decoded. Throws a usage error for anything else. */
+export function parseTarget(text: string): Target {
+  const match = /^(?:kwik:\/\/)?([^/]+)(?:\/([\s\S]*))?$/.exec(text);
+  try {
+    const address = formatAddress(parseAddress(match?.[1] ?? text));
+    return { server: `kwik://${address}`, address, path: decoded(match?.[2] ?? "") };
+  } catch (error) {
+    if (!isKwikError(error)) throw error;
+    throw new CommandError(ExitStatus.usage, `"${text}" is not an address; write kwik://HOST:PORT/PATH`, { cause: error });
+  }
+}
+
+/** A percent sign that begins no escape stands for itself. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}

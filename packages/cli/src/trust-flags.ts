@@ -1,0 +1,53 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import type { TrustOptions } from "kwik";
+import { CommandError, ExitStatus, sentenceOf } from "./exit-status.ts";
+
+export interface TrustFlags {
+  readonly ca?: string;
+  readonly pin?: readonly string[];
+  readonly insecure?: boolean;
+}
+
+/** Adds --ca, --pin and --insecure. */
+export function withTrustFlags(command: Command): Command {
+  return command
+    .option("--ca <file>", "believe servers whose certificate comes from this authority (PEM)")
+    .option("--pin <identity>", "believe the server with this key, sha256:<hex>; repeatable", collect)
+    .option("--insecure", "believe whoever answers; for experiments only");
+}
+
+/** For options that may be given several times. */
+export function collect(value: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}
+
+/** Whom to believe, as the flags say. */
+export async function trustOf(flags: TrustFlags): Promise<TrustOptions> {
+  const pins = flags.pin ?? [];
+  if (flags.insecure === true && (flags.ca !== undefined || pins.length > 0)) {
+    throw new CommandError(ExitStatus.usage, "--insecure believes everybody, so it cannot be used with --ca or --pin; leave one of them out");
+  }
+  for (const pin of pins) {
+    if (!/^sha256:[0-9a-f]{64}$/i.test(pin)) {
+      throw new CommandError(ExitStatus.usage, `"${pin}" is not an identity; --pin takes the sha256:… that \`kwik serve\` prints`);
+    }
+  }
+  const trust: TrustOptions = {};
+  if (flags.ca !== undefined) trust.ca = await readPem(flags.ca);
+  if (pins.length > 0) trust.pins = pins.map((pin) => pin.toLowerCase());
+  if (flags.insecure === true) trust.dangerouslyTrustAnyServer = true;
+  return trust;
+}
+
+/** A file in PEM. */
+export async function readPem(file: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw new CommandError(ExitStatus.local, `cannot read ${file}: ${sentenceOf(error)}`, { cause: error });
+  }
+  if (text.includes("-----BEGIN ")) return text;
+  throw new CommandError(ExitStatus.usage, `${file} is not a PEM file (it has no "-----BEGIN" line)`);
+}
