@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { describe } from "./connect.ts";
 import { EventType, quicBinding } from "./engine/binding.ts";
 import type { NativeEvent, NativeServer } from "./engine/binding.ts";
-import { loopClock } from "./engine/loop-clock.ts";
+import { connectionCensus } from "./engine/connection-census.ts";
 import { COMMON_OPTIONS } from "./engine/options.ts";
 import { withPrivateTmpdir } from "./engine/private-tmpdir.ts";
 import { ServerConnection } from "./engine/server-connection.ts";
@@ -32,6 +32,9 @@ const DEFAULT_MAX_CONNECTIONS = 2_000;
 /** How long after its handshake a connection's packet size is looked at, in milliseconds. */
 const MTU_CHECK_MS = 1_000;
 
+/** How long after the end of a handle's last owner its next one may have begun unheard, at most, in milliseconds. */
+const LAST_WORDS_MS = 50;
+
 /** How long the engine's thread may take to stop, in milliseconds. */
 const STOP_TIMEOUT_MS = 5_000;
 
@@ -45,7 +48,7 @@ export class QuicListener implements TransportListener {
   readonly #links = new Map<number, ServerLink>();
   /** Links that had an event in this batch. */
   readonly #touched = new Set<ServerLink>();
-  /** Handles whose last owner sent something at its very end, and the turn of the event loop in which the end was heard. */
+  /** Handles whose last owner may have sent something after its end, and when that was heard. */
   readonly #lastWords = new Map<number, number>();
   /** Connections that may have been given bytes of their handle's last owner. */
   readonly #tainted = new Set<number>();
@@ -58,6 +61,7 @@ export class QuicListener implements TransportListener {
     this.#request = request;
     this.#answer = queryAnswer(request.tls.cert);
     const bindHost = options.bindAny === true ? anyAddress(host) : host;
+    connectionCensus.addListener();
     const made = withPrivateTmpdir(() => {
       const native = new (quicBinding().NativeQuicServer)(
         {
@@ -83,6 +87,7 @@ export class QuicListener implements TransportListener {
     try {
       return new QuicListener(request, host as string, options);
     } catch (error) {
+      connectionCensus.removeListener();
       if (error instanceof KwikError) throw error;
       const message = describe(error);
       if (/tls/i.test(message)) {
@@ -116,6 +121,7 @@ export class QuicListener implements TransportListener {
     });
     this.#native.joinWorker();
     this.#links.clear();
+    connectionCensus.removeListener();
   }
 
   #onBatch(events: readonly NativeEvent[] | null): void {
@@ -180,10 +186,14 @@ export class QuicListener implements TransportListener {
   #onSession(event: NativeEvent): void {
     const handle = event.connHandle;
     this.#remotes.set(handle, remoteOf(event));
-    // Heard of in the same turn as the end of the last owner: it may have begun before that, and have been given the last words.
-    if (this.#lastWords.get(handle) === loopClock.turn) this.#tainted.add(handle);
-    else this.#tainted.delete(handle);
+    const lastWordsAt = this.#lastWords.get(handle);
     this.#lastWords.delete(handle);
+    // If this thread was up to date in between, the connection began after the last owner's end was heard.
+    const isSuspect =
+      lastWordsAt !== undefined && lastWordsAt > connectionCensus.agreedAt && performance.now() - lastWordsAt < LAST_WORDS_MS;
+    if (isSuspect) this.#tainted.add(handle);
+    else this.#tainted.delete(handle);
+    connectionCensus.onConnection();
   }
 
   #accept(event: NativeEvent): void {
@@ -216,8 +226,8 @@ export class QuicListener implements TransportListener {
     const mayHaveStrayed = peer.connection.mayHaveStrayed();
     peer.connection.markGone();
     if (!mayHaveStrayed) return;
-    loopClock.touch();
-    this.#lastWords.set(handle, loopClock.turn);
+    this.#lastWords.set(handle, performance.now());
+    connectionCensus.touch();
   }
 
   #checkMtuLater(link: QuicLink): void {

@@ -300,8 +300,6 @@ export class ContentFetch {
     this.#failure = { code, reason };
     for (const source of this.#sources.values()) this.#dropOpen(source);
     for (const attempt of [...this.#toVerify, ...this.#toHash]) this.#ledger.drop(attempt);
-    this.#toVerify = [];
-    this.#toHash = [];
   }
 
   /** When `handleTimeout` and `pollRequest` are due if nothing happens before. */

@@ -1,4 +1,4 @@
-import { ErrorCode, errorName, StreamSignal, type PathId, type Session, type SessionEvent, type StreamEntry, type Transmit } from "@kwik/proto";
+import { ErrorCode, errorName, type PathId, type Session, type SessionEvent, type StreamEntry, type Transmit } from "@kwik/proto";
 import type { Incidents } from "../guards/incidents.ts";
 import type { SimLinkEnd } from "./sim-link.ts";
 import type { StreamEnds } from "./stream-ends.ts";
@@ -30,6 +30,7 @@ export class Endpoint {
   readonly #owner: EndpointOwner;
   #timer: Timer | undefined;
   #isPumping = false;
+  #isWoken = false;
 
   constructor(name: string, session: Session, clock: VirtualClock, streams: StreamEnds, incidents: Incidents, owner: EndpointOwner) {
     this.name = name;
@@ -38,6 +39,17 @@ export class Endpoint {
     this.#clock = clock;
     this.#incidents = incidents;
     this.#owner = owner;
+    streams.onWork = () => this.wake();
+  }
+
+  /** Pumps once the present action is over. */
+  wake(): void {
+    if (this.#isWoken) return;
+    this.#isWoken = true;
+    this.#clock.schedule(0, () => {
+      this.#isWoken = false;
+      this.pump();
+    });
   }
 
   /** Takes a link over; its carriers are known to the session already, or will be. */
@@ -184,5 +196,3 @@ export class Endpoint {
 
 /** No host's timer is finer. */
 const MIN_TIMER_MS = 0.5;
-
-export { StreamSignal };

@@ -26,6 +26,8 @@ export class StreamEnds {
   readonly #contributing: Contributing[] = [];
   /** Bytes put together in one write, at most; small ones make many segments. */
   maxWriteBytes = WRITE_BYTES;
+  /** Called when the session was given something to do from outside. */
+  onWork: () => void = () => undefined;
 
   /** `streams` is common to all sides of the simulated session. */
   constructor(side: Side, name: string, session: Session, clock: VirtualClock, incidents: Incidents, streams: Map<StreamId, SimStream>) {
@@ -49,6 +51,7 @@ export class StreamEnds {
     const stream = new SimStream(entry.id);
     this.#streams.set(entry.id, stream);
     this.#take(entry, stream);
+    this.onWork();
     return stream;
   }
 
@@ -70,6 +73,7 @@ export class StreamEnds {
     const entry = this.#entries.get(id);
     const stream = this.#streams.get(id);
     if (entry !== undefined && stream !== undefined) this.#work(entry, stream);
+    this.onWork();
   }
 
   reset(id: StreamId, code: number): void {
@@ -78,6 +82,7 @@ export class StreamEnds {
     if (entry?.sender === undefined || flow === undefined || entry.sender.stream.state === "finished") return;
     flow.resetCode ??= code;
     this.#session.reset(entry, code);
+    this.onWork();
   }
 
   stopReading(id: StreamId, code: number): void {
@@ -87,11 +92,13 @@ export class StreamEnds {
     this.#session.stopReading(entry, code);
     if (entry.receive.stopCode !== undefined) flow.ended(this.#clock.now, { kind: "stopped", code });
     else this.#work(entry, this.#streams.get(id) as SimStream);
+    this.onWork();
   }
 
   setPriority(id: StreamId, priority: number): void {
     const entry = this.#entries.get(id);
     if (entry !== undefined) this.#session.setPriority(entry, priority);
+    this.onWork();
   }
 
   /** Leaves `bytes` of the stream to a content or to contributors; answers where they begin. Everything wanted so far must be written. */
@@ -104,6 +111,7 @@ export class StreamEnds {
     this.#session.skip(entry, bytes);
     flow.wantedOffset += bytes;
     flow.writtenOffset += bytes;
+    this.onWork();
     return start;
   }
 
@@ -120,6 +128,7 @@ export class StreamEnds {
     sender.stream.finish();
     sender.peer.enqueue(sender);
     if (sender.stream.isBlockedByStreamCredit) this.#session.contributions.ask(sender);
+    this.onWork();
   }
 
   /** Contributions whose bytes have not all been acknowledged. */

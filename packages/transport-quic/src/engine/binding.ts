@@ -105,6 +105,7 @@ export type NativeCallback = (error: Error | null, events: readonly NativeEvent[
 export interface QuicBinding {
   readonly NativeQuicClient: new (options: NativeOptions, callback: NativeCallback) => NativeClient;
   readonly NativeQuicServer: new (options: NativeOptions, callback: NativeCallback) => NativeServer;
+  runtimeTelemetry(): { readonly rawQuicServerSessionsOpened: number };
 }
 
 let loaded: QuicBinding | undefined;

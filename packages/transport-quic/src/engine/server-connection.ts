@@ -1,17 +1,15 @@
 import type { NativeMetrics, NativeServer } from "./binding.ts";
 import type { EngineConnection } from "./connection.ts";
-import { loopClock } from "./loop-clock.ts";
+import { connectionCensus } from "./connection-census.ts";
 
-/** How old this thread's view may be before a handle is verified again, in milliseconds. */
+/** How old the last agreement or verification may be, in milliseconds, before a handle is looked at again. */
 const MAX_UNVERIFIED_MS = 5;
-
-/** A close that is heard this soon after a send may have been on its way before the send, in milliseconds. */
-const SAME_MOMENT_MS = 3;
 
 /**
  * The server's end of one connection. The engine names connections by small numbers and gives a number to the next client as soon as its
- * connection is gone, before this thread has heard of it: what is sent then reaches the wrong client. So a handle is verified by
- * the connection's handshake time, which nobody shares by chance, whenever this thread may be behind.
+ * connection is gone, before this thread has heard of it: what is sent then reaches the wrong client. So unless this thread was
+ * up to date a moment ago, it is asked whether it is, or else the handle is verified by its connection's handshake time, which
+ * nobody shares by chance.
  */
 export class ServerConnection implements EngineConnection {
   readonly #native: NativeServer;
@@ -20,7 +18,7 @@ export class ServerConnection implements EngineConnection {
   #nextStreamId = 1;
   #verifiedAt: number;
   #isGone = false;
-  #lastSendTurn = -1;
+  #lastSendAt = Number.NEGATIVE_INFINITY;
 
   constructor(native: NativeServer, handle: number) {
     this.#native = native;
@@ -35,11 +33,9 @@ export class ServerConnection implements EngineConnection {
     this.#isGone = true;
   }
 
-  /** Whether something was sent at the very moment at which the connection ended, so that it may have gone to the handle's next owner. */
+  /** Whether something was sent of which it is not known that this was still its handle. To be asked when the connection has ended. */
   mayHaveStrayed(): boolean {
-    const turn = loopClock.turn;
-    if (this.#lastSendTurn === turn) return true;
-    return this.#lastSendTurn === turn - 1 && performance.now() - loopClock.turnStartedAt < SAME_MOMENT_MS;
+    return this.#lastSendAt > Math.max(connectionCensus.agreedAt, this.#verifiedAt);
   }
 
   openStream(): number | undefined {
@@ -51,7 +47,7 @@ export class ServerConnection implements EngineConnection {
 
   send(streamId: number, data: Uint8Array): number {
     if (!this.#isOurs()) return 0;
-    this.#lastSendTurn = loopClock.turn;
+    this.#lastSendAt = performance.now();
     try {
       const outcome = this.#native.streamSend(this.#handle, streamId, data, false);
       return outcome.status === 0 ? outcome.written : 0;
@@ -71,7 +67,7 @@ export class ServerConnection implements EngineConnection {
 
   sendDatagram(data: Uint8Array): boolean {
     if (!this.#isOurs()) return false;
-    this.#lastSendTurn = loopClock.turn;
+    this.#lastSendAt = performance.now();
     try {
       return this.#native.sendDatagram(this.#handle, data);
     } catch {
@@ -97,8 +93,9 @@ export class ServerConnection implements EngineConnection {
 
   #isOurs(): boolean {
     if (this.#isGone) return false;
-    loopClock.touch();
-    if (performance.now() - Math.max(loopClock.drainedAt, this.#verifiedAt) <= MAX_UNVERIFIED_MS) return true;
+    connectionCensus.touch();
+    if (performance.now() - Math.max(connectionCensus.agreedAt, this.#verifiedAt) <= MAX_UNVERIFIED_MS) return true;
+    if (connectionCensus.read()) return true;
     const metrics = this.#read();
     if (metrics === undefined) {
       this.#isGone = true;

@@ -1,0 +1,117 @@
+import { createHash, type Hash } from "node:crypto";
+import { type FileHandle, open, stat, unlink } from "node:fs/promises";
+import { CommandError, ExitStatus } from "../exit-status.ts";
+import { BLOCK_BYTES } from "../files/file-protocol.ts";
+import type { Output } from "./output.ts";
+
+/** A download into a file. An unfinished one stays under the file's own name and is continued by the next run. */
+export class OutputFile implements Output {
+  readonly label: string;
+  readonly existingBytes: number;
+  readonly hash: Hash = createHash("sha256");
+  readonly isResumable: boolean;
+  readonly #file: FileHandle;
+  readonly #isNew: boolean;
+  #position = 0;
+  #mustTruncate: boolean;
+
+  private constructor(label: string, file: FileHandle, existingBytes: number, isRegular: boolean, isNew: boolean) {
+    this.label = label;
+    this.#file = file;
+    this.existingBytes = existingBytes;
+    this.isResumable = isRegular;
+    this.#isNew = isNew;
+    this.#mustTruncate = existingBytes > 0;
+  }
+
+  /** Opens or creates the file; nothing in it is changed yet. Rejects with CommandError. */
+  static async open(path: string): Promise<OutputFile> {
+    try {
+      const before = await stat(path).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+        throw error;
+      });
+      if (before?.isDirectory() === true) {
+        throw new CommandError(ExitStatus.local, `${path} is a directory; name a file with -o`);
+      }
+      const isRegular = before?.isFile() ?? true;
+      // Without O_TRUNC: what is there may be the beginning of this very file.
+      const file = await open(path, before === undefined ? "wx+" : isRegular ? "r+" : "w");
+      return new OutputFile(path, file, isRegular ? (before?.size ?? 0) : 0, isRegular, before === undefined);
+    } catch (error) {
+      throw storageError(path, error);
+    }
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  async keepVerified(hashes: Uint8Array, size: number): Promise<number> {
+    const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    for (let block = 0; block * 32 < hashes.length; block += 1) {
+      const offset = block * BLOCK_BYTES;
+      const length = Math.min(BLOCK_BYTES, size - offset);
+      if (length <= 0 || offset + length > this.existingBytes) break;
+      const { bytesRead } = await this.#file.read(buffer, 0, length, offset);
+      if (bytesRead < length) break;
+      const data = buffer.subarray(0, length);
+      if (!createHash("sha256").update(data).digest().equals(hashes.subarray(block * 32, block * 32 + 32))) break;
+      this.hash.update(data);
+      this.#position = offset + length;
+    }
+    return this.#position;
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    try {
+      if (this.#mustTruncate) {
+        this.#mustTruncate = false;
+        await this.#file.truncate(this.#position);
+      }
+      this.hash.update(data);
+      let written = 0;
+      while (written < data.length) {
+        const at = this.isResumable ? this.#position : null;
+        const { bytesWritten } = await this.#file.write(data, written, data.length - written, at);
+        written += bytesWritten;
+        this.#position += bytesWritten;
+      }
+    } catch (error) {
+      throw storageError(this.label, error);
+    }
+  }
+
+  async finish(): Promise<void> {
+    try {
+      if (this.isResumable && this.existingBytes > this.#position) await this.#file.truncate(this.#position);
+      await this.#file.close();
+    } catch (error) {
+      throw storageError(this.label, error);
+    }
+  }
+
+  async abandon(): Promise<void> {
+    await this.#file.close().catch(() => undefined);
+    if (this.#isNew && this.#position === 0) await unlink(this.label).catch(() => undefined);
+  }
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  ENOSPC: "there is no space left; make room and run the same command again, it goes on where it stopped",
+  EDQUOT: "your quota is used up; make room and run the same command again, it goes on where it stopped",
+  EACCES: "permission denied; choose another place with -o",
+  EPERM: "permission denied; choose another place with -o",
+  EROFS: "the file system is read-only; choose another place with -o",
+  ENOENT: "its folder does not exist; create it or choose another place with -o",
+  ENOTDIR: "its folder does not exist; create it or choose another place with -o",
+  EFBIG: "the file system allows no file of this size; choose another place with -o",
+  EPIPE: "its reader went away",
+};
+
+/** What went wrong with the place where a download goes. */
+export function storageError(label: string, error: unknown): Error {
+  if (error instanceof CommandError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new CommandError(ExitStatus.local, `cannot write ${label}: ${remedies[code ?? ""] ?? message}`, { cause: error });
+}

@@ -1,0 +1,227 @@
+import { ErrorCode, SeededRng, Session, type MemberId, type PathId, type SessionEvent, type SessionPath } from "@kwik/proto";
+import { sha256 } from "./content-shelf.ts";
+import { Endpoint, type EndpointOwner } from "./endpoint.ts";
+import type { Line } from "./line.ts";
+import type { Network, Setting } from "./network.ts";
+import type { SimLinkEnd } from "./sim-link.ts";
+import { StreamEnds } from "./stream-ends.ts";
+
+type PathRequested = Extract<SessionEvent, { type: "path-requested" }>;
+type Ticket = Extract<SessionEvent, { type: "ticket" }>;
+
+const TICKET_WAIT_MS = 2_000;
+const FIRST_REDIAL_MS = 100;
+const MAX_REDIAL_MS = 4_000;
+
+/** The client of a simulated world: dials, joins with tickets, and dials again what died, as the client of core does. */
+export class ClientNode implements EndpointOwner {
+  readonly endpoint: Endpoint;
+  isEstablished = false;
+  /** Whether paths that died are made again. */
+  isRedialling = true;
+  readonly datagrams: Uint8Array[] = [];
+  readonly goingAway: MemberId[] = [];
+  readonly #setting: Setting;
+  readonly #network: Network;
+  readonly #identityOf: (line: Line) => string;
+  readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
+  readonly #redials = new Set<string>();
+
+  constructor(setting: Setting, network: Network, identityOf: (line: Line) => string) {
+    this.#setting = setting;
+    this.#network = network;
+    this.#identityOf = identityOf;
+    const { clock, rng, incidents, streams, scheduler, clientLimits } = setting;
+    const session = new Session(
+      {
+        role: "client",
+        member: 0,
+        limits: clientLimits,
+        rng: new SeededRng(Math.floor(rng.next() * 2 ** 32)),
+        scheduler,
+        agent: "simulated/1",
+        clientKey: new Uint8Array(91).fill(7),
+        identity: "",
+        checksum: undefined,
+      },
+      clock.now,
+    );
+    this.endpoint = new Endpoint("client", session, clock, new StreamEnds("client", "client", session, clock, incidents, streams), incidents, this);
+  }
+
+  get session(): Session {
+    return this.endpoint.session;
+  }
+
+  /** Dials the primary; `isEstablished` follows. */
+  start(line: Line): void {
+    const { clock } = this.#setting;
+    this.#network.dial(line, this.#handshakeMs, (end) => {
+      if (end === undefined) throw new Error(`nobody listens at ${line.address}`);
+      const identity = this.#identityOf(line);
+      const path = this.session.openPath(clock.now, { address: line.address, identity, priority: 128, request: undefined });
+      this.endpoint.attach(path.id, end);
+      this.session.hello(clock.now, path.id, this.#info(line), "");
+      this.endpoint.pump();
+    });
+  }
+
+  onEvent(_endpoint: Endpoint, event: SessionEvent): void {
+    switch (event.type) {
+      case "established":
+        this.isEstablished = true;
+        return;
+      case "path-requested":
+        this.#addRequested(event);
+        return;
+      case "ticket":
+        this.#tickets.get(event.pathId)?.(event);
+        return;
+      case "path-dead":
+      case "path-failed":
+        if (this.isEstablished) this.redial(event.path.address, event.path.priority);
+        return;
+      case "verify-block":
+        this.#verify(event.parts, event.expected, (isRight) =>
+          this.session.content.handleVerified(event.fetchId, "block", event.block, event.attempt, isRight),
+        );
+        return;
+      case "verify-root":
+        this.#verify(event.hashes, event.expected, (isRight) => this.session.content.handleVerified(event.fetchId, "root", 0, 0, isRight));
+        return;
+      case "datagram":
+        this.datagrams.push(event.data);
+        return;
+      case "going-away":
+        this.goingAway.push(event.member);
+        return;
+      default:
+    }
+  }
+
+  onLinkGone(): void {}
+
+  /** Makes a path to a server that the user named, or again one that died; tries until it is there. */
+  redial(address: string, priority = 128): void {
+    const line = this.#network.lineTo(address);
+    if (!this.isRedialling || line === undefined || this.#redials.has(address)) return;
+    this.#redials.add(address);
+    this.#attempt(line, priority, FIRST_REDIAL_MS);
+  }
+
+  #attempt(line: Line, priority: number, delayMs: number): void {
+    const { clock, rng, incidents } = this.#setting;
+    const again = (): void => {
+      clock.schedule(delayMs * (0.75 + rng.next() * 0.5), () => this.#attempt(line, priority, Math.min(delayMs * 2, MAX_REDIAL_MS)));
+    };
+    if (this.session.state.hasEnded || !this.isRedialling || this.#hasPathTo(line.address)) {
+      this.#redials.delete(line.address);
+      return;
+    }
+    incidents.note("redial", "client", line.address);
+    this.#network.dial(line, this.#handshakeMs, (end) => {
+      if (this.session.state.hasEnded) {
+        end?.close(0, "");
+        this.#redials.delete(line.address);
+        return;
+      }
+      if (end === undefined) return again();
+      const identity = this.#identityOf(line);
+      const path = this.session.openPath(clock.now, { address: line.address, identity, priority, request: undefined });
+      const join = (ticket: Ticket | undefined): void => {
+        // A path that fails from here on comes back as an event.
+        this.#redials.delete(line.address);
+        const isTicketed = ticket !== undefined && ticket.code === 0;
+        this.#join(path, line, end, isTicketed ? ticket.ticket : "", isTicketed ? ticket.fromMember : undefined);
+      };
+      if (this.session.state.peerOf(path.member).isKnown) join(undefined);
+      else this.#ticket(path.id, identity, join);
+    });
+  }
+
+  #addRequested(event: PathRequested): void {
+    const { clock } = this.#setting;
+    const line = this.#network.lineTo(event.address);
+    if (line === undefined) {
+      this.session.clientPaths?.refuse(event.fromMember, event.requestId, ErrorCode.ADDRESS_REFUSED, "not on the map");
+      return;
+    }
+    const path = this.session.openPath(clock.now, {
+      address: line.address,
+      identity: event.identity,
+      priority: event.priority,
+      request: { member: event.fromMember, requestId: event.requestId },
+    });
+    let link: SimLinkEnd | undefined;
+    let ticket: Ticket | undefined;
+    const proceed = (): void => {
+      if (link === undefined || ticket === undefined) return;
+      if (ticket.code !== 0) return this.#fail(path, ticket.code, ticket.reason);
+      this.#join(path, line, link, ticket.ticket, event.fromMember);
+    };
+    this.#ticket(path.id, event.identity, (answer) => {
+      if (answer === undefined) {
+        link?.close(ErrorCode.TICKET_REFUSED, "no ticket");
+        return this.#fail(path, ErrorCode.TICKET_REFUSED, "no ticket came");
+      }
+      ticket = answer;
+      proceed();
+    });
+    this.#network.dial(line, this.#handshakeMs, (end) => {
+      if (end === undefined) return this.#fail(path, ErrorCode.UNREACHABLE, "nobody answers");
+      link = end;
+      if (path.isFinal) end.close(0, "");
+      else proceed();
+    });
+  }
+
+  #join(path: SessionPath, line: Line, link: SimLinkEnd, ticket: string, voucher: MemberId | undefined): void {
+    const { clock, rng } = this.#setting;
+    if (path.isFinal || this.session.state.hasEnded) return link.close(0, "");
+    if (voucher !== undefined) this.session.clientPaths?.vouched(path, voucher);
+    this.endpoint.attach(path.id, link);
+    const nonce = new Uint8Array(16).map(() => Math.floor(rng.next() * 256));
+    const proof = { ticket, nonce, issuedAtMs: Math.floor(clock.now), proof: new Uint8Array(64) };
+    this.session.join(clock.now, path.id, this.#info(line), "", proof);
+    this.endpoint.pump();
+  }
+
+  #fail(path: SessionPath, code: number, reason: string): void {
+    this.session.linkLost(this.#setting.clock.now, path.id, code, reason);
+    this.endpoint.wake();
+  }
+
+  #ticket(pathId: PathId, identity: string, done: (ticket: Ticket | undefined) => void): void {
+    const { clock } = this.#setting;
+    const give = (ticket: Ticket | undefined): void => {
+      if (!this.#tickets.delete(pathId)) return;
+      clock.cancel(timer);
+      done(ticket);
+    };
+    const timer = clock.schedule(TICKET_WAIT_MS, () => give(undefined));
+    this.#tickets.set(pathId, give);
+    this.session.clientPaths?.requestTicket(pathId, identity);
+    this.endpoint.wake();
+  }
+
+  #verify(parts: readonly Uint8Array[], expected: Uint8Array, done: (isRight: boolean) => void): void {
+    const isRight = Buffer.from(sha256(parts)).equals(expected);
+    this.#setting.clock.schedule(this.#setting.hashMs, () => {
+      done(isRight);
+      this.endpoint.pump();
+    });
+  }
+
+  #info(line: Line): { address: string; transport: string; identity: string; isEncrypted: boolean } {
+    return { address: line.address, transport: "simulated", identity: this.#identityOf(line), isEncrypted: true };
+  }
+
+  #hasPathTo(address: string): boolean {
+    for (const path of this.session.state.paths.all()) if (!path.isFinal && path.address === address) return true;
+    return false;
+  }
+
+  get #handshakeMs(): number {
+    return this.#setting.clientLimits.handshakeTimeoutMs;
+  }
+}

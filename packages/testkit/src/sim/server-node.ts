@@ -1,0 +1,248 @@
+import { ErrorCode, PathAcceptor, SeededRng, Session, type CarrierId, type Opening, type PathId, type SessionEvent } from "@kwik/proto";
+import { BLOCK_BYTES, CONTENT_VERSION, type ContentShelf, hashesOf, type SimContent } from "./content-shelf.ts";
+import { Endpoint, type EndpointOwner } from "./endpoint.ts";
+import type { Line } from "./line.ts";
+import type { Acceptor, Setting } from "./network.ts";
+import type { SimLinkEnd } from "./sim-link.ts";
+import type { SimStream } from "./sim-stream.ts";
+import { StreamEnds } from "./stream-ends.ts";
+
+/** How a request of a server to the client ended. */
+export interface RequestResult {
+  readonly code: number;
+  readonly reason: string;
+  readonly pathId: PathId;
+}
+
+const REFUSAL_LINGER_MS = 500;
+
+/** A server of a simulated world: takes connections, holds one end of the session, and does what its application would. */
+export class ServerNode implements Acceptor, EndpointOwner {
+  readonly index: number;
+  readonly identity: string;
+  readonly shelf: ContentShelf;
+  isRunning = true;
+  /** Sessions by id, in hexadecimal digits. */
+  readonly sessions = new Map<string, Endpoint>();
+  readonly requests = new Map<number, RequestResult>();
+  readonly rawReplies = new Map<number, { readonly code: number; readonly isRight: boolean }>();
+  readonly contentsDone = new Map<number, number>();
+  readonly datagrams: Uint8Array[] = [];
+  rawRequestCount = 0;
+  /** Answers to raw messages take this long. */
+  rawAnswerMs = 0;
+  readonly #setting: Setting;
+  readonly #rawSent = new Map<number, Uint8Array>();
+  readonly #ends = new Set<SimLinkEnd>();
+  #latest: Endpoint | undefined;
+
+  constructor(index: number, setting: Setting, shelf: ContentShelf) {
+    this.index = index;
+    this.identity = `sha256:server-${index}`;
+    this.#setting = setting;
+    this.shelf = shelf;
+  }
+
+  /** The session that was begun here last. */
+  get endpoint(): Endpoint | undefined {
+    return this.#latest;
+  }
+
+  /** Without a word to anybody. */
+  kill(): void {
+    this.isRunning = false;
+    for (const endpoint of this.sessions.values()) endpoint.stop();
+    for (const end of this.#ends) end.vanish();
+    this.#ends.clear();
+    this.sessions.clear();
+    this.#latest = undefined;
+  }
+
+  restart(): void {
+    if (this.isRunning) this.kill();
+    this.isRunning = true;
+  }
+
+  accept(end: SimLinkEnd, line: Line): void {
+    this.#ends.add(end);
+    const { clock, serverLimits } = this.#setting;
+    const acceptor = new PathAcceptor({ limits: serverLimits, checksum: undefined, requireChecksum: false });
+    let isDecided = false;
+    const refuse = (code: number, reason: string): void => {
+      isDecided = true;
+      const control = acceptor.input.controlCarrier;
+      if (control !== undefined) end.send(control, [PathAcceptor.refusal(code, reason)]);
+      clock.schedule(control === undefined ? 0 : REFUSAL_LINGER_MS, () => end.close(code, reason));
+    };
+    end.observer = {
+      onData: (carrier: CarrierId, data: Uint8Array) => {
+        if (isDecided) return;
+        const problem = acceptor.handleData(carrier, data);
+        if (problem !== undefined) return refuse(problem.code, problem.reason);
+        const opening = acceptor.pollOpening();
+        if (opening === undefined) return;
+        isDecided = true;
+        if ("code" in opening) return refuse(opening.code, opening.reason);
+        this.#decide(end, line, acceptor, opening, refuse);
+      },
+      onCarrierEnd: () => undefined,
+      onBatchEnd: () => undefined,
+      onClose: () => this.#ends.delete(end),
+    };
+  }
+
+  onEvent(endpoint: Endpoint, event: SessionEvent): void {
+    const { session } = endpoint;
+    switch (event.type) {
+      case "ticket-wanted":
+        session.serverPaths?.answerTicket(event.requestId, ticketFor(session.state.id, event.pathId, event.memberId), 0, "");
+        return;
+      case "path-request-done":
+        this.requests.set(event.requestId, { code: event.code, reason: event.reason, pathId: event.pathId });
+        return;
+      case "content-read":
+        this.#setting.clock.schedule(this.shelf.options.diskMs ?? 0, () => {
+          if (endpoint.isStopped) return;
+          const answer = this.shelf.read(event);
+          if ("data" in answer) session.contentServer.handleRead(event.requestId, event.offset, answer.data);
+          else session.contentServer.handleReadFailed(event.requestId, answer.code, answer.reason, answer.version);
+          endpoint.pump();
+        });
+        return;
+      case "content-done":
+        this.contentsDone.set(event.offerId, event.code);
+        return;
+      case "raw-request":
+        this.rawRequestCount += 1;
+        this.#setting.clock.schedule(this.rawAnswerMs, () => {
+          session.raw.reply(event.requestId, 0, event.data.slice().reverse());
+          endpoint.pump();
+        });
+        return;
+      case "raw-reply": {
+        const sent = this.#rawSent.get(event.requestId);
+        if (sent === undefined || this.rawReplies.has(event.requestId)) throw new Error(`server ${this.index}: a reply to a raw message that was not open`);
+        const isRight = Buffer.from(sent).reverse().equals(event.data);
+        if (event.code === 0 && !isRight) throw new Error(`server ${this.index}: a raw reply with other bytes`);
+        this.rawReplies.set(event.requestId, { code: event.code, isRight });
+        return;
+      }
+      case "datagram":
+        this.datagrams.push(event.data);
+        return;
+      default:
+    }
+  }
+
+  onLinkGone(): void {}
+
+  /** Answers the number of the request, or undefined without a session. */
+  addPath(address: string, identity: string, priority = 128): number | undefined {
+    const requestId = this.#latest?.session.serverPaths?.request(address, identity, priority);
+    this.#latest?.wake();
+    return requestId;
+  }
+
+  removePath(pathId: PathId, graceMs = 1_000): number | undefined {
+    const requestId = this.#latest?.session.serverPaths?.remove(pathId, graceMs);
+    this.#latest?.wake();
+    return requestId;
+  }
+
+  sendRaw(data: Uint8Array, targetPath: PathId): number | undefined {
+    const endpoint = this.#latest;
+    if (endpoint === undefined || endpoint.ended !== undefined) return undefined;
+    const requestId = endpoint.session.raw.send(data, targetPath);
+    this.#rawSent.set(requestId, data);
+    endpoint.wake();
+    return requestId;
+  }
+
+  /** Puts a content into a stream that is at home here; answers the number of the offer. */
+  sendContent(stream: SimStream, content: SimContent, isEnd: boolean, hashDelayMs = 1): number | undefined {
+    const endpoint = this.#latest;
+    const flow = stream.down;
+    if (endpoint === undefined || endpoint.ended !== undefined || flow === undefined || flow.isFinishWanted || flow.resetCode !== undefined) return undefined;
+    if (endpoint.streams.entry(stream.id)?.sender === undefined) return undefined;
+    const start = endpoint.streams.skip(stream.id, content.length);
+    flow.addRegion(start, content.length, content.key, 0);
+    const offerId = endpoint.session.contentServer.offer({
+      streamId: BigInt(stream.id),
+      streamOffset: BigInt(start),
+      contentId: content.id,
+      version: CONTENT_VERSION,
+      contentLength: BigInt(content.length),
+      contentOffset: 0n,
+      length: BigInt(content.length),
+      blockBytes: BLOCK_BYTES,
+      end: isEnd,
+    });
+    if (isEnd) stream.finish("server");
+    const { hashes, root } = hashesOf(content);
+    this.#setting.clock.schedule(hashDelayMs, () => {
+      if (endpoint.isStopped || endpoint.ended !== undefined) return;
+      endpoint.session.contentServer.sendHashes(offerId, 0, hashes, root);
+      endpoint.wake();
+    });
+    endpoint.wake();
+    return offerId;
+  }
+
+  #decide(end: SimLinkEnd, line: Line, acceptor: PathAcceptor, opening: Opening, refuse: (code: number, reason: string) => void): void {
+    const { clock, rng } = this.#setting;
+    let id: Uint8Array;
+    let member = 1;
+    let isVouched = true;
+    if (opening.kind === "hello") {
+      id = new Uint8Array(16).map(() => Math.floor(rng.next() * 256));
+    } else {
+      const { message } = opening;
+      id = message.sessionId;
+      member = message.memberId;
+      if (this.sessions.has(hexOf(id))) isVouched = false;
+      else if (message.ticket === "") {
+        if (message.resume) return refuse(ErrorCode.NO_SESSION, "this server does not know the session");
+        isVouched = false;
+      } else if (message.ticket !== ticketFor(id, message.pathId, member)) return refuse(ErrorCode.TICKET_REFUSED, "not a ticket for this");
+    }
+    const endpoint = this.sessions.get(hexOf(id)) ?? this.#begin(id.slice(), member, opening);
+    const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
+    endpoint.attach(pathId, end);
+    const info = { address: line.address, transport: "simulated", identity: undefined, isEncrypted: true };
+    const path = endpoint.session.acceptPath(clock.now, acceptor, opening, info, isVouched);
+    if ("code" in path) return refuse(path.code, path.reason);
+    endpoint.pump();
+  }
+
+  #begin(id: Uint8Array, member: number, opening: Opening): Endpoint {
+    const { clock, rng, incidents, streams, scheduler, serverLimits } = this.#setting;
+    const session = new Session(
+      {
+        role: "server",
+        member,
+        limits: serverLimits,
+        rng: new SeededRng(Math.floor(rng.next() * 2 ** 32)),
+        scheduler,
+        agent: "simulated/1",
+        clientKey: opening.message.clientKey,
+        identity: this.identity,
+        checksum: undefined,
+      },
+      clock.now,
+      id,
+    );
+    const name = `server ${this.index}`;
+    const endpoint = new Endpoint(name, session, clock, new StreamEnds("server", name, session, clock, incidents, streams), incidents, this);
+    this.sessions.set(hexOf(id), endpoint);
+    this.#latest = endpoint;
+    return endpoint;
+  }
+}
+
+function ticketFor(sessionId: Uint8Array, pathId: PathId, memberId: number): string {
+  return `ticket:${hexOf(sessionId)}:${pathId}:${memberId}`;
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
