@@ -44,7 +44,6 @@ const statusOfCode: Partial<Record<KwikErrorCode, ExitStatus>> = {
   CONTENT_NOT_FOUND: ExitStatus.notFound,
   CONTENT_VERSION: ExitStatus.integrity,
   CONTENT_CORRUPT: ExitStatus.integrity,
-  CONTENT_UNAVAILABLE: ExitStatus.integrity,
   CHECKSUM_MISMATCH: ExitStatus.integrity,
   ABORTED: ExitStatus.interrupted,
   IO: ExitStatus.local,

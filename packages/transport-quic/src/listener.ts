@@ -32,9 +32,6 @@ const DEFAULT_MAX_CONNECTIONS = 2_000;
 /** How long after its handshake a connection's packet size is looked at, in milliseconds. */
 const MTU_CHECK_MS = 1_000;
 
-/** How long after the end of a handle's last owner its next one may have begun unheard, at most, in milliseconds. */
-const LAST_WORDS_MS = 50;
-
 /** How long the engine's thread may take to stop, in milliseconds. */
 const STOP_TIMEOUT_MS = 5_000;
 
@@ -48,10 +45,6 @@ export class QuicListener implements TransportListener {
   readonly #links = new Map<number, ServerLink>();
   /** Links that had an event in this batch. */
   readonly #touched = new Set<ServerLink>();
-  /** Handles whose last owner may have sent something after its end, and when that was heard. */
-  readonly #lastWords = new Map<number, number>();
-  /** Connections that may have been given bytes of their handle's last owner. */
-  readonly #tainted = new Set<number>();
   readonly #answer: Uint8Array;
   #hasWarnedOfMtu = false;
   #onStopped: (() => void) | undefined;
@@ -61,7 +54,6 @@ export class QuicListener implements TransportListener {
     this.#request = request;
     this.#answer = queryAnswer(request.tls.cert);
     const bindHost = options.bindAny === true ? anyAddress(host) : host;
-    connectionCensus.addListener();
     const made = withPrivateTmpdir(() => {
       const native = new (quicBinding().NativeQuicServer)(
         {
@@ -84,6 +76,7 @@ export class QuicListener implements TransportListener {
   /** Binds. Rejects with IO (port in use, address not here), INVALID_ARGUMENT (certificate or key), NOT_SUPPORTED. */
   static async listen(request: ListenRequest, options: QuicListenOptions): Promise<QuicListener> {
     const [host] = await resolveHost(request.address.host);
+    connectionCensus.addListener();
     try {
       return new QuicListener(request, host as string, options);
     } catch (error) {
@@ -185,14 +178,8 @@ export class QuicListener implements TransportListener {
 
   #onSession(event: NativeEvent): void {
     const handle = event.connHandle;
+    this.#forget(handle); // whoever had it before is gone
     this.#remotes.set(handle, remoteOf(event));
-    const lastWordsAt = this.#lastWords.get(handle);
-    this.#lastWords.delete(handle);
-    // If this thread was up to date in between, the connection began after the last owner's end was heard.
-    const isSuspect =
-      lastWordsAt !== undefined && lastWordsAt > connectionCensus.agreedAt && performance.now() - lastWordsAt < LAST_WORDS_MS;
-    if (isSuspect) this.#tainted.add(handle);
-    else this.#tainted.delete(handle);
     connectionCensus.onConnection();
   }
 
@@ -202,10 +189,6 @@ export class QuicListener implements TransportListener {
     if (remote === undefined || this.#closing !== undefined) return;
     this.#remotes.delete(handle);
     const connection = new ServerConnection(this.#native, handle);
-    if (this.#tainted.delete(handle)) {
-      connection.close(ErrorCode.INTERNAL_ERROR, "please dial again");
-      return;
-    }
     const certificate = event.meta?.peerCertificateChain?.[0];
     const link = new QuicLink(connection, this.#turns, false, {
       transport: "quic",
@@ -223,11 +206,7 @@ export class QuicListener implements TransportListener {
     if (peer === undefined) return;
     this.#links.delete(handle);
     peer.stop();
-    const mayHaveStrayed = peer.connection.mayHaveStrayed();
     peer.connection.markGone();
-    if (!mayHaveStrayed) return;
-    this.#lastWords.set(handle, performance.now());
-    connectionCensus.touch();
   }
 
   #checkMtuLater(link: QuicLink): void {

@@ -9,8 +9,8 @@ import type { SendHalf } from "./send-half.ts";
 export const BLOCK_BYTES = 256 * 1024;
 /** Hashes that one control message carries, at most. */
 const HASHES_PER_MESSAGE = 2048;
-/** Hashes are told in at least this many messages' worth of blocks before the file is read through. */
-const FIRST_HASHES = 32;
+/** The first message is short, and so are all while the hashes are still being made: the client wants to verify soon. */
+const FEW_HASHES = 32;
 
 /** A server's contents on offer: tells the client of each, makes its hashes, and waits until the client has it all. */
 export class ContentOffers {
@@ -89,7 +89,7 @@ export class ContentOffers {
       all.set(hash, block * 32);
       const isLast = block === blocks - 1;
       if (!this.#waiting.has(offerId)) return;
-      if (!isLast && block + 1 - told < (told === 0 ? FIRST_HASHES : HASHES_PER_MESSAGE)) continue;
+      if (!isLast && block + 1 - told < (known === undefined || told === 0 ? FEW_HASHES : HASHES_PER_MESSAGE)) continue;
       const root = isLast ? await this.#driver.runtime.sha256([all]) : undefined;
       this.#driver.session.contentServer.sendHashes(offerId, told, all.slice(told * 32, (block + 1) * 32), root);
       this.#driver.schedule();

@@ -29,6 +29,7 @@ export class ContentClient {
   readonly #state: SessionState;
   readonly #fetches = new Map<number, Fetch>();
   readonly #byRequest = new Map<number, Fetch>();
+  readonly #liars = new Set<MemberId>();
   #nextFetch = 1;
   #nextRequest = 1;
 
@@ -94,8 +95,13 @@ export class ContentClient {
       from.duplicateBytes += data.length;
       return undefined;
     }
+    const owner = fetch.content.ownerOf(requestId);
+    if (owner !== undefined && owner !== from.member) {
+      return failure(ErrorCode.PROTOCOL_VIOLATION, `member ${from.member} answered a range that was asked of member ${owner}`);
+    }
     const problem = fetch.content.handleRangeData(this.#state.now, requestId, offset, data);
     if (problem !== undefined) return problem;
+    if (fetch.content.ownerOf(requestId) === undefined) this.#byRequest.delete(requestId);
     this.#advance(fetch);
     return undefined;
   }
@@ -130,6 +136,15 @@ export class ContentClient {
   memberChanged(peer: Peer): void {
     for (const fetch of this.#fetches.values()) {
       this.#updateSource(fetch, peer);
+      this.#advance(fetch);
+    }
+  }
+
+  /** The home is gone for good: contents whose hashes it has not told completely can never be verified. */
+  homeLost(peer: Peer, reason: string): void {
+    for (const fetch of this.#fetches.values()) {
+      if (fetch.home !== peer || fetch.content.hasAllHashes) continue;
+      fetch.content.giveUp(ErrorCode.HOME_LOST, `${reason}; it had not told all hashes of "${fetch.offer.contentId}"`);
       this.#advance(fetch);
     }
   }
@@ -211,7 +226,7 @@ export class ContentClient {
   #updateSource(fetch: Fetch, peer: Peer): void {
     const now = this.#state.now;
     const paths = peer.isLost ? [] : this.#state.paths.usableOf(peer.member);
-    if (paths.length === 0 || !peer.isKnown) {
+    if (paths.length === 0 || !peer.isKnown || this.#liars.has(peer.member)) {
       fetch.content.removeSource(peer.member, now);
       return;
     }
@@ -243,6 +258,8 @@ export class ContentClient {
     }
     if (hasNew && (entry.receive?.readableBytes ?? 0) > 0) this.#state.streams.signal(entry, StreamSignal.readable);
     for (let gone = content.pollIsolated(); gone !== undefined; gone = content.pollIsolated()) {
+      // Who lied once is not asked again in this session. spec: CONTENT-3
+      if (gone.code === ErrorCode.CONTENT_CORRUPT) this.#liars.add(gone.member);
       this.#state.emit({
         type: "source-isolated",
         member: gone.member,

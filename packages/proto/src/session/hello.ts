@@ -3,7 +3,7 @@ import type { Limits } from "../base/limits.ts";
 import { body, envelopeOf, type ControlMessage, type Credit } from "../control/control-body.ts";
 import type { Envelope } from "../control/control-codec.ts";
 import { PROTOCOL_VERSION } from "../wire/preamble.ts";
-import { CREDIT_BEFORE_HELLO, type InitialCredit, type Peer } from "./peer.ts";
+import { CREDIT_BEFORE_HELLO, type InitialCredit, NO_CREDIT, type Peer } from "./peer.ts";
 import type { SessionState } from "./session-state.ts";
 
 /** Optional abilities of this implementation; those that both sides name may be used. */
@@ -79,7 +79,7 @@ export function helloReply(state: SessionState, isResumed: boolean): Envelope {
 /** Takes the peer's starting credit over; what was opened before it was known grows with it. */
 export function adoptCredit(state: SessionState, peer: Peer, credit: Credit | undefined): ProtocolFailure | undefined {
   if (peer.isKnown) return undefined;
-  const given = readCredit(credit);
+  const given = readCredit(credit, state.isClient ? CREDIT_BEFORE_HELLO : NO_CREDIT);
   if ("code" in given) return given;
   peer.isKnown = true;
   peer.initialStreamWindowBytes = given.streamWindowBytes;
@@ -115,13 +115,12 @@ function creditOf(limits: Limits): {
   };
 }
 
-function readCredit(credit: Credit | undefined): InitialCredit | ProtocolFailure {
+function readCredit(credit: Credit | undefined, floor: InitialCredit): InitialCredit | ProtocolFailure {
   if (credit === undefined) return failure(ErrorCode.PROTOCOL_VIOLATION, "a hello without credit");
   return {
-    // What a client may use unseen is promised by the version. spec: CREDIT-5
-    streamWindowBytes: Math.max(Number(credit.streamWindowBytes), CREDIT_BEFORE_HELLO.streamWindowBytes),
-    sessionWindowBytes: Math.max(Number(credit.sessionWindowBytes), CREDIT_BEFORE_HELLO.sessionWindowBytes),
-    maxBidirectionalStreams: credit.maxBidirectionalStreams,
-    maxUnidirectionalStreams: credit.maxUnidirectionalStreams,
+    streamWindowBytes: Math.max(Number(credit.streamWindowBytes), floor.streamWindowBytes),
+    sessionWindowBytes: Math.max(Number(credit.sessionWindowBytes), floor.sessionWindowBytes),
+    maxBidirectionalStreams: Math.max(credit.maxBidirectionalStreams, floor.maxBidirectionalStreams),
+    maxUnidirectionalStreams: Math.max(credit.maxUnidirectionalStreams, floor.maxUnidirectionalStreams),
   };
 }

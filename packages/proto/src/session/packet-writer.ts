@@ -44,7 +44,7 @@ export class PacketWriter {
 
   #pollPeer(peer: Peer, now: Instant): Transmit | undefined {
     const paths = this.#usablePaths(peer);
-    if (paths.length === 0) return undefined;
+    if (paths.length === 0) return this.#pollRemoved(peer, now);
     const opening = this.#fitCarriers(peer, paths, now);
     if (opening !== undefined) return opening;
     return (
@@ -56,13 +56,26 @@ export class PacketWriter {
     );
   }
 
+  /** All paths to the peer are being removed: what is under way on them is still acknowledged. */
+  #pollRemoved(peer: Peer, now: Instant): Transmit | undefined {
+    const paths = this.#usable;
+    for (const path of this.#state.paths.usableOf(peer.member)) {
+      const wire = this.#state.wireOf(path);
+      if (wire?.isDraining === true && wire.maySendData && !wire.isClosing) paths.push(path);
+    }
+    if (paths.length === 0) return undefined;
+    return (
+      this.#control(peer, paths) ?? this.#acknowledgement(peer, paths, now) ?? this.#probe(peer, now) ?? this.#smallFrames(peer, paths, now)
+    );
+  }
+
   /** Paths on which data may go now. The array is reused by the next call. */
   #usablePaths(peer: Peer): SessionPath[] {
     const usable = this.#usable;
     usable.length = 0;
     for (const path of this.#state.paths.usableOf(peer.member)) {
       const wire = this.#state.wireOf(path);
-      if (wire?.isOpenForData === true) usable.push(path);
+      if (wire?.isOpenForData(this.#state.now) === true) usable.push(path);
     }
     return usable;
   }
@@ -77,7 +90,7 @@ export class PacketWriter {
       const wire = this.#state.wireOf(path);
       if (wire === undefined) continue;
       const wanted = wire.pool.wanted(streams, now) - wire.openingCount;
-      for (let count = 0; count < wanted; count += 1) wire.wantCarrier(CarrierKind.data);
+      for (let count = 0; count < wanted; count += 1) wire.wantCarrier(CarrierKind.data, this.#state.now);
       const surplus = wire.pool.retirable;
       if (wanted < 0 && surplus !== undefined && path.inFlightBytes === 0) wire.resetCarrier(surplus);
       const transmit = wire.pollTransmit();
@@ -210,13 +223,13 @@ export class PacketWriter {
 
   #feedbackCarrier(wire: PathWire): CarrierId | undefined {
     const carrier = wire.pool.feedbackCarrier;
-    if (carrier === undefined && wire.openingCount === 0) wire.wantCarrier(CarrierKind.data);
+    if (carrier === undefined && wire.openingCount === 0) wire.wantCarrier(CarrierKind.data, this.#state.now);
     return carrier;
   }
 
   #dataCarrier(wire: PathWire, key: number): CarrierId | undefined {
     const carrier = wire.pool.carrierFor(key);
-    if (carrier === undefined && wire.openingCount === 0) wire.wantCarrier(CarrierKind.data);
+    if (carrier === undefined && wire.openingCount === 0) wire.wantCarrier(CarrierKind.data, this.#state.now);
     return carrier;
   }
 }

@@ -6,6 +6,7 @@ import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
 import type { RawExchange } from "./raw-exchange.ts";
 import type { SessionPath } from "./session-event.ts";
+import { PathCloseFrame } from "./single-frames.ts";
 import type { SessionState } from "./session-state.ts";
 import { StreamSignal } from "./stream-entry.ts";
 
@@ -85,6 +86,12 @@ export class PathLifecycle {
     if (path.isFinal) return;
     const wasUsable = path.isUsable;
     const wire = this.#state.wireOf(path);
+    if (this.#state.hasEnded) {
+      // The other side closes the links of a session that is over: nothing died, and nobody is told.
+      path.setState("closed", reason, this.#state.now);
+      this.#gone(path, code);
+      return;
+    }
     const isRemoved = wire !== undefined && this.#draining.delete(wire);
     path.setState(isRemoved ? "closed" : "dead", reason, this.#state.now);
     this.#gone(path, code);
@@ -100,6 +107,17 @@ export class PathLifecycle {
     if (path.isFinal || wire === undefined || wire.isDraining) return;
     wire.isDraining = true;
     this.#draining.set(wire, this.#state.now + graceMs);
+    this.#sayClose(wire);
+  }
+
+  /** The other side takes a path out of use, or has nothing under way on it any more. It is the one to close the link. spec: CLOSE-3 */
+  peerCloses(path: SessionPath): void {
+    const wire = this.#state.wireOf(path);
+    if (path.isFinal || wire === undefined) return;
+    wire.isPeerClosing = true;
+    if (wire.isDraining) return;
+    wire.isDraining = true;
+    this.#draining.set(wire, this.#state.now + this.#state.limits.graceMs);
   }
 
   nextTimeout(): Instant | undefined {
@@ -133,6 +151,10 @@ export class PathLifecycle {
     }
     for (const [wire, at] of this.#draining) {
       if (at > now && wire.path.inFlightBytes > 0) continue;
+      const hadSaid = wire.hasSaidClose;
+      if (!hadSaid) this.#sayClose(wire);
+      // Who began closes when both have nothing under way; the other one waits for that.
+      if (at > now && (!hadSaid || !wire.isPeerClosing || !this.#state.isClient)) continue;
       this.#draining.delete(wire);
       this.#close(wire.path, ErrorCode.PATH_REMOVED, "removed as asked");
     }
@@ -149,6 +171,7 @@ export class PathLifecycle {
     peer.isLost = true;
     peer.frames.clear();
     for (const path of this.#state.paths.ofMember(peer.member)) this.#close(path, ErrorCode.NO_ERROR, reason);
+    this.#parts.content.homeLost(peer, reason);
     for (const entry of [...this.#state.streams.values()]) {
       if (entry.peer !== peer) continue;
       if (this.#parts.content.carries(entry)) continue;
@@ -188,6 +211,11 @@ export class PathLifecycle {
       this.#resent.add(packet);
       for (const frame of packet.frames) frame.lost(this.#state.now);
     }
+  }
+
+  #sayClose(wire: PathWire): void {
+    wire.hasSaidClose = true;
+    this.#state.peerOf(wire.path.member).frames.push(new PathCloseFrame(wire.id, ErrorCode.PATH_REMOVED));
   }
 
   #hasOther(path: SessionPath): boolean {

@@ -1,11 +1,15 @@
 import type { CarrierId, PathId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
+import type { DurationMs, Instant } from "../base/time.ts";
 import { encodeEnvelope, type Envelope } from "../control/control-codec.ts";
 import { CarrierPool } from "../path/carrier-pool.ts";
 import { CarrierKind, encodePreamble } from "../wire/preamble.ts";
 import type { LinkInput } from "./link-input.ts";
 import type { SessionPath } from "./session-event.ts";
 import type { Transmit } from "./transmit.ts";
+
+/** A link that refused a carrier is asked again after this long. */
+const REFUSED_MS: DurationMs = 100;
 
 /** The link side of one path: its carriers, what comes in, and what waits to go out before or beside packets. */
 export class PathWire {
@@ -16,10 +20,15 @@ export class PathWire {
   readonly #outgoing: Envelope[] = [];
   readonly #opening: CarrierKind[] = [];
   readonly #transmits: Transmit[] = [];
+  #refusedUntil: Instant = 0;
   isLinkUp = false;
   isClosing = false;
   /** It is being removed: no new data on it. */
   isDraining = false;
+  /** The other side was told that nothing of this side's is under way any more, or will be. spec: CLOSE-3 */
+  hasSaidClose = false;
+  /** The other side said so. */
+  isPeerClosing = false;
   /** Data may be sent: the hello has left (client), or the path was accepted (server). */
   maySendData = false;
 
@@ -34,8 +43,8 @@ export class PathWire {
   }
 
   /** New data may go on it now. */
-  get isOpenForData(): boolean {
-    return this.maySendData && !this.isClosing && !this.isDraining;
+  isOpenForData(now: Instant): boolean {
+    return this.maySendData && !this.isClosing && !this.isDraining && (this.pool.size > 0 || this.mayOpen(now));
   }
 
   sendEnvelope(envelope: Envelope): void {
@@ -44,7 +53,9 @@ export class PathWire {
     else this.#transmits.push({ kind: "send", pathId: this.id, carrier, parts: [encodeEnvelope(envelope)] });
   }
 
-  wantCarrier(kind: CarrierKind): void {
+  /** Asks the driver for a carrier; without effect for a moment after the link has refused one. */
+  wantCarrier(kind: CarrierKind, now: Instant): void {
+    if (!this.mayOpen(now)) return;
     this.#opening.push(kind);
     this.#transmits.push({ kind: "open", pathId: this.id });
   }
@@ -66,9 +77,14 @@ export class PathWire {
     for (const envelope of this.#outgoing.splice(0)) this.sendEnvelope(envelope);
   }
 
-  /** The link could not open one now; the pool asks again when it needs one. */
-  carrierRefused(): void {
+  /** The link could not open one now; the pool asks again in a while. */
+  carrierRefused(now: Instant): void {
     this.#opening.shift();
+    this.#refusedUntil = now + REFUSED_MS;
+  }
+
+  mayOpen(now: Instant): boolean {
+    return now >= this.#refusedUntil;
   }
 
   carrierClosed(carrier: CarrierId): void {

@@ -26,6 +26,13 @@ export const CREDIT_BEFORE_HELLO: InitialCredit = {
   maxUnidirectionalStreams: 100,
 };
 
+export const NO_CREDIT: InitialCredit = {
+  streamWindowBytes: 0,
+  sessionWindowBytes: 0,
+  maxBidirectionalStreams: 0,
+  maxUnidirectionalStreams: 0,
+};
+
 /** The member at the other end of one or more paths: credit, stream limits, control channel, and what waits to be sent to it. */
 export class Peer {
   readonly #waiting = new Set<Sendable>();
@@ -62,18 +69,22 @@ export class Peer {
   /** Stream bytes that counted on the connection credit given to it. */
   receivedStreamBytes = 0;
 
-  constructor(member: MemberId, limits: Limits, scheduler: Scheduler, credit: InitialCredit) {
+  constructor(member: MemberId, limits: Limits, scheduler: Scheduler, credit: InitialCredit, isServer: boolean) {
     this.member = member;
     this.control = new ControlChannel(limits);
     this.scheduler = scheduler;
     this.initialStreamWindowBytes = credit.streamWindowBytes;
     this.sendCredit = new SendCredit(credit.sessionWindowBytes);
-    this.receiveWindow = new ReceiveWindow(limits.initialSessionWindowBytes, limits.maxSessionWindowBytes);
+    // What a client may use unseen, a server has to take. spec: CREDIT-5
+    const floor = isServer ? NO_CREDIT : CREDIT_BEFORE_HELLO;
+    const sessionWindowBytes = Math.max(limits.initialSessionWindowBytes, floor.sessionWindowBytes);
+    this.receiveWindow = new ReceiveWindow(sessionWindowBytes, Math.max(limits.maxSessionWindowBytes, sessionWindowBytes));
+    const maxStreams = Math.max(limits.maxStreams, floor.maxBidirectionalStreams);
     this.outgoing = {
       bidirectional: new OutgoingStreams(credit.maxBidirectionalStreams),
       unidirectional: new OutgoingStreams(credit.maxUnidirectionalStreams),
     };
-    this.incoming = { bidirectional: new IncomingStreams(limits.maxStreams), unidirectional: new IncomingStreams(limits.maxStreams) };
+    this.incoming = { bidirectional: new IncomingStreams(maxStreams), unidirectional: new IncomingStreams(maxStreams) };
     this.creditFrame = new MaxDataFrame(this);
     this.blockedFrame = new DataBlockedFrame(this);
     this.streamsFrames = {

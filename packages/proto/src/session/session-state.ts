@@ -6,7 +6,7 @@ import { PathTable } from "../path/path-table.ts";
 import type { SchedulerFactory } from "../schedule/scheduler.ts";
 import type { Checksum } from "../wire/frame.ts";
 import type { PathWire } from "./path-wire.ts";
-import { CREDIT_BEFORE_HELLO, Peer } from "./peer.ts";
+import { CREDIT_BEFORE_HELLO, NO_CREDIT, Peer } from "./peer.ts";
 import type { SentFrame } from "./sent-frame.ts";
 import type { SessionEvent, SessionPath } from "./session-event.ts";
 import { StreamTable } from "./stream-table.ts";
@@ -66,7 +66,8 @@ export class SessionState {
   peerOf(member: MemberId): Peer {
     let peer = this.peers.get(member);
     if (peer === undefined) {
-      peer = new Peer(member, this.limits, this.config.scheduler(), CREDIT_BEFORE_HELLO);
+      // A server has the client's hello before it sends anything; a client may not wait. spec: CREDIT-5
+      peer = new Peer(member, this.limits, this.config.scheduler(), this.isClient ? CREDIT_BEFORE_HELLO : NO_CREDIT, this.isClient);
       this.peers.set(member, peer);
     }
     return peer;

@@ -136,7 +136,7 @@ export class Session implements FrameTargets, ControlTargets {
   handleCarrierOpened(now: Instant, pathId: PathId, carrier: CarrierId | undefined): void {
     this.state.now = now;
     const wire = this.state.wires.get(pathId);
-    if (carrier === undefined) wire?.carrierRefused();
+    if (carrier === undefined) wire?.carrierRefused(now);
     else wire?.carrierOpened(carrier);
   }
 
@@ -357,7 +357,7 @@ export class Session implements FrameTargets, ControlTargets {
 
   handlePathClose(pathId: PathId, _code: number, _reason: string, from: Peer): void {
     const path = this.state.paths.byId(pathId);
-    if (path !== undefined && path.member === from.member) this.lifecycle.drain(path, this.state.limits.minDeadAfterMs);
+    if (path !== undefined && path.member === from.member) this.lifecycle.peerCloses(path);
   }
 
   #linkUp(now: Instant, pathId: PathId, link: LinkInfo): PathWire | undefined {
@@ -373,8 +373,8 @@ export class Session implements FrameTargets, ControlTargets {
     wire.isLinkUp = true;
     state.wires.set(pathId, wire);
     input.accept(new PathSink(path, state.peerOf(path.member), this));
-    wire.wantCarrier(CarrierKind.control);
-    wire.wantCarrier(CarrierKind.data);
+    wire.wantCarrier(CarrierKind.control, now);
+    wire.wantCarrier(CarrierKind.data, now);
     return wire;
   }
 

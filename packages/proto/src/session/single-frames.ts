@@ -1,3 +1,4 @@
+import type { PathId } from "../base/ids.ts";
 import type { PacketEncoder } from "../wire/packet-encoder.ts";
 import type { OutgoingFrame } from "./outgoing-frame.ts";
 import type { Peer } from "./peer.ts";
@@ -18,6 +19,28 @@ export class DatagramFrame implements OutgoingFrame {
 
   encode(encoder: PacketEncoder): boolean {
     encoder.datagram(this.#data);
+    return true;
+  }
+
+  acknowledged(): void {}
+
+  lost(): void {}
+}
+
+/** Tells the other side that a path is being removed. Lost with the path it went on; a deadline stands behind it. spec: CLOSE-3 */
+export class PathCloseFrame implements OutgoingFrame {
+  isQueued = false;
+  readonly encodedBytes = 64;
+  readonly #pathId: PathId;
+  readonly #code: number;
+
+  constructor(pathId: PathId, code: number) {
+    this.#pathId = pathId;
+    this.#code = code;
+  }
+
+  encode(encoder: PacketEncoder): boolean {
+    encoder.pathClose(this.#pathId, this.#code, "");
     return true;
   }
 

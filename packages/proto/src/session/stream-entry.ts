@@ -225,7 +225,9 @@ export class MaxStreamDataFrame implements OutgoingFrame {
   }
 
   encode(encoder: PacketEncoder): boolean {
-    if (this.#receive.finalSize !== undefined && this.#receive.highestOffset >= this.#receive.finalSize) return false;
+    const { finalSize, highestOffset, home, isFinished } = this.#receive;
+    // The home needs no credit once it has sent all; contributors may still be filling in.
+    if (isFinished || (this.#peer.member === home && finalSize !== undefined && highestOffset >= finalSize)) return false;
     encoder.maxStreamData(this.#id, this.#receive.window.limit);
     return true;
   }

@@ -14,7 +14,7 @@ import type { Limits } from "../base/limits.ts";
 import { ReceiveStream } from "../data/receive-stream.ts";
 import { ReceiveWindow } from "../data/receive-window.ts";
 import { SendStream } from "../data/send-stream.ts";
-import type { Peer } from "./peer.ts";
+import { CREDIT_BEFORE_HELLO, type Peer } from "./peer.ts";
 import { StreamEntry, StreamSender, StreamSignal, type SenderObserver } from "./stream-entry.ts";
 
 const DEFAULT_PRIORITY = 128;
@@ -34,6 +34,12 @@ export class StreamTable implements SenderObserver {
     this.#self = self;
     this.#selfMember = selfMember;
     this.#limits = limits;
+  }
+
+  /** What a client may use unseen, a server has to take. spec: CREDIT-5 */
+  get #initialWindowBytes(): number {
+    const { initialStreamWindowBytes } = this.#limits;
+    return this.#self === "client" ? initialStreamWindowBytes : Math.max(initialStreamWindowBytes, CREDIT_BEFORE_HELLO.streamWindowBytes);
   }
 
   get size(): number {
@@ -153,7 +159,7 @@ export class StreamTable implements SenderObserver {
     const receive = receives
       ? new ReceiveStream(id, {
           home: peer.member,
-          window: new ReceiveWindow(limits.initialStreamWindowBytes, limits.maxStreamWindowBytes),
+          window: new ReceiveWindow(this.#initialWindowBytes, Math.max(limits.maxStreamWindowBytes, this.#initialWindowBytes)),
         })
       : undefined;
     const sender = send === undefined ? undefined : new StreamSender(send, peer, this);

@@ -26,6 +26,7 @@ export class ClientNode implements EndpointOwner {
   readonly #identityOf: (line: Line) => string;
   readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
   readonly #redials = new Set<string>();
+  readonly #requested = new Set<PathId>();
 
   constructor(setting: Setting, network: Network, identityOf: (line: Line) => string) {
     this.#setting = setting;
@@ -78,8 +79,13 @@ export class ClientNode implements EndpointOwner {
         this.#tickets.get(event.pathId)?.(event);
         return;
       case "path-dead":
+        this.redial(event.path.address, event.path.priority);
+        return;
       case "path-failed":
-        if (this.isEstablished) this.redial(event.path.address, event.path.priority);
+        // A server that asked for a path hears that it failed, and may ask again.
+        if (this.isEstablished && (!this.#requested.has(event.path.id) || this.#isCutOff(event.path.member))) {
+          this.redial(event.path.address, event.path.priority);
+        }
         return;
       case "verify-block":
         this.#verify(event.parts, event.expected, (isRight) =>
@@ -152,6 +158,7 @@ export class ClientNode implements EndpointOwner {
       priority: event.priority,
       request: { member: event.fromMember, requestId: event.requestId },
     });
+    this.#requested.add(path.id);
     let link: SimLinkEnd | undefined;
     let ticket: Ticket | undefined;
     const proceed = (): void => {
@@ -214,6 +221,12 @@ export class ClientNode implements EndpointOwner {
 
   #info(line: Line): { address: string; transport: string; identity: string; isEncrypted: boolean } {
     return { address: line.address, transport: "simulated", identity: this.#identityOf(line), isEncrypted: true };
+  }
+
+  /** It was reached before, and no path to it is left. */
+  #isCutOff(member: MemberId): boolean {
+    const { state } = this.session;
+    return state.peerOf(member).isKnown && state.paths.usableOf(member).length === 0;
   }
 
   #hasPathTo(address: string): boolean {

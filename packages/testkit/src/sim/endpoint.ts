@@ -89,6 +89,7 @@ export class Endpoint {
   /** The process is gone: nothing happens here any more. */
   stop(): void {
     this.isStopped = true;
+    this.streams.isGone = true;
     if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
     for (const link of this.links.values()) link.vanish();
   }

@@ -1,5 +1,5 @@
 import type { Rng } from "@kwik/proto";
-import { Pipe, type PipeShape } from "./pipe.ts";
+import { Pipe, type DirectionShape } from "./pipe.ts";
 import { SimLink } from "./sim-link.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
@@ -8,12 +8,12 @@ export type LineDirection = "up" | "down";
 
 /** How a line behaves in each direction; down as up if not given. */
 export interface LineShape {
-  readonly up: PipeShape;
-  readonly down?: PipeShape;
+  readonly up: DirectionShape;
+  readonly down?: DirectionShape;
 }
 
 /** A line of so many Mbit/s and so long a round trip, the same both ways. */
-export function lineOf(mbitPerSecond: number, roundTripMs: number, more: Partial<PipeShape> = {}): LineShape {
+export function lineOf(mbitPerSecond: number, roundTripMs: number, more: Partial<DirectionShape> = {}): LineShape {
   return { up: { rateBytesPerMs: mbitPerSecond * 125, delayMs: roundTripMs / 2, ...more } };
 }
 

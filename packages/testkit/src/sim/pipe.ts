@@ -2,7 +2,7 @@ import type { Rng } from "@kwik/proto";
 import type { VirtualClock } from "./virtual-clock.ts";
 
 /** How one direction of a line behaves. */
-export interface PipeShape {
+export interface DirectionShape {
   /** Bytes per millisecond: 1250 is 10 Mbit/s. */
   readonly rateBytesPerMs: number;
   /** One way. */
@@ -38,7 +38,7 @@ const DEFAULT_CHUNK_BYTES = 16 * 1024;
 export class Pipe {
   readonly #clock: VirtualClock;
   readonly #rng: Rng;
-  #shape: PipeShape;
+  #shape: DirectionShape;
   #queue: Cargo[] = [];
   #head = 0;
   #queuedBytes = 0;
@@ -50,17 +50,17 @@ export class Pipe {
   #era = 0;
   deliveredBytes = 0;
 
-  constructor(clock: VirtualClock, rng: Rng, shape: PipeShape) {
+  constructor(clock: VirtualClock, rng: Rng, shape: DirectionShape) {
     this.#clock = clock;
     this.#rng = rng;
     this.#shape = shape;
   }
 
-  get shape(): PipeShape {
+  get shape(): DirectionShape {
     return this.#shape;
   }
 
-  set shape(shape: PipeShape) {
+  set shape(shape: DirectionShape) {
     this.#shape = shape;
   }
 

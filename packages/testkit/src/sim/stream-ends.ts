@@ -1,4 +1,4 @@
-import { type MemberId, type Session, type StreamDirection, type StreamEntry, type StreamId, type StreamSender } from "@kwik/proto";
+import type { MemberId, Session, StreamDirection, StreamEntry, StreamId, StreamSender } from "@kwik/proto";
 import type { Incidents } from "../guards/incidents.ts";
 import { patternBytes, patternView } from "../payload.ts";
 import type { Flow } from "./flow.ts";
@@ -26,6 +26,8 @@ export class StreamEnds {
   readonly #contributing: Contributing[] = [];
   /** Bytes put together in one write, at most; small ones make many segments. */
   maxWriteBytes = WRITE_BYTES;
+  /** The process of this side is gone. */
+  isGone = false;
   /** Called when the session was given something to do from outside. */
   onWork: () => void = () => undefined;
 
@@ -120,6 +122,7 @@ export class StreamEnds {
     const flow = this.#streams.get(id)?.down;
     if (flow === undefined) return;
     const sender = this.#session.contributions.open(id, offset);
+    if ("code" in sender) throw new Error(`${this.#name}: no contribution to stream ${id}: ${sender.reason}`);
     this.#contributing.push({ sender, flow });
     for (let index = 0; index < count; index += 1) {
       if (index > 0 && stride > bytes) sender.stream.skip(stride - bytes);

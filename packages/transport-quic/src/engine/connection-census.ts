@@ -1,8 +1,5 @@
 import { quicBinding } from "./binding.ts";
 
-/** How often the engine's count is read while something is sent, at most, in milliseconds. One reading costs about 40 µs. */
-const MIN_INTERVAL_MS = 5;
-
 /**
  * Tells whether this thread has heard of every connection that the engine has accepted. The engine's count is true at once, its
  * events wait in a queue; as long as both numbers agree, no handle can have changed its owner unheard.
@@ -13,16 +10,6 @@ export class ConnectionCensus {
   #listeners = 0;
   #heard = 0;
   #agreedAt = Number.NEGATIVE_INFINITY;
-  #readAt = Number.NEGATIVE_INFINITY;
-  #isArmed = false;
-  readonly #onTurn = (): void => {
-    if (performance.now() - this.#readAt < MIN_INTERVAL_MS) {
-      setTimeout(this.#onTurn, MIN_INTERVAL_MS).unref();
-      return;
-    }
-    this.#isArmed = false;
-    if (this.#listeners > 0) this.read();
-  };
 
   /** The last time at which both numbers agreed, in milliseconds of `performance.now`. */
   get agreedAt(): number {
@@ -44,19 +31,13 @@ export class ConnectionCensus {
     this.#heard += 1;
   }
 
-  /** Something is sent in this turn of the event loop: look at its end, or a little later. */
-  touch(): void {
-    if (this.#isArmed) return;
-    this.#isArmed = true;
-    setImmediate(this.#onTurn);
-  }
-
-  /** Reads the engine's count; answers whether it agrees. */
+  /** Reads the engine's count, which costs about 40 µs; answers whether it agrees. */
   read(): boolean {
-    const agrees = acceptedConnections() === this.#heard;
-    this.#readAt = performance.now();
-    if (agrees) this.#agreedAt = this.#readAt;
-    return agrees;
+    // The time is taken first: the count may grow while it is read.
+    const now = performance.now();
+    if (acceptedConnections() !== this.#heard) return false;
+    this.#agreedAt = now;
+    return true;
   }
 }
 

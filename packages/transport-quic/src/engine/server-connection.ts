@@ -3,7 +3,7 @@ import type { EngineConnection } from "./connection.ts";
 import { connectionCensus } from "./connection-census.ts";
 
 /** How old the last agreement or verification may be, in milliseconds, before a handle is looked at again. */
-const MAX_UNVERIFIED_MS = 5;
+const MAX_UNVERIFIED_MS = 2;
 
 /**
  * The server's end of one connection. The engine names connections by small numbers and gives a number to the next client as soon as its
@@ -18,7 +18,6 @@ export class ServerConnection implements EngineConnection {
   #nextStreamId = 1;
   #verifiedAt: number;
   #isGone = false;
-  #lastSendAt = Number.NEGATIVE_INFINITY;
 
   constructor(native: NativeServer, handle: number) {
     this.#native = native;
@@ -33,11 +32,6 @@ export class ServerConnection implements EngineConnection {
     this.#isGone = true;
   }
 
-  /** Whether something was sent of which it is not known that this was still its handle. To be asked when the connection has ended. */
-  mayHaveStrayed(): boolean {
-    return this.#lastSendAt > Math.max(connectionCensus.agreedAt, this.#verifiedAt);
-  }
-
   openStream(): number | undefined {
     if (this.#isGone) return undefined;
     const id = this.#nextStreamId;
@@ -47,7 +41,6 @@ export class ServerConnection implements EngineConnection {
 
   send(streamId: number, data: Uint8Array): number {
     if (!this.#isOurs()) return 0;
-    this.#lastSendAt = performance.now();
     try {
       const outcome = this.#native.streamSend(this.#handle, streamId, data, false);
       return outcome.status === 0 ? outcome.written : 0;
@@ -67,7 +60,6 @@ export class ServerConnection implements EngineConnection {
 
   sendDatagram(data: Uint8Array): boolean {
     if (!this.#isOurs()) return false;
-    this.#lastSendAt = performance.now();
     try {
       return this.#native.sendDatagram(this.#handle, data);
     } catch {
@@ -93,7 +85,6 @@ export class ServerConnection implements EngineConnection {
 
   #isOurs(): boolean {
     if (this.#isGone) return false;
-    connectionCensus.touch();
     if (performance.now() - Math.max(connectionCensus.agreedAt, this.#verifiedAt) <= MAX_UNVERIFIED_MS) return true;
     if (connectionCensus.read()) return true;
     const metrics = this.#read();

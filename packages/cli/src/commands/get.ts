@@ -1,0 +1,101 @@
+import { basename } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { CommandError, ExitStatus } from "../exit-status.ts";
+import { Download } from "../get/download.ts";
+import { reportOf, sentenceOfReport } from "../get/get-report.ts";
+import type { Output } from "../get/output.ts";
+import { OutputFile } from "../get/output-file.ts";
+import { OutputStdout } from "../get/output-stdout.ts";
+import { ProgressView } from "../get/progress-view.ts";
+import { Interruption } from "../interruption.ts";
+import { parseTarget, type Target } from "../target.ts";
+import { collect, type TrustFlags, trustOf, withTrustFlags } from "../trust-flags.ts";
+
+interface GetFlags extends TrustFlags {
+  readonly output?: string;
+  readonly from?: readonly string[];
+  readonly maxPaths?: number;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Adds `kwik get`. */
+export function addGet(program: Command): void {
+  const command = program
+    .command("get")
+    .summary("download one file over all servers that have it")
+    .description(
+      "Downloads one file over all servers that have it. Every block is verified before it is written; a server that lies is left out and named. " +
+        "If FILE holds the beginning of it already, the download goes on from there.",
+    )
+    .argument("<url>", "kwik://HOST:PORT/PATH")
+    .option("-o, --output <file>", 'where to put it; "-" is standard output (default: the name at the end of the path)')
+    .option("--from <url>", "another server that may have the file, kwik://HOST:PORT; repeatable", collect)
+    .option("--max-paths <n>", "servers to use at once", positiveInteger)
+    .option("--json", "print a report as the last line of standard output")
+    .option("--quiet", "say nothing unless it fails");
+  withTrustFlags(command)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ kwik get kwik://a.example:4433/film.mkv --ca ca.pem
+  $ kwik get kwik://a.example:4433/film.mkv --from kwik://b.example:4433 --ca ca.pem -o film.mkv
+  $ kwik get kwik://127.0.0.1:4433/backup.tar --pin sha256:1f… -o - | tar x`,
+    )
+    .action(get);
+}
+
+async function get(url: string, flags: GetFlags): Promise<void> {
+  const target = parseTarget(url);
+  if (target.path === "" || target.path.endsWith("/")) {
+    throw new CommandError(ExitStatus.usage, `${url} names no file; write kwik://HOST:PORT/PATH, or see what there is with \`kwik ls ${url}\``);
+  }
+  const servers = serversOf(target, flags.from ?? []);
+  const trust = await trustOf(flags);
+  const output = await outputFor(target, flags);
+  using interruption = new Interruption();
+  const started = performance.now();
+  const download: Download = new Download({
+    servers,
+    path: target.path,
+    output,
+    dial: { trust, pathPolicy: flags.maxPaths === undefined ? {} : { maxPaths: flags.maxPaths } },
+    signal: interruption.signal,
+    onNotice: (text) => {
+      if (flags.quiet !== true) view.note(text);
+    },
+  });
+  const view = new ProgressView(download);
+  if (flags.quiet !== true) view.start();
+  try {
+    await download.run();
+    await output.finish();
+  } catch (error) {
+    await output.abandon();
+    throw error;
+  } finally {
+    view.stop();
+  }
+  const report = reportOf(download, output, (performance.now() - started) / 1000);
+  if (flags.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
+  else if (flags.quiet !== true) (flags.output === "-" ? process.stderr : process.stdout).write(`${sentenceOfReport(report)}\n`);
+}
+
+function serversOf(target: Target, others: readonly string[]): string[] {
+  return [...new Set([target.server, ...others.map((other) => parseTarget(other).server)])];
+}
+
+async function outputFor(target: Target, flags: GetFlags): Promise<Output> {
+  if (flags.output === "-") {
+    if (flags.json === true) throw new CommandError(ExitStatus.usage, "--json and -o - both want standard output; leave one of them out");
+    return new OutputStdout();
+  }
+  return OutputFile.open(flags.output ?? basename(target.path));
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError("Write a whole number from 1 on.");
+}

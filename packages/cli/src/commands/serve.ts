@@ -1,0 +1,146 @@
+import { realpath, stat } from "node:fs/promises";
+import { type Command, InvalidArgumentError } from "commander";
+import { type ClusterOptions, fileStore, formatAddress, isKwikError, type Listener, listen, type NodeListenOptions, parseAddress } from "kwik";
+import { loadClusterFile } from "@kwik/trust";
+import { formatBytes, parseRate } from "../byte-size.ts";
+import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
+import { FileService } from "../files/file-service.ts";
+import { ServedDirectory } from "../files/served-directory.ts";
+import { Interruption } from "../interruption.ts";
+import { BytePacer, pacedStore } from "../serve/byte-pacer.ts";
+import { MetricsPage } from "../serve/metrics-page.ts";
+import { type PeerServer, parsePeer, SessionPeers } from "../serve/session-peers.ts";
+import { collect, readPem } from "../trust-flags.ts";
+
+interface ServeFlags {
+  readonly listen: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly selfSigned?: boolean;
+  readonly cluster?: string;
+  readonly peer?: readonly string[];
+  readonly rate?: string;
+  readonly name?: string;
+  readonly metrics?: string;
+  readonly grace: number;
+}
+
+/** Adds `kwik serve`. */
+export function addServe(program: Command): void {
+  program
+    .command("serve")
+    .summary("serve the files of a directory")
+    .description("Serves the files of DIR to sessions, and as content for the streams of other servers. SIGTERM or Ctrl-C lets downloads finish first.")
+    .argument("<dir>", "directory; links that lead out of it are not followed")
+    .requiredOption("--listen <address>", "HOST:PORT to listen at; port 0 is any free one")
+    .option("--cert <file>", "certificate chain (PEM)")
+    .option("--key <file>", "its private key (PEM)")
+    .option("--self-signed", "a new key for this run; clients use --pin (the default without --cert)")
+    .option("--cluster <file>", "cluster.json of `kwik cluster issue`: lets this server add others and be added")
+    .option("--peer <address>", "HOST:PORT of a server with the same files, added to each session; repeatable; needs --cluster", collect)
+    .option("--rate <rate>", "send no faster than this: 20MB/s, 20MiB/s, 160mbit/s")
+    .option("--name <name>", "name of this server in its messages and metrics")
+    .option("--metrics <address>", "HOST:PORT for Prometheus, http://HOST:PORT/metrics")
+    .option("--grace <seconds>", "how long downloads may go on after SIGTERM", seconds, 10)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ kwik serve ./files --listen 0.0.0.0:4433 --self-signed
+  $ kwik serve ./files --listen 0.0.0.0:4433 --cert a/server.pem --key a/server.key --cluster a/cluster.json \\
+      --peer b.example:4433 --peer c.example:4433`,
+    )
+    .action(serve);
+}
+
+async function serve(dir: string, flags: ServeFlags): Promise<void> {
+  const root = await directoryAt(dir);
+  const tls = await tlsOf(flags);
+  const cluster = flags.cluster === undefined ? undefined : await loadClusterFile(flags.cluster);
+  const peers = peersOf(flags);
+  const pacer = flags.rate === undefined ? undefined : new BytePacer(parseRate(flags.rate));
+  const store = pacedStore(fileStore(root), pacer);
+  const log = (text: string): void => void process.stderr.write(`kwik${flags.name === undefined ? "" : ` (${flags.name})`}: ${text}\n`);
+  const files = new FileService({ directory: new ServedDirectory(root), store, pace: (bytes) => pacer?.take(bytes) ?? Promise.resolve() });
+
+  using interruption = new Interruption();
+  // Started by another program over a channel: without it nobody would stop this one.
+  if (process.channel !== undefined) process.once("disconnect", () => process.exit(ExitStatus.interrupted));
+  const listener = await listening(flags.listen, { tls, content: store, onNotice: log, ...(cluster === undefined ? {} : { cluster: cluster as ClusterOptions }) });
+  let metrics: MetricsPage | undefined;
+  try {
+    if (flags.metrics !== undefined) {
+      metrics = new MetricsPage(listener, flags.name);
+      log(`metrics at http://${await metrics.listen(parseAddress(flags.metrics))}/metrics`);
+    }
+    process.stdout.write(`kwik: serving ${dir} on ${listener.url} identity ${listener.identity}\n`);
+    const serving = serveSessions(listener, files, new SessionPeers(peers, log), metrics, log);
+    await new Promise<void>((resolve) => interruption.signal.addEventListener("abort", () => resolve(), { once: true }));
+    const { sessions } = listener.stats();
+    if (sessions > 0) log(`stopping; ${sessions} ${sessions === 1 ? "session has" : "sessions have"} ${flags.grace} s to finish (again to stop at once)`);
+    await listener.close({ graceMs: flags.grace * 1000 });
+    await serving;
+  } finally {
+    metrics?.close();
+    await listener.close();
+  }
+}
+
+async function serveSessions(listener: Listener, files: FileService, peers: SessionPeers, metrics: MetricsPage | undefined, log: (text: string) => void): Promise<void> {
+  for await (const session of listener) {
+    metrics?.watch(session);
+    const from = session.allPaths().find((path) => path.local)?.address ?? "a client";
+    log(`session ${session.id.slice(0, 8)} of ${from} begins (${session.role})`);
+    void files.serve(session).catch((error: unknown) => log(`session ${session.id.slice(0, 8)}: ${sentenceOf(error)}`));
+    if (session.role === "primary") peers.addTo(session);
+    void session.closed.then((info) => {
+      const why = info.code === "NO_ERROR" ? "" : `: ${info.code}${info.reason === "" ? "" : `, ${info.reason}`}`;
+      log(`session ${session.id.slice(0, 8)} ends after ${formatBytes(session.stats().bytesSent)}${why}`);
+    });
+  }
+}
+
+async function directoryAt(dir: string): Promise<string> {
+  try {
+    const root = await realpath(dir);
+    if ((await stat(root)).isDirectory()) return root;
+  } catch (error) {
+    throw new CommandError(ExitStatus.local, `cannot serve ${dir}: ${sentenceOf(error)}`, { cause: error });
+  }
+  throw new CommandError(ExitStatus.local, `cannot serve ${dir}: it is not a directory; name the directory that holds the file`);
+}
+
+async function tlsOf(flags: ServeFlags): Promise<NodeListenOptions["tls"]> {
+  if (flags.cert === undefined && flags.key === undefined) {
+    if (flags.cluster === undefined || flags.selfSigned === true) return "self-signed";
+    throw new CommandError(ExitStatus.usage, "--cluster needs the certificate of the same folder; add --cert and --key (or --self-signed, if clients pin keys)");
+  }
+  if (flags.selfSigned === true) throw new CommandError(ExitStatus.usage, "--self-signed makes a certificate, so it cannot be used with --cert and --key");
+  if (flags.cert === undefined || flags.key === undefined) throw new CommandError(ExitStatus.usage, "--cert and --key belong together; give both");
+  return { cert: await readPem(flags.cert), key: await readPem(flags.key) };
+}
+
+function peersOf(flags: ServeFlags): PeerServer[] {
+  const peers = (flags.peer ?? []).map(parsePeer);
+  if (peers.length > 0 && flags.cluster === undefined) {
+    throw new CommandError(ExitStatus.usage, "--peer needs --cluster: join tickets must be signed; see `kwik cluster init`");
+  }
+  return peers;
+}
+
+async function listening(address: string, options: NodeListenOptions): Promise<Listener> {
+  try {
+    return await listen(formatAddress(parseAddress(address)), options);
+  } catch (error) {
+    if (isKwikError(error) && error.code === "IO") {
+      throw new CommandError(ExitStatus.local, `cannot listen at ${address}: ${sentenceOf(error)}; choose another port, or 0 for any free one`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && value <= 86_400) return value;
+  throw new InvalidArgumentError("Write a number of seconds, 0 to 86400.");
+}

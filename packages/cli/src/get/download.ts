@@ -1,0 +1,207 @@
+import { type ClientSession, dial, type DialOptions, isKwikError, type PathInfo } from "kwik";
+import { formatBytes } from "../byte-size.ts";
+import { CommandError, ExitStatus, exitStatusOf, sentenceOf } from "../exit-status.ts";
+import { fileHashes, openFile } from "../files/file-client.ts";
+import { BLOCK_BYTES, FileRequestError } from "../files/file-protocol.ts";
+import type { Output } from "./output.ts";
+import { type IsolatedServer, PathNotices } from "./path-notices.ts";
+
+/** Without a new byte for this long, a download whose connection failed gives up. In milliseconds. */
+const GIVE_UP_MS = 8_500;
+/** How long a session without any server waits for one, in milliseconds; what is left of GIVE_UP_MS is for dialling anew. */
+const SESSION_GRACE_MS = 6_000;
+const RETRY_PAUSE_MS = 300;
+const CLOSE_WAIT_MS = 1_000;
+
+export interface DownloadOptions {
+  /** "kwik://host:port"; the first that answers becomes the session's primary, the others join it. */
+  readonly servers: readonly string[];
+  readonly path: string;
+  readonly output: Output;
+  readonly dial: Pick<DialOptions, "trust" | "pathPolicy">;
+  readonly signal: AbortSignal;
+  /** Told in words what people should know while it runs. */
+  readonly onNotice: (text: string) => void;
+}
+
+/** Fetches one file over all servers that have it, from where the output stands; carries on over lost servers and lost sessions. */
+export class Download {
+  readonly isolated: IsolatedServer[] = [];
+  readonly #options: DownloadOptions;
+  /** Paths of sessions that are over. */
+  #pastPaths: readonly PathInfo[] = [];
+  #session: ClientSession | undefined;
+  #size: number | undefined;
+  #version: string | undefined;
+  #resumedFrom = 0;
+  #lastProgress = performance.now();
+  #longestGapMs = 0;
+  #isOutputChecked = false;
+
+  constructor(options: DownloadOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes of the whole file; undefined before a server said so. */
+  get size(): number | undefined {
+    return this.#size;
+  }
+
+  /** Bytes that were there before. */
+  get resumedFrom(): number {
+    return this.#resumedFrom;
+  }
+
+  get position(): number {
+    return this.#options.output.position;
+  }
+
+  /** The longest time between two arrivals of bytes in order, in milliseconds. */
+  get longestGapMs(): number {
+    return this.#longestGapMs;
+  }
+
+  /** Every path so far. */
+  get paths(): readonly PathInfo[] {
+    return this.#session === undefined ? this.#pastPaths : [...this.#pastPaths, ...this.#session.stats().paths];
+  }
+
+  /** Resolves when the whole file is in the output. Rejects with an error that `exitStatusOf` knows. */
+  async run(): Promise<void> {
+    const { servers, output, signal } = this.#options;
+    let failures: Error[] = [];
+    for (let turn = 0; ; turn += 1) {
+      const server = servers[turn % servers.length] as string;
+      const before = output.position;
+      try {
+        await this.#attempt(server, servers.length - (turn % servers.length));
+        return;
+      } catch (error) {
+        if (signal.aborted) throw this.#interrupted();
+        // What is wrong with the output will not become better at another server.
+        if (error instanceof CommandError) throw error;
+        if (output.position > before) failures = [];
+        failures.push(error instanceof Error ? error : new Error(String(error)));
+      }
+      const isRoundOver = failures.length >= servers.length;
+      if (isRoundOver && (this.#size === undefined || failures.slice(-servers.length).every(isFinal))) break;
+      if (performance.now() - this.#lastProgress > GIVE_UP_MS - RETRY_PAUSE_MS) break;
+      if (isRoundOver) await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+      else this.#options.onNotice(`${sentenceOf(failures.at(-1))}; trying ${servers[(turn + 1) % servers.length] as string}`);
+    }
+    throw this.#failure(failures);
+  }
+
+  async #attempt(server: string, serversLeft: number): Promise<void> {
+    const { servers, path, output, dial: dialOptions, signal } = this.#options;
+    const remainingMs = Math.max(500, GIVE_UP_MS - (performance.now() - this.#lastProgress));
+    const session = await dial(server, {
+      ...dialOptions,
+      servers: servers.filter((other) => other !== server),
+      limits: { graceMs: SESSION_GRACE_MS },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(remainingMs / serversLeft))]),
+    });
+    this.#session = session;
+    const notices = new PathNotices(session, this.#options.onNotice, (isolated) => this.isolated.push(isolated));
+    void notices.run();
+    const interrupt = (): void => void session.closeWithError(0, "interrupted").catch(() => undefined);
+    signal.addEventListener("abort", interrupt, { once: true });
+    if (signal.aborted) interrupt();
+    try {
+      if (!this.#isOutputChecked) await this.#checkOutput(session);
+      if (this.#size !== undefined && this.#size > 0 && output.position === this.#size) return;
+      const offset = output.position - (output.position % BLOCK_BYTES);
+      const file = await openFile(session, path, offset, this.#version);
+      this.#size = file.found.size;
+      this.#version = file.found.version;
+      await this.#receive(file.read, output.position - offset);
+      if (output.position !== this.#size) {
+        throw new FileRequestError("failed", `the stream ended after ${output.position} of ${this.#size} bytes`);
+      }
+    } finally {
+      signal.removeEventListener("abort", interrupt);
+      notices.mute();
+      this.#pastPaths = [...this.#pastPaths, ...session.stats().paths];
+      this.#session = undefined;
+      // The file does not depend on the farewell.
+      const closed = session.close().catch(() => undefined);
+      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS).unref())]);
+    }
+  }
+
+  /** Finds out how much of what is in the output is the beginning of the file. */
+  async #checkOutput(session: ClientSession): Promise<void> {
+    const { path, output, onNotice } = this.#options;
+    if (output.existingBytes > 0) {
+      const { found, hashes } = await fileHashes(session, path, Math.ceil(output.existingBytes / BLOCK_BYTES));
+      this.#size = found.size;
+      this.#version = found.version;
+      this.#resumedFrom = await output.keepVerified(hashes, found.size);
+      this.#lastProgress = performance.now();
+      if (this.#resumedFrom === found.size) onNotice(`${output.label} has all of it already`);
+      else if (this.#resumedFrom > 0) onNotice(`${output.label} has the first ${formatBytes(this.#resumedFrom)} of it, verified; going on from there`);
+      else onNotice(`${output.label} is no beginning of this file (or of another version); starting anew`);
+    }
+    this.#isOutputChecked = true;
+  }
+
+  async #receive(read: () => Promise<Uint8Array | null>, skipBytes: number): Promise<void> {
+    const { output } = this.#options;
+    const size = this.#size as number;
+    let toSkip = skipBytes;
+    let isFirst = this.position === this.#resumedFrom;
+    for (let data = await read(); data !== null; data = await read()) {
+      const now = performance.now();
+      if (!isFirst) this.#longestGapMs = Math.max(this.#longestGapMs, now - this.#lastProgress);
+      isFirst = false;
+      this.#lastProgress = now;
+      const fresh = toSkip > 0 ? data.subarray(toSkip) : data;
+      toSkip = Math.max(0, toSkip - data.length);
+      if (output.position + fresh.length > size) throw new FileRequestError("failed", `the server sent more than the ${size} bytes it announced`);
+      if (fresh.length > 0) await output.write(fresh);
+    }
+  }
+
+  #failure(failures: readonly Error[]): CommandError {
+    const { path, servers } = this.#options;
+    const error = failures.find((one) => isKwikError(one) && exitStatusOf(one) === ExitStatus.untrusted) ?? failures.at(-1);
+    if (error instanceof FileRequestError) {
+      const asked = failures.length > 1 ? ` (${failures.length} servers were asked)` : "";
+      return new CommandError(statusOfRefusal(error), `${servers[0] as string} cannot give "${path}": ${error.message}${asked}`, { cause: error });
+    }
+    let status = exitStatusOf(error);
+    // Servers were there, but what they gave was wrong.
+    if (status === ExitStatus.unreachable && this.isolated.some((server) => server.reason.startsWith("CONTENT_CORRUPT"))) status = ExitStatus.integrity;
+    if (status === ExitStatus.untrusted) {
+      const remedy = "use the --ca or --pin that belongs to it, or do not use this server";
+      return new CommandError(status, `${servers[failures.indexOf(error as Error)] ?? (servers[0] as string)}: ${sentenceOf(error)}; ${remedy}`, { cause: error });
+    }
+    if (this.#size === undefined) return new CommandError(status, `${sentenceOf(error)}; check the address and whether the server runs`, { cause: error });
+    const progress = `at ${formatBytes(this.position)} of ${formatBytes(this.#size)}`;
+    const what = status === ExitStatus.integrity ? "no server gives bytes that verify" : "all servers were lost";
+    return new CommandError(status, `${what} ${progress}: ${sentenceOf(error)}${this.#howToGoOn()}`, { cause: error });
+  }
+
+  #interrupted(): CommandError {
+    const progress = this.#size === undefined ? "" : ` at ${formatBytes(this.position)} of ${formatBytes(this.#size)}`;
+    return new CommandError(ExitStatus.interrupted, `interrupted${progress}${this.#howToGoOn()}`);
+  }
+
+  #howToGoOn(): string {
+    const { output } = this.#options;
+    if (!output.isResumable || Math.max(output.position, output.existingBytes) === 0) return "";
+    return `; ${output.label} keeps what came, run the same command again to go on`;
+  }
+}
+
+function statusOfRefusal(error: FileRequestError): ExitStatus {
+  if (error.code === "version-changed") return ExitStatus.integrity;
+  return error.code === "failed" || error.code === "bad-request" ? ExitStatus.unreachable : ExitStatus.notFound;
+}
+
+/** Whether trying the same server again is of no use. */
+function isFinal(error: Error): boolean {
+  if (error instanceof FileRequestError) return error.code !== "failed";
+  const status = exitStatusOf(error);
+  return status !== ExitStatus.unreachable && status !== ExitStatus.interrupted && status !== ExitStatus.integrity;
+}

@@ -1,0 +1,67 @@
+import type { ClientSession, SessionEvent } from "kwik";
+
+/** A server that is not used (any more), and why. */
+export interface IsolatedServer {
+  readonly address: string;
+  readonly reason: string;
+}
+
+/** Says in words what happens to a session's servers. */
+export class PathNotices {
+  readonly #session: ClientSession;
+  readonly #say: (text: string) => void;
+  readonly #onIsolated: (server: IsolatedServer) => void;
+  #isMuted = false;
+
+  constructor(session: ClientSession, say: (text: string) => void, onIsolated: (server: IsolatedServer) => void) {
+    this.#session = session;
+    this.#say = say;
+    this.#onIsolated = onIsolated;
+  }
+
+  /** Resolves when the session ends. */
+  async run(): Promise<void> {
+    for await (const event of this.#session.events()) if (!this.#isMuted) this.#tell(event);
+  }
+
+  /** What comes now is of no interest: the work is done. */
+  mute(): void {
+    this.#isMuted = true;
+  }
+
+  #tell(event: SessionEvent): void {
+    switch (event.type) {
+      case "path-active":
+        if (event.path.id !== 0) this.#say(`${event.path.address} takes part`);
+        return;
+      case "path-dead":
+        this.#say(`lost ${event.path.address}: ${event.reason}`);
+        return;
+      case "path-failed":
+        this.#say(`cannot use ${event.address}: ${event.reason}`);
+        return;
+      case "source-isolated":
+        this.#tellIsolated(event);
+        return;
+      case "suspended":
+        this.#say("no server is left; waiting for one to come back");
+        return;
+      case "resumed":
+        this.#say("a server is back");
+        return;
+      case "going-away":
+        this.#say(`${event.path?.address ?? "a server"} is shutting down`);
+        return;
+      default:
+    }
+  }
+
+  #tellIsolated(event: Extract<SessionEvent, { type: "source-isolated" }>): void {
+    const address = event.path?.address ?? "a server";
+    this.#onIsolated({ address, reason: event.reason });
+    if (event.reason.startsWith("CONTENT_NOT_FOUND")) this.#say(`${address} does not have this file and is not asked for it`);
+    else if (event.reason.startsWith("CONTENT_VERSION")) this.#say(`${address} has other bytes under this name and is isolated: nothing of it is used`);
+    else if (event.reason.startsWith("CONTENT_CORRUPT")) this.#say(`${address} sent bytes that do not verify and is isolated: nothing of it is used`);
+    else this.#say(`${address} is isolated: ${event.reason}`);
+  }
+}

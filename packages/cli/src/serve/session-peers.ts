@@ -1,0 +1,43 @@
+import { formatAddress, isKwikError, parseAddress, type ServerSession } from "kwik";
+import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
+
+/** A server with the same files. */
+export interface PeerServer {
+  /** "host:port" */
+  readonly address: string;
+  /** "sha256:…", for clients that trust by pin and not by an authority. */
+  readonly identity: string | undefined;
+}
+
+/** Reads HOST:PORT or HOST:PORT#sha256:…. Throws a usage error for anything else. */
+export function parsePeer(text: string): PeerServer {
+  const [address = "", identity] = text.split("#", 2);
+  try {
+    const parsed = formatAddress(parseAddress(address));
+    if (identity === undefined || /^sha256:[0-9a-f]{64}$/.test(identity)) return { address: parsed, identity };
+  } catch (error) {
+    if (!isKwikError(error)) throw error;
+  }
+  throw new CommandError(ExitStatus.usage, `"${text}" is not a peer; write HOST:PORT, or HOST:PORT#sha256:… with its identity`);
+}
+
+/** Adds the peers to sessions, so that clients use them too. */
+export class SessionPeers {
+  readonly #peers: readonly PeerServer[];
+  readonly #log: (text: string) => void;
+
+  constructor(peers: readonly PeerServer[], log: (text: string) => void) {
+    this.#peers = peers;
+    this.#log = log;
+  }
+
+  /** Begins; a peer that cannot be added is reported and left out of this session. */
+  addTo(session: ServerSession): void {
+    for (const { address, identity } of this.#peers) {
+      session.addPath(address, identity === undefined ? {} : { identity }).catch((error: unknown) => {
+        if (isKwikError(error) && session.activePaths().length === 0) return; // the session is over
+        this.#log(`session ${session.id.slice(0, 8)} goes without ${address}: ${sentenceOf(error)}`);
+      });
+    }
+  }
+}

@@ -1,0 +1,167 @@
+import { type ContentSource, isKwikError, PathError, type PathInfo, type SessionEvent } from "@kwik/core";
+import { patternBytes } from "@kwik/testkit";
+import { expect, test } from "vitest";
+import { bytes, TestCluster, textOf } from "./pair.ts";
+
+function contentOf(id: string, data: Uint8Array, version = "1"): ContentSource {
+  return { id, version, length: BigInt(data.length), read: async (offset, length) => data.slice(Number(offset), Number(offset) + length) };
+}
+
+function storeOf(source: ContentSource) {
+  return { open: async (id: string) => (id === source.id ? source : undefined) };
+}
+
+// spec: PATH-8, PATH-12
+test("a server adds a path to another, which joins with a ticket; both list it", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const b = await cluster.serve();
+  const client = await cluster.dial(a);
+  const primary = await a.next();
+  const joined = b.next();
+  const path = await primary.addPath(b.address, { identity: b.identity });
+  expect(path).toMatchObject({ id: 1, address: b.address, state: "active", local: false, primary: false });
+  const secondary = await joined;
+  expect(secondary.role).toBe("secondary");
+  expect(secondary.id).toBe(client.id);
+  expect(primary.activePaths().map((each: PathInfo) => each.id)).toEqual([0, 1]);
+  expect(client.stats().paths.map((each) => each.state)).toEqual(["active", "active"]);
+});
+
+test("addPath rejects when the policy refuses, when nobody is there, and when the identity is another's", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const b = await cluster.serve();
+  await cluster.dial(a, { pathPolicy: { allow: (address) => !address.endsWith(":9999") }, limits: { handshakeTimeoutMs: 500 } });
+  const primary = await a.next();
+  const codes: string[] = [];
+  for (const attempt of [
+    primary.addPath("127.0.0.1:9999"),
+    primary.addPath("169.254.169.254:4433"),
+    primary.addPath("127.0.0.1:7"),
+    primary.addPath("127.0.0.1:6000"),
+    primary.addPath(b.address, { identity: `sha256:${"f".repeat(64)}` }),
+  ]) {
+    const error = await attempt.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(PathError);
+    codes.push(isKwikError(error) ? error.code : "");
+  }
+  expect(codes).toEqual(["ADDRESS_REFUSED", "ADDRESS_REFUSED", "ADDRESS_REFUSED", "UNREACHABLE", "IDENTITY_MISMATCH"]);
+  expect(primary.activePaths()).toHaveLength(1);
+});
+
+// spec: RAW-1, RAW-2
+test("raw messages go from server to server through the client, and a target without handler says so", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const b = await cluster.serve();
+  await cluster.dial(a);
+  const primary = await a.next();
+  const joined = b.next();
+  const path = await primary.addPath(b.address, { identity: b.identity });
+  const secondary = await joined;
+  expect(await primary.sendRaw(bytes("?"), path.id).catch((error: unknown) => (isKwikError(error) ? error.code : error))).toBe(
+    "NOT_SUPPORTED",
+  );
+  secondary.onRaw(async (message) => bytes(`got ${new TextDecoder().decode(message.data)} from ${message.fromPathId}`));
+  expect(new TextDecoder().decode(await primary.sendRaw(bytes("parts"), path.id))).toBe("got parts from 0");
+  primary.onRaw(() => bytes("back"));
+  expect(new TextDecoder().decode(await secondary.sendRaw(bytes("x"), 0))).toBe("back");
+  expect(await primary.sendRaw(bytes("x"), 99).catch((error: unknown) => (isKwikError(error) ? error.code : error))).toBe("RAW_REFUSED");
+});
+
+// spec: STREAM-7
+test("even parts from the home, odd ones from another server, one stream for the client", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const b = await cluster.serve();
+  const client = await cluster.dial(a);
+  const primary = await a.next();
+  const joined = b.next();
+  await primary.addPath(b.address, { identity: b.identity });
+  const secondary = await joined;
+  const whole = patternBytes(7, 0, 1_000_000);
+  const part = 50_000;
+  const stream = primary.openStream();
+  const home = (async () => {
+    for (let at = 0; at < whole.length; at += part) {
+      if ((at / part) % 2 === 0) await stream.write(whole.subarray(at, at + part));
+      else stream.skip(part);
+    }
+    await stream.close();
+  })();
+  const other = (async () => {
+    for (let at = part; at < whole.length; at += 2 * part) {
+      const contribution = secondary.contribute({ streamId: stream.id, offset: BigInt(at) });
+      await contribution.write(whole.subarray(at, at + part));
+      await contribution.close();
+    }
+  })();
+  const got: Uint8Array[] = [];
+  for await (const data of await client.acceptStream()) got.push(data);
+  await Promise.all([home, other]);
+  expect(Buffer.compare(Buffer.concat(got), whole)).toBe(0);
+});
+
+test("a server that the client brought itself may not contribute; its path is closed and the stream goes on", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const b = await cluster.serve();
+  const client = await cluster.dial(a, { servers: [b.listener.url] });
+  const primary = await a.next();
+  const secondary = await b.next();
+  // The primary signed its ticket, so it is vouched for; a stream can be closed to contributions all the same.
+  const stream = primary.openStream({ contributions: false });
+  await stream.write(bytes("only "));
+  const accepted = await client.acceptStream();
+  const contribution = secondary.contribute({ streamId: stream.id, offset: 5n });
+  void contribution.write(bytes("evil")).catch(() => undefined);
+  void contribution.close().catch(() => undefined);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await stream.write(bytes("mine"));
+  await stream.close();
+  expect(await textOf(accepted)).toBe("only mine");
+});
+
+// spec: CONTENT-1, CONTENT-2, CONTENT-3
+test("one content from three servers, of which one lies; the bytes are right and the liar is named", async () => {
+  await using cluster = new TestCluster();
+  const data = patternBytes(3, 0, 8_000_000);
+  const lies = data.map((byte) => byte ^ 1);
+  const a = await cluster.serve({ content: storeOf(contentOf("film", data)) });
+  const b = await cluster.serve({ content: storeOf(contentOf("film", data)) });
+  const c = await cluster.serve({ content: storeOf(contentOf("film", lies)) });
+  const client = await cluster.dial(a, { servers: [b.listener.url, c.listener.url] });
+  const primary = await a.next();
+  await Promise.all([b.next(), c.next()]);
+  const events: SessionEvent[] = [];
+  void (async () => {
+    for await (const event of client.events()) events.push(event);
+  })();
+  while (client.stats().paths.filter((path) => path.state === "active").length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  const stream = primary.openStream();
+  const sending = stream.sendContent(contentOf("film", data), { end: true });
+  const got: Uint8Array[] = [];
+  for await (const piece of await client.acceptStream()) got.push(piece);
+  await sending;
+  expect(Buffer.compare(Buffer.concat(got), data)).toBe(0);
+  const isolated = events.filter((event) => event.type === "source-isolated");
+  expect(isolated.map((event) => event.path?.address)).toEqual([c.address]);
+});
+
+test("removePath takes a path out while the rest goes on", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const b = await cluster.serve();
+  const client = await cluster.dial(a);
+  const primary = await a.next();
+  const joined = b.next();
+  const path = await primary.addPath(b.address, { identity: b.identity });
+  await joined;
+  await primary.removePath(path.id);
+  while (client.stats().paths[1]?.state !== "closed") await new Promise((resolve) => setTimeout(resolve, 5));
+  const stream = client.openStream();
+  await stream.write(bytes("still here"));
+  void stream.close();
+  expect(await textOf(await primary.acceptStream())).toBe("still here");
+});

@@ -1,0 +1,189 @@
+import { isKwikError, StreamError, StreamLimitError } from "@kwik/core";
+import { expect, test } from "vitest";
+import { bytes, TestCluster, textOf } from "./pair.ts";
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    return isKwikError(error) ? error.code : `not ours: ${String(error)}`;
+  }
+  return "no error";
+}
+
+// spec: STREAM-4
+test("either half of a stream ends on its own, and close resolves when the other side has the bytes", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  await stream.write(bytes("question"));
+  const closing = stream.close();
+  const accepted = await server.acceptStream();
+  expect(await textOf(accepted)).toBe("question");
+  await closing;
+  await accepted.write(bytes("answer"));
+  await accepted.close();
+  expect(await textOf(stream)).toBe("answer");
+  expect(stream.id).toBe(accepted.id);
+});
+
+// spec: STREAM-1
+test("streams of both sides and both directions have ids of their own", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const ids = [
+    client.openStream().id,
+    server.openStream().id,
+    client.openUniStream().id,
+    server.openUniStream().id,
+    client.openStream().id,
+  ];
+  expect(new Set(ids).size).toBe(5);
+});
+
+test("a server's streams reach the client, both kinds", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const uni = server.openUniStream();
+  await uni.write(bytes("news"));
+  await uni.close();
+  expect(await textOf(await client.acceptUniStream())).toBe("news");
+  const both = server.openStream();
+  await both.write(bytes("hello"));
+  const accepted = await client.acceptStream();
+  await accepted.write(bytes("hi"));
+  await accepted.close();
+  expect(await textOf(both)).toBe("hi");
+});
+
+test("a reset rejects the other side's reads with the code, a stopped reader the writes", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  await stream.write(bytes("x"));
+  const accepted = await server.acceptStream();
+  await accepted.read();
+  stream.reset(42);
+  const refused = await accepted.read().catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(StreamError);
+  expect((refused as StreamError).errorCode).toBe(42);
+  expect((refused as StreamError).remote).toBe(true);
+  stream.stopReading(7);
+  let failed: unknown;
+  for (let i = 0; i < 1000 && failed === undefined; i += 1) {
+    failed = await accepted.write(bytes("unwanted")).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect((failed as StreamError).errorCode).toBe(7);
+});
+
+// spec: CREDIT-2
+test("a reader that stops reading stops the writer, and goes on where it stopped", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair({}, { limits: { maxStreamWindowBytes: 256 * 1024 } });
+  const stream = server.openStream();
+  let written = 0;
+  const writing = (async () => {
+    for (let i = 0; i < 64; i += 1) {
+      await stream.write(new Uint8Array(64 * 1024).fill(i));
+      written += 64 * 1024;
+    }
+    await stream.close();
+  })();
+  const accepted = await client.acceptStream();
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  expect(written).toBeLessThan(64 * 64 * 1024);
+  expect(client.stats().receiveBufferBytes).toBeLessThanOrEqual(256 * 1024);
+  let at = 0;
+  for await (const data of accepted) {
+    for (const byte of data) {
+      if (byte !== Math.floor(at / (64 * 1024))) throw new Error(`wrong byte at ${at}`);
+      at += 1;
+    }
+  }
+  await writing;
+  expect(at).toBe(64 * 64 * 1024);
+});
+
+test("openStream fails at the peer's limit, openStreamSync waits for it", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair({}, { limits: { maxStreams: 2 } });
+  const first = server.openStream();
+  server.openStream();
+  expect(() => server.openStream()).toThrow(StreamLimitError);
+  const waiting = server.openStreamSync();
+  await first.write(bytes("a"));
+  await first.close();
+  const accepted = await client.acceptStream();
+  await accepted.close();
+  expect(await textOf(accepted)).toBe("a");
+  await textOf(first);
+  expect((await waiting).id).toBeGreaterThan(0n);
+  expect(await codeOf(server.openStreamSync({ signal: AbortSignal.timeout(30) }))).toBe("ABORTED");
+  expect(await codeOf(server.openStreamSync({ signal: AbortSignal.abort() }))).toBe("ABORTED");
+});
+
+test("the bytes given to write may be changed as soon as it has resolved", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  const reused = new Uint8Array(20_000);
+  const writing = (async () => {
+    for (let i = 0; i < 50; i += 1) {
+      reused.fill(i);
+      await stream.write(reused);
+    }
+    await stream.close();
+  })();
+  let at = 0;
+  for await (const data of await server.acceptStream()) {
+    for (const byte of data) {
+      if (byte !== Math.floor(at / 20_000)) throw new Error(`wrong byte at ${at}`);
+      at += 1;
+    }
+  }
+  await writing;
+  expect(at).toBe(1_000_000);
+});
+
+test("web streams carry the same bytes", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  const writer = stream.writable.getWriter();
+  await writer.write(bytes("through "));
+  await writer.write(bytes("web streams"));
+  const closing = writer.close();
+  const accepted = await server.acceptStream();
+  const text = await new Response(accepted.readable as unknown as BodyInit).text();
+  await closing;
+  expect(text).toBe("through web streams");
+});
+
+test("a second read while one is waiting is refused, and so is a write after close", async () => {
+  await using cluster = new TestCluster();
+  const { client } = await cluster.pair();
+  const stream = client.openStream();
+  void stream.read().catch(() => undefined);
+  expect(await codeOf(stream.read())).toBe("INVALID_ARGUMENT");
+  await stream.write(bytes("x"));
+  void stream.close();
+  expect(await codeOf(stream.write(bytes("y")))).toBe("CLOSED");
+});
+
+test("leaving a for-await loop early stops the sender", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = server.openStream();
+  const writing = (async () => {
+    for (;;) await stream.write(new Uint8Array(64 * 1024));
+  })();
+  for await (const data of await client.acceptStream()) {
+    expect(data.length).toBeGreaterThan(0);
+    break;
+  }
+  expect(await codeOf(writing)).toBe("APPLICATION");
+});

@@ -1,0 +1,38 @@
+import { lineOf, OperationRunner, World, type IncidentKind, type Operation } from "@kwik/testkit";
+
+/** A session over some servers, and what happens in it. */
+export interface RandomCase {
+  readonly seed: number;
+  /** Lines of each server, each as Mbit/s and round trip. */
+  readonly servers: readonly { readonly lines: readonly { readonly mbit: number; readonly rttMs: number; readonly isRough: boolean }[] }[];
+  readonly operations: readonly Operation[];
+}
+
+const ANYTHING: IncidentKind[] = [
+  "path-degraded",
+  "path-recovered",
+  "path-dead",
+  "path-failed",
+  "suspended",
+  "resumed",
+  "redial",
+  "stream-failed",
+  "resent",
+];
+
+/** Plays a case; throws if any invariant is broken. */
+export function play(one: RandomCase): void {
+  const rough = { jitterMs: 10, lossRate: 0.02, isRagged: true, chunkBytes: 6000 };
+  const world = new World({
+    seed: one.seed,
+    servers: one.servers.map((server) => ({
+      lines: server.lines.map((line) => lineOf(line.mbit, line.rttMs, line.isRough ? rough : {})),
+      diskMs: 1,
+    })),
+    limits: { graceMs: 4_000 },
+    expected: ANYTHING,
+    checkEvery: 1,
+  });
+  world.startAll();
+  new OperationRunner(world).run(one.operations);
+}

@@ -1,0 +1,68 @@
+import { lineOf, World } from "@kwik/testkit";
+import { expect, test } from "vitest";
+
+const MiB = 1024 * 1024;
+
+test("two servers carry streams of their own at once", () => {
+  const world = new World({ servers: [{ lines: [lineOf(50, 20)] }, { lines: [lineOf(50, 30)] }] }).startAll();
+  const first = world.open("bidirectional", 1);
+  const second = world.open("bidirectional", 2);
+  for (const stream of [first, second]) {
+    stream.write("server", 3 * MiB);
+    stream.write("client", 1 * MiB);
+    stream.finish("server");
+    stream.finish("client");
+  }
+  world.finish();
+  expect(second.down?.readOffset).toBe(3 * MiB);
+});
+
+test("three servers open streams towards the client", () => {
+  const world = new World({ servers: [{ lines: [lineOf(50, 20)] }, { lines: [lineOf(50, 30)] }, { lines: [lineOf(20, 60)] }] }).startAll();
+  for (const server of [0, 1, 2]) {
+    const stream = world.openFrom(server, "unidirectional");
+    stream.write("server", 2 * MiB);
+    stream.finish("server");
+  }
+  world.finish();
+});
+
+test("one stream uses both lines to one server", () => {
+  const world = new World({ servers: [{ lines: [lineOf(40, 20), lineOf(40, 20)] }] }).startAll();
+  const stream = world.open();
+  stream.write("server", 16 * MiB);
+  stream.finish("server");
+  stream.finish("client");
+  world.finish();
+  const [a, b] = world.lines.map((line) => line.down.deliveredBytes) as [number, number];
+  expect(Math.min(a, b) / Math.max(a, b)).toBeGreaterThan(0.8);
+});
+
+test("many streams over ragged, jittery, lossy lines arrive whole", () => {
+  const rough = { jitterMs: 15, lossRate: 0.02, isRagged: true, chunkBytes: 4000 };
+  const world = new World({ servers: [{ lines: [lineOf(40, 30, rough), lineOf(20, 60, rough)] }], expected: ["path-degraded", "path-recovered", "resent"] }).startAll();
+  for (let index = 0; index < 40; index += 1) {
+    const stream = world.open(index % 3 === 0 ? "unidirectional" : "bidirectional");
+    stream.write("client", 1 + index * 9973);
+    stream.write("server", 1 + index * 7001);
+    stream.finish("client");
+    stream.finish("server");
+  }
+  world.finish();
+});
+
+test("a removed path drains, and nothing goes out twice", () => {
+  const world = new World({ servers: [{ lines: [lineOf(40, 20), lineOf(40, 20)] }] }).startAll();
+  const stream = world.open();
+  stream.write("server", 8 * MiB);
+  stream.finish("server");
+  stream.finish("client");
+  world.until(() => (stream.down?.readOffset ?? 0) > 2 * MiB, "a part of it");
+  const requestId = world.server(0).removePath(1, 2_000);
+  world.until(() => world.server(0).requests.has(requestId as number), "the answer");
+  world.until(() => world.client.session.state.paths.byId(1)?.state === "closed", "the path is closed");
+  expect(stream.down?.isFinished).toBe(false);
+  world.finish();
+  const peer = world.server(0).endpoint?.session.state.peerOf(0);
+  expect(peer?.resentBytes).toBe(0);
+});
