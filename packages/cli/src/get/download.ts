@@ -1,5 +1,5 @@
-import { type ClientSession, dial, type DialOptions, isKwikError, type PathInfo } from "kwik";
-import { formatBytes } from "../byte-size.ts";
+import { type ClientSession, dial, type DialOptions, isKwikError, KwikError, type PathInfo } from "kwik";
+import { formatBytes, formatSeconds } from "../byte-size.ts";
 import { CommandError, ExitStatus, exitStatusOf, sentenceOf } from "../exit-status.ts";
 import { fileHashes, openFile } from "../files/file-client.ts";
 import { BLOCK_BYTES, FileRequestError } from "../files/file-protocol.ts";
@@ -93,14 +93,8 @@ export class Download {
   }
 
   async #attempt(server: string, serversLeft: number): Promise<void> {
-    const { servers, path, output, dial: dialOptions, signal } = this.#options;
-    const remainingMs = Math.max(500, GIVE_UP_MS - (performance.now() - this.#lastProgress));
-    const session = await dial(server, {
-      ...dialOptions,
-      servers: servers.filter((other) => other !== server),
-      limits: { graceMs: SESSION_GRACE_MS },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(remainingMs / serversLeft))]),
-    });
+    const { path, output, signal } = this.#options;
+    const session = await this.#dial(server, serversLeft);
     this.#session = session;
     const notices = new PathNotices(session, this.#options.onNotice, (isolated) => this.isolated.push(isolated));
     void notices.run();
@@ -126,6 +120,23 @@ export class Download {
       // The file does not depend on the farewell.
       const closed = session.close().catch(() => undefined);
       await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS).unref())]);
+    }
+  }
+
+  /** The time that is left is shared by the servers that are left. */
+  async #dial(server: string, serversLeft: number): Promise<ClientSession> {
+    const { servers, dial: options, signal } = this.#options;
+    const waitMs = Math.ceil(Math.max(500, GIVE_UP_MS - (performance.now() - this.#lastProgress)) / serversLeft);
+    try {
+      return await dial(server, {
+        ...options,
+        servers: servers.filter((other) => other !== server),
+        limits: { graceMs: SESSION_GRACE_MS },
+        signal: AbortSignal.any([signal, AbortSignal.timeout(waitMs)]),
+      });
+    } catch (error) {
+      if (!isKwikError(error) || error.code !== "ABORTED" || signal.aborted) throw error;
+      throw new KwikError("UNREACHABLE", `${server} did not answer in ${formatSeconds(waitMs / 1000)}`, { cause: error });
     }
   }
 

@@ -74,10 +74,9 @@ export class PathSink implements PacketSink {
   }
 
   resetStream(id: StreamId, code: number, finalSize: number): Outcome {
-    const entry = this.#state.streams.admit(this.#peer, id);
+    const entry = this.#admitOwn(id);
     if (entry === undefined) return undefined;
     if ("code" in entry) return entry;
-    if (entry.peer !== this.#peer) return failure(ErrorCode.PROTOCOL_VIOLATION, `a reset of stream ${id} by another than its home`);
     const receive = entry.receive;
     if (receive === undefined) return failure(ErrorCode.STREAM_STATE, `a reset of stream ${id}, which this side only sends on`);
     const counted = receive.handleReset(this.#peer.member, code, finalSize);
@@ -91,7 +90,7 @@ export class PathSink implements PacketSink {
   }
 
   stopSending(id: StreamId, code: number): Outcome {
-    const entry = this.#state.streams.admit(this.#peer, id);
+    const entry = this.#admitOwn(id);
     if (entry === undefined) return undefined;
     if ("code" in entry) return entry;
     const sender = entry.sender;
@@ -110,7 +109,7 @@ export class PathSink implements PacketSink {
 
   maxStreamData(id: StreamId, limit: number): Outcome {
     if (this.#targets.contributions.handleMaxStreamData(this.#peer, id, limit)) return undefined;
-    const entry = this.#state.streams.admit(this.#peer, id);
+    const entry = this.#admitOwn(id);
     if (entry === undefined) return undefined;
     if ("code" in entry) return entry;
     const sender = entry.sender;
@@ -140,7 +139,7 @@ export class PathSink implements PacketSink {
   }
 
   priority(id: StreamId, priority: number): Outcome {
-    const entry = this.#state.streams.admit(this.#peer, id);
+    const entry = this.#admitOwn(id);
     if (entry === undefined) return undefined;
     if ("code" in entry) return entry;
     // The opener's wish holds for what this side sends on the stream too.
@@ -168,6 +167,13 @@ export class PathSink implements PacketSink {
   pathClose(pathId: PathId, code: number, reason: string): Outcome {
     this.#targets.handlePathClose(pathId, code, reason, this.#peer);
     return undefined;
+  }
+
+  /** The stream of a frame that only its own two ends may send; a member has no say in the streams of another. spec: STREAM-6 */
+  #admitOwn(id: StreamId): StreamEntry | undefined | ProtocolFailure {
+    const entry = this.#state.streams.admit(this.#peer, id);
+    if (entry === undefined || "code" in entry || entry.peer === this.#peer) return entry;
+    return failure(ErrorCode.PROTOCOL_VIOLATION, `member ${this.#peer.member} has no say in stream ${id}, whose home is another`);
   }
 
   /** The stream of a data frame, or why there is none; bytes of a member that is not the home are contributions. spec: STREAM-7 */

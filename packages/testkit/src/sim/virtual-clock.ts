@@ -9,11 +9,15 @@ interface Entry extends Timer {
   readonly action: () => void;
 }
 
+/** So many actions at one moment are a loop. */
+const MAX_SAME_MOMENT = 100_000;
+
 /** Simulated time: a queue of actions by moment, equal moments in the order in which they were asked for. */
 export class VirtualClock {
   readonly #heap: Entry[] = [];
   #now = 0;
   #sequence = 0;
+  #sameMoment = 0;
 
   /** Milliseconds since the beginning. */
   get now(): number {
@@ -58,6 +62,8 @@ export class VirtualClock {
       return false;
     }
     const entry = this.#pop();
+    this.#sameMoment = at === this.#now ? this.#sameMoment + 1 : 0;
+    if (this.#sameMoment > MAX_SAME_MOMENT) throw new Error(`at ${at} ms time stands still`);
     this.#now = at;
     entry.action();
     return true;
