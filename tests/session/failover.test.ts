@@ -179,7 +179,7 @@ test("a content completes although its home dies in the middle", async () => {
     total += piece.length;
     if (total > data.length / 2 && !isKilled) {
       isKilled = true;
-      cluster.network.connections.filter((connection) => connection.address === a.address).forEach((connection) => connection.kill());
+      for (const connection of cluster.network.connections) if (connection.address === a.address) connection.kill();
       await a.listener.close();
     }
   }

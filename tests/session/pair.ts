@@ -31,8 +31,8 @@ export class TestCluster implements AsyncDisposable {
   constructor() {
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
     this.#cluster = {
-      ticketSigningKey: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
-      ticketVerifyKeys: [publicKey.export({ type: "spki", format: "pem" }) as string],
+      ticketSigningKey: privateKey.export({ type: "pkcs8", format: "pem" }),
+      ticketVerifyKeys: [publicKey.export({ type: "spki", format: "pem" })],
     };
   }
 

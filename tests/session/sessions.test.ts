@@ -113,7 +113,7 @@ test("closing the listener ends its sessions with GOING_AWAY and stops accepting
   expect(await codeOf(accepting)).toBe("CLOSED");
   expect(await client.closed).toMatchObject({ code: "GOING_AWAY" });
   expect(
-    await codeOf(cluster.dial({ ...server, listener: { ...server.listener, url: `kwik://${server.address}` } as typeof server.listener })),
+    await codeOf(cluster.dial({ ...server, listener: { ...server.listener, url: `kwik://${server.address}` } })),
   ).toBe("UNREACHABLE");
 });
 

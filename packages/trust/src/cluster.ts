@@ -164,7 +164,7 @@ async function readCluster(dir: string): Promise<{ ca: X509Certificate; caKey: K
     return {
       ca: certificate,
       caKey: key,
-      cluster: { ca: ca as string, ticketVerifyKeys: [ticketVerifyKey as string], ticketSigningKey: ticketSigningKey as string },
+      cluster: { ca: ca as string, ticketVerifyKeys: [ticketVerifyKey as string], ticketSigningKey: ticketSigningKey },
     };
   } catch (error) {
     throw new KwikError(

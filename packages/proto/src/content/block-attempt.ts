@@ -7,12 +7,15 @@ import type { FetchSource } from "./fetch-source.ts";
  */
 export type AttemptState = "live" | "lingering" | "complete" | "dropped";
 
+/** Where blocks are asked for. */
+export type BlockSource = FetchSource<BlockAttempt>;
+
 /** One block asked of one source. All its bytes are that source's, so that a wrong hash has one author. */
 export class BlockAttempt {
   readonly number: number;
   readonly block: number;
   readonly length: number;
-  readonly source: FetchSource;
+  readonly source: BlockSource;
   readonly request: FetchRequest;
   /** Whether the block was being fetched from another source when it was asked for. */
   readonly isExtra: boolean;
@@ -41,7 +44,7 @@ export class BlockAttempt {
 /** One request for a run of blocks. It ends when none of its attempts is open. */
 export class FetchRequest {
   readonly id: number;
-  readonly source: FetchSource;
+  readonly source: BlockSource;
   readonly firstBlock: number;
   readonly attempts: BlockAttempt[] = [];
   /** Attempts that are live or lingering. */
@@ -51,7 +54,7 @@ export class FetchRequest {
   /** Whether the source itself ended the request. */
   isRefused = false;
 
-  constructor(id: number, source: FetchSource, firstBlock: number) {
+  constructor(id: number, source: BlockSource, firstBlock: number) {
     this.id = id;
     this.source = source;
     this.firstBlock = firstBlock;

@@ -3,7 +3,7 @@ import type { ProtocolFailure } from "../base/error-codes.ts";
 import type { MemberId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
 import type { DurationMs, Instant } from "../base/time.ts";
-import type { BlockAttempt } from "./block-attempt.ts";
+import type { BlockAttempt, BlockSource } from "./block-attempt.ts";
 import { BlockHashes } from "./block-hashes.ts";
 import { BlockTable } from "./block-table.ts";
 import { MIN_WINDOW_BLOCKS, validateOffer } from "./content-offer.ts";
@@ -45,7 +45,7 @@ export class ContentFetch {
   readonly #table: BlockTable;
   readonly #ledger: FetchLedger;
   readonly #hashes: BlockHashes;
-  readonly #sources = new Map<MemberId, FetchSource>();
+  readonly #sources = new Map<MemberId, BlockSource>();
   readonly #planner: FetchPlanner;
   /** Complete blocks: those whose hash is known, and those that wait for it. */
   #toVerify: BlockAttempt[] = [];
@@ -360,7 +360,7 @@ export class ContentFetch {
     return Math.max(this.#limits.maxDuplicateShare * this.offer.length, FREE_RACE_BLOCKS * this.offer.blockBytes);
   }
 
-  #open(now: Instant, source: FetchSource, first: number, end: number, isExtra: boolean): FetchCommand {
+  #open(now: Instant, source: BlockSource, first: number, end: number, isExtra: boolean): FetchCommand {
     const requestId = this.#allocateRequestId();
     this.#ledger.open(requestId, source, first, end, isExtra, now);
     const start = first * this.offer.blockBytes;
@@ -375,7 +375,7 @@ export class ContentFetch {
     else this.#toHash.push(attempt);
   }
 
-  #isolate(source: FetchSource, code: ErrorCode, reason: string): void {
+  #isolate(source: BlockSource, code: ErrorCode, reason: string): void {
     if (source.state === "isolated") return;
     source.state = "isolated";
     source.isolation = { code, reason };
@@ -383,13 +383,13 @@ export class ContentFetch {
     this.#dropOpen(source);
   }
 
-  #dropOpen(source: FetchSource): void {
+  #dropOpen(source: BlockSource): void {
     this.#mustReplan = true;
     for (const attempt of this.#attemptsOf(source)) this.#ledger.drop(attempt);
   }
 
   /** Live and lingering attempts of a source, in the order in which they were made. */
-  #attemptsOf(source: FetchSource): BlockAttempt[] {
+  #attemptsOf(source: BlockSource): BlockAttempt[] {
     const open: BlockAttempt[] = [];
     for (const request of this.#ledger.requests) {
       if (request.source !== source) continue;

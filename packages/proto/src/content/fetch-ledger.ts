@@ -2,9 +2,8 @@ import { ErrorCode, failure } from "../base/error-codes.ts";
 import type { ProtocolFailure } from "../base/error-codes.ts";
 import type { MemberId } from "../base/ids.ts";
 import type { Instant } from "../base/time.ts";
-import { BlockAttempt, FetchRequest } from "./block-attempt.ts";
+import { BlockAttempt, FetchRequest, type BlockSource } from "./block-attempt.ts";
 import type { BlockTable } from "./block-table.ts";
-import type { FetchSource } from "./fetch-source.ts";
 
 /** What was asked of whom and what came of it: every byte is counted here, once. */
 export class FetchLedger {
@@ -59,7 +58,7 @@ export class FetchLedger {
   }
 
   /** Asks `source` for blocks [first, end). */
-  open(id: number, source: FetchSource, first: number, end: number, isExtra: boolean, now: Instant): void {
+  open(id: number, source: BlockSource, first: number, end: number, isExtra: boolean, now: Instant): void {
     const request = new FetchRequest(id, source, first);
     for (let block = first; block < end; block += 1) {
       const attempt = new BlockAttempt((this.#nextAttempt += 1), block, this.#table.lengthOf(block), request, isExtra);

@@ -1,7 +1,6 @@
 import type { DurationMs, Instant } from "../base/time.ts";
-import type { BlockAttempt } from "./block-attempt.ts";
+import type { BlockAttempt, BlockSource } from "./block-attempt.ts";
 import type { BlockTable } from "./block-table.ts";
-import type { FetchSource } from "./fetch-source.ts";
 
 /** Longest run asked for at once. */
 const MAX_RUN_BLOCKS = 16;
@@ -28,7 +27,7 @@ const TAIL_SLACK_MS = 5;
 const INTOLERABLE_MS = 1_000;
 
 export interface PlannedRun {
-  readonly source: FetchSource;
+  readonly source: BlockSource;
   readonly first: number;
   readonly end: number;
 }
@@ -36,16 +35,16 @@ export interface PlannedRun {
 /** A block to be asked of another source; its present attempt is given up, or kept in the race. */
 export interface PlannedMove {
   readonly attempt: BlockAttempt;
-  readonly source: FetchSource;
+  readonly source: BlockSource;
   readonly isRace: boolean;
 }
 
 /** Decides which source is asked for which blocks. Knows times and rates; changes nothing. */
 export class FetchPlanner {
   readonly #table: BlockTable;
-  readonly #sources: ReadonlyMap<number, FetchSource>;
+  readonly #sources: ReadonlyMap<number, BlockSource>;
 
-  constructor(table: BlockTable, sources: ReadonlyMap<number, FetchSource>) {
+  constructor(table: BlockTable, sources: ReadonlyMap<number, BlockSource>) {
     this.#table = table;
     this.#sources = sources;
   }
@@ -66,9 +65,9 @@ export class FetchPlanner {
   nextRun(now: Instant, limit: number, roomBytes: number): PlannedRun | undefined {
     const blockBytes = this.#table.offer.blockBytes;
     if (roomBytes < blockBytes || this.#table.poolCountBelow(limit) === 0) return undefined;
-    let tried: Set<FetchSource> | undefined;
+    let tried: Set<BlockSource> | undefined;
     for (;;) {
-      let best: FetchSource | undefined;
+      let best: BlockSource | undefined;
       let bestMs = Infinity;
       for (const source of this.#sources.values()) {
         if (tried?.has(source) === true || !source.hasRoom(now)) continue;
@@ -86,7 +85,7 @@ export class FetchPlanner {
     }
   }
 
-  #runFor(source: FetchSource, blockMs: DurationMs, now: Instant, limit: number, roomBytes: number): PlannedRun | undefined {
+  #runFor(source: BlockSource, blockMs: DurationMs, now: Instant, limit: number, roomBytes: number): PlannedRun | undefined {
     const table = this.#table;
     const blockBytes = table.offer.blockBytes;
     let othersRate = 0;
@@ -116,7 +115,7 @@ export class FetchPlanner {
     return run === undefined ? undefined : { source, first: run.first, end: run.end };
   }
 
-  #runBlocks(source: FetchSource, now: Instant, share: number, roomBytes: number): number {
+  #runBlocks(source: BlockSource, now: Instant, share: number, roomBytes: number): number {
     const blockBytes = this.#table.offer.blockBytes;
     const target = source.targetBytes(now);
     let bytes = source.isRateKnown ? Math.min(target / 4, source.rateAt(now) * RUN_MS) : target - source.outstandingBytes;
@@ -190,7 +189,7 @@ export class FetchPlanner {
     needsRoom: boolean,
   ): PlannedMove | undefined {
     const attempts = this.#table.attemptsOf(attempt.block);
-    let best: FetchSource | undefined;
+    let best: BlockSource | undefined;
     let bestMs = Infinity;
     for (const source of this.#sources.values()) {
       if (source.state !== "usable" || now < source.retryAt || (needsRoom && !source.hasRoom(now))) continue;

@@ -2,7 +2,6 @@ import { ErrorCode } from "../base/error-codes.ts";
 import type { MemberId } from "../base/ids.ts";
 import type { DurationMs, Instant } from "../base/time.ts";
 import { ArrivalRate } from "./arrival-rate.ts";
-import type { BlockAttempt } from "./block-attempt.ts";
 
 /** `gone`: its paths died or it was removed; it may come back. `isolated`: for good. */
 export type SourceState = "usable" | "suspect" | "gone" | "isolated";
@@ -51,13 +50,13 @@ const BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 8_000;
 
 /** One server from which blocks are fetched: how fast it is, what it owes, how far it can be trusted. */
-export class FetchSource {
+export class FetchSource<Attempt extends { readonly length: number }> {
   readonly member: MemberId;
   state: SourceState = "usable";
   /** Why it is isolated. */
   isolation: { readonly code: ErrorCode; readonly reason: string } | undefined;
   /** Attempts that are live, in the order in which the source answers. */
-  readonly queue: BlockAttempt[] = [];
+  readonly queue: Attempt[] = [];
   outstandingBytes = 0;
   openRequests = 0;
   bytesReceived = 0;
@@ -156,7 +155,7 @@ export class FetchSource {
     return this.outstandingBytes === 0 ? 0 : now - this.#lastProgress;
   }
 
-  noteRequested(now: Instant, attempt: BlockAttempt): void {
+  noteRequested(now: Instant, attempt: Attempt): void {
     if (this.outstandingBytes === 0) {
       this.#lastProgress = now;
       this.#awaitedSince = now;
@@ -184,7 +183,7 @@ export class FetchSource {
   }
 
   /** Takes an attempt out of the queue, because it is complete or dropped; the caller keeps `outstandingBytes`. */
-  forget(attempt: BlockAttempt): void {
+  forget(attempt: Attempt): void {
     const index = this.queue.indexOf(attempt);
     if (index === 0) this.queue.shift();
     else if (index > 0) this.queue.splice(index, 1);
