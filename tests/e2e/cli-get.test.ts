@@ -1,9 +1,20 @@
 import { cpSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { fileReaches, kill, kwik, reportOf, type ServerProcess, sha256OfFile, startKwik, startServer, testFolder, writeRandomFile } from "./kwik-process.ts";
+import {
+  fileReaches,
+  kill,
+  kwik,
+  reportOf,
+  type ServerProcess,
+  sha256OfFile,
+  startKwik,
+  startServer,
+  testFolder,
+  writeRandomFile,
+} from "./kwik-process.ts";
 
-const SIZE = 12_000_000;
+const SIZE = 8_000_000;
 const folder = testFolder();
 const files = join(folder, "files");
 const ca = join(folder, "cluster/ca.pem");
@@ -12,7 +23,9 @@ const source = writeRandomFile(join(files, "a.bin"), SIZE);
 beforeAll(async () => {
   expect((await kwik("cluster", "init", join(folder, "cluster"))).status).toBe(0);
   for (const name of ["a", "b", "c"]) {
-    expect((await kwik("cluster", "issue", join(folder, "cluster"), "--host", "localhost", "--host", "127.0.0.1", "--name", name)).status).toBe(0);
+    expect(
+      (await kwik("cluster", "issue", join(folder, "cluster"), "--host", "localhost", "--host", "127.0.0.1", "--name", name)).status,
+    ).toBe(0);
   }
 }, 30_000);
 
@@ -35,7 +48,7 @@ test("the ready line says what a client needs, and SIGTERM ends a server with st
   const server = await startServer(files, "--self-signed");
   expect(server.readyLine).toMatch(new RegExp(`^kwik: serving ${files} on kwik://127\\.0\\.0\\.1:\\d+ identity sha256:[0-9a-f]{64}$`));
   const listed = await kwik("ls", `${server.url}/`, "--pin", server.identity);
-  expect(listed).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\s*12\.0 MB {2}a\.bin\n$/) as string });
+  expect(listed).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\s*8\.00 MB {2}a\.bin\n$/) as string });
   server.child.kill("SIGTERM");
   expect((await server.outcome).status).toBe(0);
 });
@@ -104,7 +117,11 @@ test("Ctrl-C leaves a part that the same command continues", async () => {
   expect(outcome.status, outcome.stderr).toBe(7);
   expect(outcome.stderr).toMatch(/interrupted at .* run the same command again to go on/);
   const resumed = await kwik(...getArguments([server], out));
-  expect(reportOf(resumed)).toMatchObject({ bytes: SIZE, sha256: source, resumedFrom: expect.toSatisfy((bytes: number) => bytes >= SIZE / 4) as number });
+  expect(reportOf(resumed)).toMatchObject({
+    bytes: SIZE,
+    sha256: source,
+    resumedFrom: expect.toSatisfy((bytes: number) => bytes >= SIZE / 4) as number,
+  });
   const again = await kwik(...getArguments([server], out));
   expect(reportOf(again)).toMatchObject({ bytes: SIZE, sha256: source, resumedFrom: SIZE });
   await kill(server);

@@ -8,6 +8,7 @@ import { afterAll } from "vitest";
 
 const script = fileURLToPath(new URL("../../packages/cli/src/main.ts", import.meta.url));
 const children = new Set<ChildProcess>();
+let compileCache = "";
 
 /** What a finished `kwik` command left. */
 export interface Outcome {
@@ -21,6 +22,8 @@ export interface Outcome {
 export interface Running {
   readonly child: ChildProcess;
   readonly outcome: Promise<Outcome>;
+  /** What it has written to standard error so far. */
+  said(): string;
 }
 
 /** Starts the `kwik` command from its sources. It ends with this process at the latest. */
@@ -28,6 +31,8 @@ export function startKwik(args: readonly string[], options: { cwd?: string } = {
   const started = performance.now();
   const child = spawn(process.execPath, ["--conditions=kwik-source", script, ...args], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
+    // Reading the sources takes longer than most commands do.
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   children.add(child);
@@ -41,7 +46,7 @@ export function startKwik(args: readonly string[], options: { cwd?: string } = {
       resolve({ status, stdout: Buffer.concat(stdout).toString("latin1"), stderr, seconds: (performance.now() - started) / 1000 });
     });
   });
-  return { child, outcome };
+  return { child, outcome, said: () => stderr };
 }
 
 /** Runs the `kwik` command to its end. */
@@ -87,6 +92,7 @@ export async function kill(server: Running): Promise<void> {
 /** A folder that goes away with the tests of the file, and every process with it. */
 export function testFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "kwik-e2e-"));
+  compileCache = join(folder, "compile-cache");
   afterAll(() => {
     for (const child of children) child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });

@@ -149,6 +149,7 @@ test("one content from three servers, of which one lies; the bytes are right and
   expect(isolated.map((event) => event.path?.address)).toEqual([c.address]);
 });
 
+// spec: CLOSE-3
 test("removePath takes a path out while the rest goes on", async () => {
   await using cluster = new TestCluster();
   const a = await cluster.serve();

@@ -40,6 +40,7 @@ test("close delivers what was written on closed streams, and both sides learn of
   expect(await server.closed).toMatchObject({ code: "NO_ERROR", remote: true });
 });
 
+// spec: CTRL-15
 test("closeWithError reaches the other side with code and reason, and everything that waits rejects", async () => {
   await using cluster = new TestCluster();
   const { client, server } = await cluster.pair();
@@ -102,6 +103,7 @@ test("datagrams arrive whole; one that is too large is refused", async () => {
   expect(client.sendDatagram(new Uint8Array(1_000_000))).toBe(false);
 });
 
+// spec: CLOSE-2
 test("closing the listener ends its sessions with GOING_AWAY and stops accepting", async () => {
   await using cluster = new TestCluster();
   const server = await cluster.serve();

@@ -1,1 +1,1 @@
-export {};
+export { type BenchOptions, runBench } from "./run-bench.ts";

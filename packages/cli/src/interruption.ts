@@ -17,6 +17,11 @@ export class Interruption {
     return this.#controller.signal;
   }
 
+  /** Whether it has happened. */
+  hasHappened(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
   /** Gives the signals back to their defaults. */
   [Symbol.dispose](): void {
     process.off("SIGINT", this.#listener);

@@ -18,5 +18,6 @@ test("keeps dots and stray percent signs, for the server to judge", () => {
 });
 
 test("refuses other schemes and nonsense", () => {
-  for (const text of ["", "http://a:1/x", "kwik://", "kwik://a:99999/x", "kwik://a b:1/"]) expect(() => parseTarget(text)).toThrow(/is not an address/);
+  for (const text of ["", "http://a:1/x", "kwik://", "kwik://a:99999/x", "kwik://a b:1/"])
+    expect(() => parseTarget(text)).toThrow(/is not an address/);
 });

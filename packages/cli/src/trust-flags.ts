@@ -26,7 +26,10 @@ export function collect(value: string, previous: readonly string[] | undefined):
 export async function trustOf(flags: TrustFlags): Promise<TrustOptions> {
   const pins = flags.pin ?? [];
   if (flags.insecure === true && (flags.ca !== undefined || pins.length > 0)) {
-    throw new CommandError(ExitStatus.usage, "--insecure believes everybody, so it cannot be used with --ca or --pin; leave one of them out");
+    throw new CommandError(
+      ExitStatus.usage,
+      "--insecure believes everybody, so it cannot be used with --ca or --pin; leave one of them out",
+    );
   }
   for (const pin of pins) {
     if (!/^sha256:[0-9a-f]{64}$/i.test(pin)) {

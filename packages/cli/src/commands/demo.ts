@@ -35,7 +35,7 @@ export function addDemo(program: Command): void {
 async function demo(given: string | undefined): Promise<void> {
   const { file, size } = await demoFile(given);
   using interruption = new Interruption();
-  using servers = await DemoServers.create();
+  await using servers = await DemoServers.create();
   const bytesPerSecond = Math.round(size / ONE_SERVER_SECONDS);
   const rate = `${bytesPerSecond}B/s`;
   say(`Three servers on this machine, each with its own key and a copy of ${basename(file)} (${formatBytes(size)}),`);
@@ -44,7 +44,7 @@ async function demo(given: string | undefined): Promise<void> {
   const [b, c] = await Promise.all([servers.start("B", file, rate, []), servers.start("C", file, rate, [])]);
   const a = await servers.start("A", file, rate, [b.address, c.address]);
   for (const server of [a, b, c]) say(`  ${server.name}  ${server.address}  process ${server.child.pid ?? ""}`);
-  if (interruption.signal.aborted) throw interrupted();
+  if (interruption.hasHappened()) throw interrupted();
 
   const result = join(servers.directory, "result");
   const output = await OutputFile.open(result);
@@ -71,7 +71,7 @@ async function demo(given: string | undefined): Promise<void> {
     await output.finish();
   } catch (error) {
     await output.abandon();
-    throw interruption.signal.aborted ? interrupted() : error;
+    throw interruption.hasHappened() ? interrupted() : error;
   } finally {
     clearInterval(watch);
     view.stop();
@@ -82,7 +82,8 @@ async function demo(given: string | undefined): Promise<void> {
     throw new CommandError(ExitStatus.integrity, `the downloaded file differs from ${file} (SHA-256 ${sha256}); please report this`);
   }
   const { paths, longestGapMs } = download;
-  for (const line of storyOf({ servers: [a, b, c], paths, killed, bytes: size, seconds, longestGapMs, rate: bytesPerSecond, sha256 })) say(line);
+  for (const line of storyOf({ servers: [a, b, c], paths, killed, bytes: size, seconds, longestGapMs, rate: bytesPerSecond, sha256 }))
+    say(line);
 }
 
 async function demoFile(given: string | undefined): Promise<{ file: string; size: number }> {
@@ -96,7 +97,10 @@ async function demoFile(given: string | undefined): Promise<{ file: string; size
     if (error instanceof CommandError) throw error;
     throw new CommandError(ExitStatus.local, `cannot read ${file}: ${sentenceOf(error)}`, { cause: error });
   }
-  throw new CommandError(ExitStatus.usage, `${file} is over too soon to see anything; name a file of at least ${formatBytes(MIN_FILE_BYTES)}`);
+  throw new CommandError(
+    ExitStatus.usage,
+    `${file} is over too soon to see anything; name a file of at least ${formatBytes(MIN_FILE_BYTES)}`,
+  );
 }
 
 async function sha256Of(file: string): Promise<string> {

@@ -49,7 +49,10 @@ Examples:
 async function get(url: string, flags: GetFlags): Promise<void> {
   const target = parseTarget(url);
   if (target.path === "" || target.path.endsWith("/")) {
-    throw new CommandError(ExitStatus.usage, `${url} names no file; write kwik://HOST:PORT/PATH, or see what there is with \`kwik ls ${url}\``);
+    throw new CommandError(
+      ExitStatus.usage,
+      `${url} names no file; write kwik://HOST:PORT/PATH, or see what there is with \`kwik ls ${url}\``,
+    );
   }
   const servers = serversOf(target, flags.from ?? []);
   const trust = await trustOf(flags);

@@ -16,9 +16,7 @@ export function addLs(program: Command): void {
     .description("Lists what a server has in a directory: size and name; directories end with a slash.")
     .argument("<url>", "kwik://HOST:PORT/[PATH]")
     .option("--json", "print one JSON object per line");
-  withTrustFlags(command)
-    .addHelpText("after", "\nExample:\n  $ kwik ls kwik://a.example:4433/ --ca ca.pem")
-    .action(ls);
+  withTrustFlags(command).addHelpText("after", "\nExample:\n  $ kwik ls kwik://a.example:4433/ --ca ca.pem").action(ls);
 }
 
 async function ls(url: string, flags: TrustFlags & { readonly json?: boolean }): Promise<void> {
@@ -28,7 +26,8 @@ async function ls(url: string, flags: TrustFlags & { readonly json?: boolean }):
   const session = await dial(target.server, { trust, limits: { graceMs: 0 }, signal: interruption.signal });
   interruption.signal.addEventListener("abort", () => void session.closeWithError(0, "interrupted").catch(() => undefined));
   try {
-    for await (const entry of listFiles(session, target.path)) process.stdout.write(flags.json === true ? `${JSON.stringify(entry)}\n` : lineOf(entry));
+    for await (const entry of listFiles(session, target.path))
+      process.stdout.write(flags.json === true ? `${JSON.stringify(entry)}\n` : lineOf(entry));
   } catch (error) {
     if (interruption.signal.aborted) throw new CommandError(ExitStatus.interrupted, "interrupted", { cause: error });
     if (!(error instanceof FileRequestError)) throw error;
@@ -46,6 +45,5 @@ function lineOf(entry: ListEntry): string {
 
 /** Names come from elsewhere: nothing in them may steer the terminal. */
 function printable(name: string): string {
-  // eslint-disable-next-line no-control-regex -- exactly those are meant
   return name.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

@@ -1,6 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { type Command, InvalidArgumentError } from "commander";
-import { type ClusterOptions, fileStore, formatAddress, isKwikError, type Listener, listen, type NodeListenOptions, parseAddress } from "kwik";
+import { fileStore, formatAddress, isKwikError, type Listener, listen, type NodeListenOptions, parseAddress } from "kwik";
 import { loadClusterFile } from "@kwik/trust";
 import { formatBytes, parseRate } from "../byte-size.ts";
 import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
@@ -30,7 +30,9 @@ export function addServe(program: Command): void {
   program
     .command("serve")
     .summary("serve the files of a directory")
-    .description("Serves the files of DIR to sessions, and as content for the streams of other servers. SIGTERM or Ctrl-C lets downloads finish first.")
+    .description(
+      "Serves the files of DIR to sessions, and as content for the streams of other servers. SIGTERM or Ctrl-C lets downloads finish first.",
+    )
     .argument("<dir>", "directory; links that lead out of it are not followed")
     .requiredOption("--listen <address>", "HOST:PORT to listen at; port 0 is any free one")
     .option("--cert <file>", "certificate chain (PEM)")
@@ -66,7 +68,12 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
   using interruption = new Interruption();
   // Started by another program over a channel: without it nobody would stop this one.
   if (process.channel !== undefined) process.once("disconnect", () => process.exit(ExitStatus.interrupted));
-  const listener = await listening(flags.listen, { tls, content: store, onNotice: log, ...(cluster === undefined ? {} : { cluster: cluster as ClusterOptions }) });
+  const listener = await listening(flags.listen, {
+    tls,
+    content: store,
+    onNotice: log,
+    ...(cluster === undefined ? {} : { cluster }),
+  });
   let metrics: MetricsPage | undefined;
   try {
     if (flags.metrics !== undefined) {
@@ -77,7 +84,8 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
     const serving = serveSessions(listener, files, new SessionPeers(peers, log), metrics, log);
     await new Promise<void>((resolve) => interruption.signal.addEventListener("abort", () => resolve(), { once: true }));
     const { sessions } = listener.stats();
-    if (sessions > 0) log(`stopping; ${sessions} ${sessions === 1 ? "session has" : "sessions have"} ${flags.grace} s to finish (again to stop at once)`);
+    if (sessions > 0)
+      log(`stopping; ${sessions} ${sessions === 1 ? "session has" : "sessions have"} ${flags.grace} s to finish (again to stop at once)`);
     await listener.close({ graceMs: flags.grace * 1000 });
     await serving;
   } finally {
@@ -86,7 +94,13 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
   }
 }
 
-async function serveSessions(listener: Listener, files: FileService, peers: SessionPeers, metrics: MetricsPage | undefined, log: (text: string) => void): Promise<void> {
+async function serveSessions(
+  listener: Listener,
+  files: FileService,
+  peers: SessionPeers,
+  metrics: MetricsPage | undefined,
+  log: (text: string) => void,
+): Promise<void> {
   for await (const session of listener) {
     metrics?.watch(session);
     const from = session.allPaths().find((path) => path.local)?.address ?? "a client";
@@ -113,10 +127,15 @@ async function directoryAt(dir: string): Promise<string> {
 async function tlsOf(flags: ServeFlags): Promise<NodeListenOptions["tls"]> {
   if (flags.cert === undefined && flags.key === undefined) {
     if (flags.cluster === undefined || flags.selfSigned === true) return "self-signed";
-    throw new CommandError(ExitStatus.usage, "--cluster needs the certificate of the same folder; add --cert and --key (or --self-signed, if clients pin keys)");
+    throw new CommandError(
+      ExitStatus.usage,
+      "--cluster needs the certificate of the same folder; add --cert and --key (or --self-signed, if clients pin keys)",
+    );
   }
-  if (flags.selfSigned === true) throw new CommandError(ExitStatus.usage, "--self-signed makes a certificate, so it cannot be used with --cert and --key");
-  if (flags.cert === undefined || flags.key === undefined) throw new CommandError(ExitStatus.usage, "--cert and --key belong together; give both");
+  if (flags.selfSigned === true)
+    throw new CommandError(ExitStatus.usage, "--self-signed makes a certificate, so it cannot be used with --cert and --key");
+  if (flags.cert === undefined || flags.key === undefined)
+    throw new CommandError(ExitStatus.usage, "--cert and --key belong together; give both");
   return { cert: await readPem(flags.cert), key: await readPem(flags.key) };
 }
 
@@ -133,7 +152,11 @@ async function listening(address: string, options: NodeListenOptions): Promise<L
     return await listen(formatAddress(parseAddress(address)), options);
   } catch (error) {
     if (isKwikError(error) && error.code === "IO") {
-      throw new CommandError(ExitStatus.local, `cannot listen at ${address}: ${sentenceOf(error)}; choose another port, or 0 for any free one`, { cause: error });
+      throw new CommandError(
+        ExitStatus.local,
+        `cannot listen at ${address}: ${sentenceOf(error)}; choose another port, or 0 for any free one`,
+        { cause: error },
+      );
     }
     throw error;
   }

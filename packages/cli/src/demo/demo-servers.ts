@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { copyFile, link, mkdir, mkdtemp } from "node:fs/promises";
 import { constants, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,11 +22,11 @@ export interface DemoServer {
 }
 
 /** A folder of its own, a cluster in it, and server processes that end with this one, whatever happens. */
-export class DemoServers implements Disposable {
+export class DemoServers implements AsyncDisposable {
   readonly directory: string;
   readonly caFile: string;
   readonly #children: ChildProcess[] = [];
-  readonly #onExit = (): void => this[Symbol.dispose]();
+  readonly #onExit = (): void => this.#end();
 
   private constructor(directory: string, caFile: string) {
     this.directory = directory;
@@ -59,11 +60,21 @@ export class DemoServers implements Disposable {
     return { name, address: await readyAddress(name, child), child };
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
+    const gone = this.#children.filter(isRunning).map((child) => once(child, "exit"));
+    this.#end();
+    await Promise.all(gone);
     process.off("exit", this.#onExit);
+  }
+
+  #end(): void {
     for (const child of this.#children) child.kill("SIGKILL");
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
 function serveArguments(files: string, name: string, issued: IssuedServer, rate: string, peers: readonly string[]): string[] {

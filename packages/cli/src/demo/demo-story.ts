@@ -17,7 +17,9 @@ export interface DemoOutcome {
 /** The summary of a demo, line by line. */
 export function storyOf(outcome: DemoOutcome): string[] {
   const { servers, paths, killed, bytes, seconds, longestGapMs, rate, sha256 } = outcome;
-  const gave = servers.map((server) => paths.filter((path) => path.address === server.address).reduce((sum, path) => sum + path.bytesReceived, 0));
+  const gave = servers.map((server) =>
+    paths.filter((path) => path.address === server.address).reduce((sum, path) => sum + path.bytesReceived, 0),
+  );
   const total = gave.reduce((sum, one) => sum + one, 0);
   const shares = servers.map((server, index) => {
     const given = gave[index] as number;

@@ -6,7 +6,12 @@ function line(value: object): string {
 }
 
 test("reads what it writes", () => {
-  expect(parseRequest(line({ op: "get", path: "a", offset: 262144, version: "v" }))).toEqual({ op: "get", path: "a", offset: 262144, version: "v" });
+  expect(parseRequest(line({ op: "get", path: "a", offset: 262144, version: "v" }))).toEqual({
+    op: "get",
+    path: "a",
+    offset: 262144,
+    version: "v",
+  });
   expect(parseRequest(line({ op: "get", path: "a" }))).toEqual({ op: "get", path: "a", offset: 0, version: undefined });
   expect(parseRequest(line({ op: "hashes", path: "a", blocks: 3 }))).toEqual({ op: "hashes", path: "a", blocks: 3 });
   expect(parseRequest(line({ op: "ls", path: "" }))).toEqual({ op: "ls", path: "" });
@@ -25,7 +30,13 @@ test("refuses what is not a request", () => {
   for (const text of ["", "[]", "1", "GET / HTTP/1.1", '{"op":"get","path":"a"}', '{"kwik-files":2,"op":"get","path":"a"}']) {
     expect(() => parseRequest(text), text).toThrow();
   }
-  for (const value of [{ op: "get" }, { op: "rm", path: "a" }, { op: "get", path: "a", offset: -1 }, { op: "get", path: "a", offset: 0.5 }, { op: "hashes", path: "a", blocks: "x" }]) {
+  for (const value of [
+    { op: "get" },
+    { op: "rm", path: "a" },
+    { op: "get", path: "a", offset: -1 },
+    { op: "get", path: "a", offset: 0.5 },
+    { op: "hashes", path: "a", blocks: "x" },
+  ]) {
     expect(() => parseRequest(line(value)), JSON.stringify(value)).toThrow();
   }
 });

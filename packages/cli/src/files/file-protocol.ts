@@ -92,7 +92,8 @@ export function parseAnswer(line: string): FileAnswer {
   }
   if (status !== "ok") throw new FileRequestError("bad-request", `the answer has the status ${JSON.stringify(status)}`);
   if (fields["list"] === true) return { status, list: true };
-  if (typeof name !== "string" || typeof version !== "string") throw new FileRequestError("bad-request", "the answer has no name or version");
+  if (typeof name !== "string" || typeof version !== "string")
+    throw new FileRequestError("bad-request", "the answer has no name or version");
   return { status, name, version, size: count(fields["size"], "size"), offset: count(fields["offset"], "offset") };
 }
 

@@ -80,7 +80,10 @@ export class FileService {
         throw new FileRequestError("version-changed", `"${request.path}" has changed on the server`);
       }
       if (request.offset % BLOCK_BYTES !== 0 || request.offset > Number(source.length)) {
-        throw new FileRequestError("bad-request", `a file can be continued at multiples of ${BLOCK_BYTES} bytes within it, not at ${request.offset}`);
+        throw new FileRequestError(
+          "bad-request",
+          `a file can be continued at multiples of ${BLOCK_BYTES} bytes within it, not at ${request.offset}`,
+        );
       }
       await this.#write(stream, encodeLine(foundOf(source, request.offset)));
       await stream.sendContent(source, { offset: BigInt(request.offset), end: true });
@@ -103,7 +106,13 @@ export class FileService {
 }
 
 function foundOf(source: ContentSource, offset: number): object {
-  return { status: "ok", name: source.id.slice(source.id.lastIndexOf("/") + 1), size: Number(source.length), version: source.version, offset };
+  return {
+    status: "ok",
+    name: source.id.slice(source.id.lastIndexOf("/") + 1),
+    size: Number(source.length),
+    version: source.version,
+    offset,
+  };
 }
 
 async function readRequest(stream: ReceiveStream): Promise<FileRequest | undefined> {

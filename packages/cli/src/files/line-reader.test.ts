@@ -13,15 +13,20 @@ function cut(text: string, cuts: readonly number[]): { read(): Promise<Uint8Arra
 test("finds the same lines and the same rest however the bytes are cut", async () => {
   const letters = fc.string({ maxLength: 12 }).map((text) => text.replaceAll("\n", ""));
   await fc.assert(
-    fc.asyncProperty(fc.array(letters, { minLength: 1, maxLength: 5 }), letters, fc.array(fc.nat(200), { maxLength: 8 }), async (lines, rest, cuts) => {
-      const reader = new LineReader(cut(`${lines.join("\n")}\n${rest}`, cuts));
-      for (const line of lines) expect(await reader.line()).toBe(line);
-      let found = "";
-      const decoder = new TextDecoder();
-      for (let data = await reader.read(); data !== null; data = await reader.read()) found += decoder.decode(data, { stream: true });
-      expect(found).toBe(rest);
-      expect(await reader.line()).toBeUndefined();
-    }),
+    fc.asyncProperty(
+      fc.array(letters, { minLength: 1, maxLength: 5 }),
+      letters,
+      fc.array(fc.nat(200), { maxLength: 8 }),
+      async (lines, rest, cuts) => {
+        const reader = new LineReader(cut(`${lines.join("\n")}\n${rest}`, cuts));
+        for (const line of lines) expect(await reader.line()).toBe(line);
+        let found = "";
+        const decoder = new TextDecoder();
+        for (let data = await reader.read(); data !== null; data = await reader.read()) found += decoder.decode(data, { stream: true });
+        expect(found).toBe(rest);
+        expect(await reader.line()).toBeUndefined();
+      },
+    ),
   );
 });
 

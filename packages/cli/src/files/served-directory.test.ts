@@ -26,7 +26,19 @@ test("knows plain files, also by links that stay inside", async () => {
 });
 
 test("gives nothing outside of the directory, whatever the path says", async () => {
-  const paths = ["../secret", "sub/../../secret", "out", "up/secret", "beside/c", "..", "./a.bin", "//etc/passwd", "sub\\..\\a", "a.bin\0", "sub//b.bin"];
+  const paths = [
+    "../secret",
+    "sub/../../secret",
+    "out",
+    "up/secret",
+    "beside/c",
+    "..",
+    "./a.bin",
+    "//etc/passwd",
+    "sub\\..\\a",
+    "a.bin\0",
+    "sub//b.bin",
+  ];
   for (const path of paths) await expect(served.fileId(path), path).rejects.toMatchObject({ code: "forbidden" });
   await expect(served.list("up")).rejects.toMatchObject({ code: "forbidden" });
   await expect(served.fileId("/etc/passwd")).rejects.toMatchObject({ code: "not-found" });

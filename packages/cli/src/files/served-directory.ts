@@ -17,7 +17,8 @@ export class ServedDirectory {
   /** The id of the file at `path`: its parts with "/" between. Rejects with FileRequestError. */
   async fileId(path: string): Promise<string> {
     const parts = partsOf(path);
-    if (parts.length === 0) throw new FileRequestError("is-directory", "a file is asked for, and this is the directory of all; `kwik ls` lists it");
+    if (parts.length === 0)
+      throw new FileRequestError("is-directory", "a file is asked for, and this is the directory of all; `kwik ls` lists it");
     const real = await this.#resolve(path, parts);
     const info = await stat(real);
     if (info.isDirectory()) throw new FileRequestError("is-directory", `"${path}" is a directory; \`kwik ls\` lists it`);

@@ -1,7 +1,7 @@
 import { type ClientSession, dial, type DialOptions, isKwikError, KwikError, type PathInfo } from "kwik";
 import { formatBytes, formatSeconds } from "../byte-size.ts";
 import { CommandError, ExitStatus, exitStatusOf, sentenceOf } from "../exit-status.ts";
-import { fileHashes, openFile } from "../files/file-client.ts";
+import { fileHashes, type OpenedFile, openFile } from "../files/file-client.ts";
 import { BLOCK_BYTES, FileRequestError } from "../files/file-protocol.ts";
 import type { Output } from "./output.ts";
 import { type IsolatedServer, PathNotices } from "./path-notices.ts";
@@ -11,6 +11,8 @@ const GIVE_UP_MS = 8_500;
 /** How long a session without any server waits for one, in milliseconds; what is left of GIVE_UP_MS is for dialling anew. */
 const SESSION_GRACE_MS = 6_000;
 const RETRY_PAUSE_MS = 300;
+/** How often each server is tried without a new byte, at most. */
+const MAX_ROUNDS = 8;
 const CLOSE_WAIT_MS = 1_000;
 
 export interface DownloadOptions {
@@ -24,6 +26,11 @@ export interface DownloadOptions {
   readonly onNotice: (text: string) => void;
 }
 
+interface Failure {
+  readonly server: string;
+  readonly error: unknown;
+}
+
 /** Fetches one file over all servers that have it, from where the output stands; carries on over lost servers and lost sessions. */
 export class Download {
   readonly isolated: IsolatedServer[] = [];
@@ -35,6 +42,8 @@ export class Download {
   #version: string | undefined;
   #resumedFrom = 0;
   #lastProgress = performance.now();
+  /** When there was last a reason to hope: a byte came, or a session failed although servers were left. */
+  #hopefulAt = performance.now();
   #longestGapMs = 0;
   #isOutputChecked = false;
 
@@ -69,7 +78,7 @@ export class Download {
   /** Resolves when the whole file is in the output. Rejects with an error that `exitStatusOf` knows. */
   async run(): Promise<void> {
     const { servers, output, signal } = this.#options;
-    let failures: Error[] = [];
+    let failures: Failure[] = [];
     for (let turn = 0; ; turn += 1) {
       const server = servers[turn % servers.length] as string;
       const before = output.position;
@@ -81,13 +90,13 @@ export class Download {
         // What is wrong with the output will not become better at another server.
         if (error instanceof CommandError) throw error;
         if (output.position > before) failures = [];
-        failures.push(error instanceof Error ? error : new Error(String(error)));
+        failures.push({ server, error });
       }
       const isRoundOver = failures.length >= servers.length;
-      if (isRoundOver && (this.#size === undefined || failures.slice(-servers.length).every(isFinal))) break;
-      if (performance.now() - this.#lastProgress > GIVE_UP_MS - RETRY_PAUSE_MS) break;
+      if (isRoundOver && (this.#size === undefined || failures.slice(-servers.length).every(({ error }) => this.#isFinal(error)))) break;
+      if (performance.now() - this.#hopefulAt > GIVE_UP_MS - RETRY_PAUSE_MS || failures.length >= MAX_ROUNDS * servers.length) break;
       if (isRoundOver) await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
-      else this.#options.onNotice(`${sentenceOf(failures.at(-1))}; trying ${servers[(turn + 1) % servers.length] as string}`);
+      else this.#options.onNotice(`${sentenceOf(failures.at(-1)?.error)}; trying ${servers[(turn + 1) % servers.length] as string}`);
     }
     throw this.#failure(failures);
   }
@@ -108,14 +117,16 @@ export class Download {
       const file = await openFile(session, path, offset, this.#version);
       this.#size = file.found.size;
       this.#version = file.found.version;
-      await this.#receive(file.read, output.position - offset);
+      await this.#receive(file, output.position - offset);
       if (output.position !== this.#size) {
         throw new FileRequestError("failed", `the stream ended after ${output.position} of ${this.#size} bytes`);
       }
     } finally {
       signal.removeEventListener("abort", interrupt);
       notices.mute();
-      this.#pastPaths = [...this.#pastPaths, ...session.stats().paths];
+      const { paths } = session.stats();
+      if (paths.some((path) => path.state === "active")) this.#hopefulAt = performance.now();
+      this.#pastPaths = [...this.#pastPaths, ...paths];
       this.#session = undefined;
       // The file does not depend on the farewell.
       const closed = session.close().catch(() => undefined);
@@ -126,7 +137,7 @@ export class Download {
   /** The time that is left is shared by the servers that are left. */
   async #dial(server: string, serversLeft: number): Promise<ClientSession> {
     const { servers, dial: options, signal } = this.#options;
-    const waitMs = Math.ceil(Math.max(500, GIVE_UP_MS - (performance.now() - this.#lastProgress)) / serversLeft);
+    const waitMs = Math.ceil(Math.max(500, GIVE_UP_MS - (performance.now() - this.#hopefulAt)) / serversLeft);
     try {
       return await dial(server, {
         ...options,
@@ -148,49 +159,66 @@ export class Download {
       this.#size = found.size;
       this.#version = found.version;
       this.#resumedFrom = await output.keepVerified(hashes, found.size);
-      this.#lastProgress = performance.now();
+      this.#lastProgress = this.#hopefulAt = performance.now();
       if (this.#resumedFrom === found.size) onNotice(`${output.label} has all of it already`);
-      else if (this.#resumedFrom > 0) onNotice(`${output.label} has the first ${formatBytes(this.#resumedFrom)} of it, verified; going on from there`);
+      else if (this.#resumedFrom > 0)
+        onNotice(`${output.label} has the first ${formatBytes(this.#resumedFrom)} of it, verified; going on from there`);
       else onNotice(`${output.label} is no beginning of this file (or of another version); starting anew`);
     }
     this.#isOutputChecked = true;
   }
 
-  async #receive(read: () => Promise<Uint8Array | null>, skipBytes: number): Promise<void> {
+  async #receive(file: OpenedFile, skipBytes: number): Promise<void> {
     const { output } = this.#options;
     const size = this.#size as number;
     let toSkip = skipBytes;
     let isFirst = this.position === this.#resumedFrom;
-    for (let data = await read(); data !== null; data = await read()) {
+    for (let data = await file.read(); data !== null; data = await file.read()) {
       const now = performance.now();
       if (!isFirst) this.#longestGapMs = Math.max(this.#longestGapMs, now - this.#lastProgress);
       isFirst = false;
-      this.#lastProgress = now;
+      this.#lastProgress = this.#hopefulAt = now;
       const fresh = toSkip > 0 ? data.subarray(toSkip) : data;
       toSkip = Math.max(0, toSkip - data.length);
-      if (output.position + fresh.length > size) throw new FileRequestError("failed", `the server sent more than the ${size} bytes it announced`);
+      if (output.position + fresh.length > size)
+        throw new FileRequestError("failed", `the server sent more than the ${size} bytes it announced`);
       if (fresh.length > 0) await output.write(fresh);
     }
   }
 
-  #failure(failures: readonly Error[]): CommandError {
-    const { path, servers } = this.#options;
-    const error = failures.find((one) => isKwikError(one) && exitStatusOf(one) === ExitStatus.untrusted) ?? failures.at(-1);
-    if (error instanceof FileRequestError) {
+  #failure(failures: readonly Failure[]): CommandError {
+    const { path } = this.#options;
+    const told = failures.find(({ error }) => exitStatusOf(error) === ExitStatus.untrusted) ?? failures.at(-1);
+    const { server, error: cause } = told as Failure;
+    if (cause instanceof FileRequestError) {
       const asked = failures.length > 1 ? ` (${failures.length} servers were asked)` : "";
-      return new CommandError(statusOfRefusal(error), `${servers[0] as string} cannot give "${path}": ${error.message}${asked}`, { cause: error });
+      return new CommandError(statusOfRefusal(cause), `${server} cannot give "${path}": ${cause.message}${asked}`, { cause });
     }
-    let status = exitStatusOf(error);
+    let status = exitStatusOf(cause);
     // Servers were there, but what they gave was wrong.
-    if (status === ExitStatus.unreachable && this.isolated.some((server) => server.reason.startsWith("CONTENT_CORRUPT"))) status = ExitStatus.integrity;
+    if (status === ExitStatus.unreachable && this.#hasLiar) status = ExitStatus.integrity;
+    const reason = sentenceOf(cause);
     if (status === ExitStatus.untrusted) {
-      const remedy = "use the --ca or --pin that belongs to it, or do not use this server";
-      return new CommandError(status, `${servers[failures.indexOf(error as Error)] ?? (servers[0] as string)}: ${sentenceOf(error)}; ${remedy}`, { cause: error });
+      return new CommandError(status, `${server}: ${reason}; use the --ca or --pin that belongs to it, or do not use this server`, {
+        cause,
+      });
     }
-    if (this.#size === undefined) return new CommandError(status, `${sentenceOf(error)}; check the address and whether the server runs`, { cause: error });
-    const progress = `at ${formatBytes(this.position)} of ${formatBytes(this.#size)}`;
+    if (this.#size === undefined) return new CommandError(status, `${reason}; check the address and whether the server runs`, { cause });
     const what = status === ExitStatus.integrity ? "no server gives bytes that verify" : "all servers were lost";
-    return new CommandError(status, `${what} ${progress}: ${sentenceOf(error)}${this.#howToGoOn()}`, { cause: error });
+    const progress = `at ${formatBytes(this.position)} of ${formatBytes(this.#size)}`;
+    return new CommandError(status, `${what} ${progress}: ${reason}${this.#howToGoOn()}`, { cause });
+  }
+
+  /** Whether trying the same servers again is of no use. */
+  #isFinal(error: unknown): boolean {
+    if (error instanceof FileRequestError) return error.code !== "failed";
+    if (isKwikError(error) && error.code === "CONTENT_UNAVAILABLE") return this.#hasLiar;
+    const status = exitStatusOf(error);
+    return status !== ExitStatus.unreachable && status !== ExitStatus.interrupted && status !== ExitStatus.integrity;
+  }
+
+  get #hasLiar(): boolean {
+    return this.isolated.some((server) => server.reason.startsWith("CONTENT_CORRUPT"));
   }
 
   #interrupted(): CommandError {
@@ -208,11 +236,4 @@ export class Download {
 function statusOfRefusal(error: FileRequestError): ExitStatus {
   if (error.code === "version-changed") return ExitStatus.integrity;
   return error.code === "failed" || error.code === "bad-request" ? ExitStatus.unreachable : ExitStatus.notFound;
-}
-
-/** Whether trying the same server again is of no use. */
-function isFinal(error: Error): boolean {
-  if (error instanceof FileRequestError) return error.code !== "failed";
-  const status = exitStatusOf(error);
-  return status !== ExitStatus.unreachable && status !== ExitStatus.interrupted && status !== ExitStatus.integrity;
 }

@@ -37,7 +37,8 @@ export function reportOf(download: Download, output: Output, seconds: number): G
 export function sentenceOfReport(report: GetReport): string {
   const fetched = report.bytes - report.resumedFrom;
   const givers = new Set(report.paths.filter((path) => path.bytes >= MIN_SHARE_BYTES).map((path) => path.address)).size;
-  const from = fetched === 0 ? "" : `, ${formatRate(fetched / Math.max(report.seconds, 0.001))} from ${givers} ${givers === 1 ? "server" : "servers"}`;
+  const from =
+    fetched === 0 ? "" : `, ${formatRate(fetched / Math.max(report.seconds, 0.001))} from ${givers} ${givers === 1 ? "server" : "servers"}`;
   const resumed = report.resumedFrom > 0 ? ` (${formatBytes(report.resumedFrom)} were there already)` : "";
   return `${report.file ?? "standard output"}: ${formatBytes(report.bytes)}${resumed} in ${formatSeconds(report.seconds)}${from}, verified, sha256 ${report.sha256}`;
 }

@@ -56,7 +56,13 @@ export class OutputFile implements Output {
       const { bytesRead } = await this.#file.read(buffer, 0, length, offset);
       if (bytesRead < length) break;
       const data = buffer.subarray(0, length);
-      if (!createHash("sha256").update(data).digest().equals(hashes.subarray(block * 32, block * 32 + 32))) break;
+      if (
+        !createHash("sha256")
+          .update(data)
+          .digest()
+          .equals(hashes.subarray(block * 32, block * 32 + 32))
+      )
+        break;
       this.hash.update(data);
       this.#position = offset + length;
     }

@@ -31,7 +31,7 @@ export class OutputStdout implements Output {
     this.hash.update(data);
     await new Promise<void>((resolve, reject) => {
       process.stdout.write(data, (error) => {
-        if (error == null) resolve();
+        if (error === null || error === undefined) resolve();
         else reject(storageError(this.label, error));
       });
     });

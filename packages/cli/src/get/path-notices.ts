@@ -60,8 +60,10 @@ export class PathNotices {
     const address = event.path?.address ?? "a server";
     this.#onIsolated({ address, reason: event.reason });
     if (event.reason.startsWith("CONTENT_NOT_FOUND")) this.#say(`${address} does not have this file and is not asked for it`);
-    else if (event.reason.startsWith("CONTENT_VERSION")) this.#say(`${address} has other bytes under this name and is isolated: nothing of it is used`);
-    else if (event.reason.startsWith("CONTENT_CORRUPT")) this.#say(`${address} sent bytes that do not verify and is isolated: nothing of it is used`);
+    else if (event.reason.startsWith("CONTENT_VERSION"))
+      this.#say(`${address} has other bytes under this name and is isolated: nothing of it is used`);
+    else if (event.reason.startsWith("CONTENT_CORRUPT"))
+      this.#say(`${address} sent bytes that do not verify and is isolated: nothing of it is used`);
     else this.#say(`${address} is isolated: ${event.reason}`);
   }
 }

@@ -23,17 +23,20 @@ function pacer(bytesPerSecond: number): { take(at: number, bytes: number): numbe
 
 test("lets no more than the rate through over any time, but for one burst", () => {
   fc.assert(
-    fc.property(fc.array(fc.record({ gapMs: fc.nat(400), bytes: fc.integer({ min: 1, max: 300_000 }) }), { minLength: 1, maxLength: 40 }), (steps) => {
-      const paced = pacer(1_000_000);
-      let at = 0;
-      let total = 0;
-      for (const { gapMs, bytes } of steps) {
-        at += gapMs;
-        total += bytes;
-        const free = at + paced.take(at, bytes);
-        expect(total).toBeLessThanOrEqual((free + 51) * 1000 + 1);
-      }
-    }),
+    fc.property(
+      fc.array(fc.record({ gapMs: fc.nat(400), bytes: fc.integer({ min: 1, max: 300_000 }) }), { minLength: 1, maxLength: 40 }),
+      (steps) => {
+        const paced = pacer(1_000_000);
+        let at = 0;
+        let total = 0;
+        for (const { gapMs, bytes } of steps) {
+          at += gapMs;
+          total += bytes;
+          const free = at + paced.take(at, bytes);
+          expect(total).toBeLessThanOrEqual((free + 51) * 1000 + 1);
+        }
+      },
+    ),
   );
 });
 

@@ -12,8 +12,9 @@ export interface SessionObserver {
   onDatagram(data: Uint8Array): void;
 }
 
-/** A turn of the pump writes at most this many packets before the event loop gets its chance. */
-const MAX_TRANSMITS_PER_TURN = 4096;
+/** The pump writes at most so many packets, so many times, before the event loop gets its chance. */
+const MAX_TRANSMITS_PER_TURN = 1024;
+const MAX_TURNS = 8;
 
 /**
  * The one pump of a session: puts what links bring into the state machine, and carries out what it polls. One timer, no promise
@@ -28,6 +29,7 @@ export class SessionDriver {
   #timerAt = Number.POSITIVE_INFINITY;
   #isScheduled = false;
   #isPumping = false;
+  #hasFailed = false;
 
   constructor(session: Session, runtime: Runtime, observer: SessionObserver) {
     this.session = session;
@@ -69,22 +71,34 @@ export class SessionDriver {
   }
 
   pump(): void {
+    if (this.#hasFailed) return;
     if (this.#isPumping) {
       this.schedule();
       return;
     }
     this.#isPumping = true;
-    const now = this.runtime.now();
-    const due = this.session.pollTimeout();
-    if (due !== undefined && due <= now) this.session.handleTimeout(now);
-    let isMore = true;
-    for (let turn = 0; isMore && turn < 8; turn += 1) {
-      this.#transmit(now);
-      isMore = this.#tell();
+    try {
+      this.#turn();
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.#isPumping = false;
     }
-    this.#isPumping = false;
-    if (isMore) this.schedule();
-    this.#setTimer();
+  }
+
+  /**
+   * A fault of this implementation, thrown out of the state machine: its facts can't be trusted any more. This session ends with
+   * INTERNAL_ERROR, and nothing else does.
+   */
+  fail(error: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.session.state.hasEnded = true;
+    this.stop();
+    const reason = `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    for (const binding of this.#links.values()) binding.link.close(ErrorCode.INTERNAL_ERROR, "internal error");
+    this.#observer.onEvent({ type: "ended", code: ErrorCode.INTERNAL_ERROR, reason, remote: false, application: false });
+    for (const entry of [...this.session.state.streams.values()]) this.#observer.onStream(entry);
   }
 
   linkClosed(pathId: PathId, info: LinkCloseInfo): void {
@@ -101,13 +115,26 @@ export class SessionDriver {
     this.#timerAt = Number.POSITIVE_INFINITY;
   }
 
-  #transmit(now: number): void {
+  #turn(): void {
+    const now = this.runtime.now();
+    const due = this.session.pollTimeout();
+    if (due !== undefined && due <= now) this.session.handleTimeout(now);
+    let isMore = true;
+    for (let turn = 0; isMore && turn < MAX_TURNS; turn += 1) {
+      isMore = !this.#transmit(now);
+      isMore = this.#tell() || isMore;
+    }
+    this.#setTimer(isMore);
+  }
+
+  /** Answers whether everything was sent that could be. */
+  #transmit(now: number): boolean {
     for (let count = 0; count < MAX_TRANSMITS_PER_TURN; count += 1) {
       const transmit = this.session.pollTransmit(now);
-      if (transmit === undefined) return;
+      if (transmit === undefined) return true;
       this.#carryOut(transmit, now);
     }
-    this.schedule();
+    return false;
   }
 
   #carryOut(transmit: Transmit, now: number): void {
@@ -154,8 +181,8 @@ export class SessionDriver {
     return told;
   }
 
-  #setTimer(): void {
-    const at = this.session.pollTimeout() ?? Number.POSITIVE_INFINITY;
+  #setTimer(isMore: boolean): void {
+    const at = isMore ? 0 : (this.session.pollTimeout() ?? Number.POSITIVE_INFINITY);
     // A timer that is a little early only looks and sets itself again; most deadlines move on with every packet.
     if (at >= this.#timerAt && this.#timer !== undefined) return;
     if (this.#timer !== undefined) this.runtime.clearTimer(this.#timer);
@@ -200,7 +227,13 @@ export class LinkBinding {
   know(carrier: Carrier): void {
     this.#carriers.set(carrier.id, carrier);
     carrier.receiver = {
-      onData: (data) => this.#driver.session.handleCarrierData(this.#driver.runtime.now(), this.#pathId, carrier.id, data),
+      onData: (data) => {
+        try {
+          this.#driver.session.handleCarrierData(this.#driver.runtime.now(), this.#pathId, carrier.id, data);
+        } catch (error) {
+          this.#driver.fail(error);
+        }
+      },
       onEnd: () => {
         this.#carriers.delete(carrier.id);
         this.#driver.session.handleCarrierClosed(this.#driver.runtime.now(), this.#pathId, carrier.id);

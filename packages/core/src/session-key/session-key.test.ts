@@ -5,6 +5,7 @@ import { isSessionPublicKey, SessionKey, verifySignature } from "./session-key.t
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+// spec: SESS-4
 test("a signature verifies under its key, for its data only", async () => {
   const key = await SessionKey.create();
   const other = await SessionKey.create();
@@ -61,6 +62,7 @@ const statement: JoinStatement = {
   ticket: "a.b.c",
 };
 
+// spec: CTRL-11
 test("every field of a join changes what is signed", () => {
   const changes: Partial<JoinStatement>[] = [
     { sessionId: "01".repeat(16) },
@@ -88,6 +90,7 @@ test("moving bytes from one field to its neighbour changes what is signed", () =
   );
 });
 
+// spec: CTRL-11
 test("the signed bytes begin with their purpose and have the documented form", () => {
   const small = joinTranscript({
     sessionId: "ab",

@@ -82,6 +82,11 @@ export function errorName(code: number): ErrorName {
   return names.get(code) ?? "INTERNAL_ERROR";
 }
 
+/** A code as the table has it: one that is not in it counts as INTERNAL_ERROR. spec: CTRL-15 */
+export function knownCode(code: number): ErrorCode {
+  return names.has(code) ? (code as ErrorCode) : ErrorCode.INTERNAL_ERROR;
+}
+
 /**
  * What went wrong with a peer's input. A value, never thrown: the caller closes a stream, a path or the session with it.
  * A thrown error inside the state machine means a bug of ours.

@@ -50,6 +50,7 @@ test("a small view does not hold a large buffer", () => {
   expect(pieces.parts()[0]?.buffer.byteLength).toBe(10);
 });
 
+// spec: CONTENT-14
 test("single bytes with holes between them are refused before they cost more than the block", () => {
   const pieces = new BlockPieces(64 * 1024);
   let refusedAt: number | undefined;

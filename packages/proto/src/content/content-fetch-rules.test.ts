@@ -28,6 +28,7 @@ function fetchOf(offer: Partial<ContentOffer> = {}, windowBytes?: number): Conte
   return new ContentFetch({ ...OFFER, ...offer }, windowBytes === undefined ? options : { ...options, windowBytes });
 }
 
+// spec: CONTENT-6, CONTENT-7
 test("offers that cannot be followed are named", () => {
   const bad = (change: Partial<ContentOffer>) => ContentFetch.validate({ ...OFFER, ...change }, DEFAULT_LIMITS)?.code;
   expect(bad({})).toBeUndefined();
@@ -43,6 +44,7 @@ test("offers that cannot be followed are named", () => {
   expect(ContentFetch.validate(OFFER, { maxContentWindowBytes: 2 * BLOCK })?.code).toBe(ErrorCode.TOO_LARGE);
 });
 
+// spec: CONTENT-6, CONTENT-9
 test("requests are of whole blocks in content offsets, the last cut to the part's end", () => {
   const fetch = fetchOf();
   fetch.addSource(1, 0, 10);
@@ -55,6 +57,7 @@ test("requests are of whole blocks in content offsets, the last cut to the part'
   expect(end).toBe(10 * BLOCK + 5);
 });
 
+// spec: CONTENT-9
 test("bytes outside the request are a violation, bytes for a request that is over count as duplicates", () => {
   const fetch = fetchOf();
   fetch.addSource(1, 0, 10);
@@ -67,6 +70,7 @@ test("bytes outside the request are a violation, bytes for a request that is ove
   expect([fetch.ownerOf(1), fetch.ownerOf(99)]).toEqual([1, undefined]);
 });
 
+// spec: CONTENT-3, CONTENT-8
 test("a block waits for its hash, and its bytes for the verdict", () => {
   const fetch = fetchOf({ length: BLOCK, contentLength: 3 * BLOCK });
   fetch.addSource(1, 0, 10);
@@ -85,6 +89,7 @@ test("a block waits for its hash, and its bytes for the verdict", () => {
   expect([fetch.isComplete, fetch.bufferedBytes, fetch.outstandingBytes]).toEqual([true, 0, 0]);
 });
 
+// spec: CONTENT-8
 test("hashes that do not match their root end the fetch", () => {
   const fetch = fetchOf();
   expect(fetch.handleHashes(0, new Uint8Array(32 * 9), new Uint8Array(32))).toBeUndefined();
@@ -93,6 +98,7 @@ test("hashes that do not match their root end the fetch", () => {
   expect(fetch.failure?.code).toBe(ErrorCode.CONTENT_CORRUPT);
 });
 
+// spec: CONTENT-8
 test("hashes out of order, cut, too many or with an early root are violations", () => {
   const code = (first: number, bytes: number, root?: Uint8Array) => fetchOf().handleHashes(first, new Uint8Array(bytes), root)?.code;
   expect(code(1, 32)).toBe(ErrorCode.PROTOCOL_VIOLATION);
@@ -103,6 +109,7 @@ test("hashes out of order, cut, too many or with an early root are violations", 
   expect(code(0, 32 * 9, new Uint8Array(31))).toBe(ErrorCode.PROTOCOL_VIOLATION);
 });
 
+// spec: CONTENT-4, CONTENT-13
 test("what a suspect source owes is asked of another at once, and its own bytes still count if they come first", () => {
   const fetch = fetchOf({ length: BLOCK, contentLength: 3 * BLOCK });
   fetch.addSource(1, 0, 10);
@@ -132,6 +139,7 @@ test("with no source left the fetch is starved, and giving up names why", () => 
   expect(fetch.pollRequest(6)).toBeUndefined();
 });
 
+// spec: CONTENT-14
 test("under any order of events nothing throws, memory stays in the window and every byte comes once", () => {
   const operation = fc.record({ kind: fc.nat(12), a: fc.nat(), b: fc.nat(), wait: fc.integer({ min: 0, max: 400 }) });
   fc.assert(

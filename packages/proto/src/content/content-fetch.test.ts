@@ -6,6 +6,7 @@ import type { Server } from "./fetch-simulation.fixture.ts";
 
 const MB = 1_000_000;
 
+// spec: CONTENT-10
 test("two equal sources finish within 5 % of the ideal", () => {
   const run = simulate({ servers: [server(1, 12_500, 30), server(2, 12_500, 30)], length: 50 * MB });
   expect(run.isExact).toBe(true);
@@ -23,6 +24,7 @@ test("sources of 1 : 5 : 10 finish within 15 % of the ideal", () => {
   expect(run.duplicateBytes).toBeLessThan(0.02 * 50 * MB);
 });
 
+// spec: CONTENT-12
 test("a source twenty times slower does not stretch the last 5 %", () => {
   const run = simulate({ servers: [server(1, 625, 60), server(2, 12_500, 30)], length: 50 * MB });
   expect(run.isExact).toBe(true);
@@ -31,6 +33,7 @@ test("a source twenty times slower does not stretch the last 5 %", () => {
   expect(run.duplicateBytes).toBeLessThan(0.02 * 50 * MB);
 });
 
+// spec: CONTENT-10
 test("the first block does not wait for a slow source", () => {
   const run = simulate({ servers: [server(1, 100, 10), server(2, 12_500, 30)], length: 20 * MB });
   expect(run.isExact).toBe(true);
@@ -38,6 +41,7 @@ test("the first block does not wait for a slow source", () => {
   expect(run.finishedMs).toBeLessThan(1.1 * ((20 * MB) / 12_600 + 30));
 });
 
+// spec: CONTENT-4
 test("the fastest source dies at half and the rest goes on", () => {
   const run = simulate({ servers: [server(1, 2_500, 40), server(2, 12_500, 20, { diesAt: 1_600 })], length: 50 * MB });
   expect(run.isExact).toBe(true);
@@ -45,24 +49,28 @@ test("the fastest source dies at half and the rest goes on", () => {
   expect(run.duplicateBytes).toBeLessThan(0.02 * 50 * MB);
 });
 
+// spec: CONTENT-3
 test("a source that lies is isolated and named, and the bytes are right", () => {
   const run = simulate({ servers: [server(1, 5_000, 20), server(2, 20_000, 20, { lies: 0.01 })], length: 20 * MB });
   expect(run.isExact).toBe(true);
   expect(run.isolated).toEqual([{ member: 2, code: ErrorCode.CONTENT_CORRUPT }]);
 });
 
+// spec: CONTENT-9
 test("a source with another version is isolated, with that as the reason", () => {
   const run = simulate({ servers: [server(1, 5_000, 20), server(2, 20_000, 20, { refuses: ErrorCode.CONTENT_VERSION })], length: 10 * MB });
   expect(run.isExact).toBe(true);
   expect(run.isolated).toEqual([{ member: 2, code: ErrorCode.CONTENT_VERSION }]);
 });
 
+// spec: CONTENT-9
 test("a source that refuses twice for want of room is isolated", () => {
   const run = simulate({ servers: [server(1, 5_000, 20), server(2, 20_000, 20, { refuses: ErrorCode.LIMIT_REACHED })], length: 10 * MB });
   expect(run.isExact).toBe(true);
   expect(run.isolated).toEqual([{ member: 2, code: ErrorCode.LIMIT_REACHED }]);
 });
 
+// spec: CONTENT-14
 test("a slow reader bounds what is asked for", () => {
   const run = simulate({
     servers: [server(1, 20_000, 20), server(2, 20_000, 20)],
@@ -128,6 +136,7 @@ test("whatever the sources do, one honest one that lives is enough", () => {
   }
 });
 
+// spec: CONTENT-13
 test("random honest sources are together never slower than the fastest alone, and waste little", () => {
   for (let seed = 1; seed <= 12; seed += 1) {
     const rng = new SeededRng(seed * 31337);

@@ -20,6 +20,7 @@ function readAll(queue: RangeQueue): RangeRead[] {
   return reads;
 }
 
+// spec: CONTENT-16
 test("reads in aligned pieces, ahead of sending, but only so far", () => {
   const queue = new RangeQueue({ maxRequests: 8, readBytes: 4 * KiB, readAheadBytes: 12 * KiB });
   expect(queue.request(1, "file", "v", LENGTH, 2 * KiB, 30 * KiB, 128)).toBeUndefined();
@@ -37,6 +38,7 @@ test("reads in aligned pieces, ahead of sending, but only so far", () => {
   expect(readAll(queue).map((read) => read.offset)).toEqual([12 * KiB, 16 * KiB]);
 });
 
+// spec: CONTENT-16
 test("what was lost goes out first, and what was acknowledged is released", () => {
   const queue = new RangeQueue({ maxRequests: 8, readBytes: 4 * KiB });
   queue.request(1, "file", "v", LENGTH, 0, 8 * KiB, 128);
@@ -56,6 +58,7 @@ test("what was lost goes out first, and what was acknowledged is released", () =
   expect([queue.bufferedBytes, queue.requestCount]).toEqual([0, 0]);
 });
 
+// spec: CONTENT-16
 test("a higher priority goes first, then the older request", () => {
   const queue = new RangeQueue({ maxRequests: 8, readBytes: 4 * KiB });
   queue.request(1, "a", "v", LENGTH, 0, 4 * KiB, 100);
@@ -64,6 +67,7 @@ test("a higher priority goes first, then the older request", () => {
   expect(readAll(queue).map((read) => read.requestId)).toEqual([2, 1, 3]);
 });
 
+// spec: CONTENT-17
 test("a failed read refuses the request, with the version that is here", () => {
   const queue = new RangeQueue({ maxRequests: 8, readBytes: 4 * KiB });
   queue.request(1, "file", "v", LENGTH, 0, 16 * KiB, 128);
@@ -83,6 +87,7 @@ test("a read of another length is our own store's fault and refuses the request"
   expect(queue.pollRefused()?.code).toBe(ErrorCode.INTERNAL_ERROR);
 });
 
+// spec: CONTENT-15
 test("too many requests are refused, and a flood of them fails", () => {
   const queue = new RangeQueue({ maxRequests: 2 });
   for (let id = 1; id <= 10; id += 1) expect(queue.request(id, "file", "v", LENGTH, 0, KiB, 128)).toBeUndefined();

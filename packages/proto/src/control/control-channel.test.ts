@@ -36,6 +36,7 @@ function channelWith(count: number): ControlChannel {
   return channel;
 }
 
+// spec: CTRL-5, CTRL-6
 test("messages are numbered from 1 and carry the acknowledgement", () => {
   const channel = channelWith(2);
   expect(channel.handle(envelopeOf(message(9), 1, 0), 5)).toBeUndefined();
@@ -47,6 +48,7 @@ test("messages are numbered from 1 and carry the acknowledgement", () => {
   expect(channel.pollAck()).toBeUndefined();
 });
 
+// spec: CTRL-6
 test("an acknowledgement that no message carried goes alone, once", () => {
   const channel = new ControlChannel(limits);
   channel.handle(envelopeOf(message(9), 1, 0), 5);
@@ -59,6 +61,7 @@ test("an acknowledgement that no message carried goes alone, once", () => {
   expect(channel.pollAck()).toBeUndefined();
 });
 
+// spec: CTRL-5, CTRL-6
 test("a repeated message is dropped and acknowledged again", () => {
   const channel = new ControlChannel(limits);
   channel.handle(envelopeOf(message(9), 1, 0), 5);
@@ -69,6 +72,7 @@ test("a repeated message is dropped and acknowledged again", () => {
   expect(channel.pollAck()?.ack).toBe(1n);
 });
 
+// spec: CTRL-5
 test("messages that overtook others on another path wait for them", () => {
   const channel = new ControlChannel(limits);
   for (const number of [3, 2]) channel.handle(envelopeOf(message(number), number), 1);
@@ -78,6 +82,7 @@ test("messages that overtook others on another path wait for them", () => {
   expect(delivered(channel)).toEqual([1, 2, 3]);
 });
 
+// spec: CTRL-7
 test("a lost path's messages go again, before new ones, and only those", () => {
   const channel = channelWith(4);
   channel.poll(0);
@@ -99,6 +104,7 @@ test("a lost message whose acknowledgement came by another way is not sent again
   expect(channel.unacknowledgedCount).toBe(1);
 });
 
+// spec: CTRL-7
 test("an acknowledgement that may have been lost with its path is given again", () => {
   const channel = new ControlChannel(limits);
   channel.handle(envelopeOf(message(1), 1), 0);
@@ -108,6 +114,7 @@ test("an acknowledgement that may have been lost with its path is given again", 
   expect(channel.pollAck()?.ack).toBe(1n);
 });
 
+// spec: CTRL-6
 test("an old acknowledgement changes nothing", () => {
   const channel = channelWith(3);
   polled(channel, 0);
@@ -116,12 +123,14 @@ test("an old acknowledgement changes nothing", () => {
   expect(channel.unacknowledgedCount).toBe(1);
 });
 
+// spec: CTRL-6
 test("acknowledging what was never sent is a violation", () => {
   const channel = channelWith(3);
   channel.poll(0);
   expect(channel.handle(envelopeOf(body("controlAck", {}), 0, 2), 0)?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
 });
 
+// spec: CTRL-4
 test("a message of the wrong numbering is a violation", () => {
   const channel = new ControlChannel(limits);
   const refused = [envelopeOf(message(1), 0), envelopeOf(body("controlAck", {}), 1), envelopeOf(body("clientHello", {}), 0)];
@@ -129,6 +138,7 @@ test("a message of the wrong numbering is a violation", () => {
   expect(channel.handle(create(EnvelopeSchema, {}), 0)).toBeUndefined();
 });
 
+// spec: CTRL-16
 test("an unknown message is passed over, acknowledged and counted", () => {
   const channel = new ControlChannel(limits);
   channel.handle(create(EnvelopeSchema, { seq: 1n }), 0);
@@ -139,6 +149,7 @@ test("an unknown message is passed over, acknowledged and counted", () => {
   expect(channel.pollAck()?.ack).toBe(3n);
 });
 
+// spec: CTRL-8
 test("no more than the window is under way, and it moves with the acknowledgements", () => {
   const channel = channelWith(CONTROL_WINDOW_MESSAGES + 10);
   expect(polled(channel, 0)).toHaveLength(CONTROL_WINDOW_MESSAGES);
@@ -149,6 +160,7 @@ test("no more than the window is under way, and it moves with the acknowledgemen
   expect(polled(channel, 1).map((envelope) => envelope.seq)).toEqual([257n, 258n, 259n, 260n]);
 });
 
+// spec: CTRL-8
 test("no more bytes than the window are under way", () => {
   const channel = new ControlChannel(limits);
   const size = MAX_SENT_CONTROL_BYTES - 100;
@@ -159,6 +171,7 @@ test("no more bytes than the window are under way", () => {
   expect(polled(channel, 0)).toHaveLength(4);
 });
 
+// spec: CTRL-8
 test("a peer that sends beyond the window is refused", () => {
   const channel = new ControlChannel(limits);
   expect(channel.handle(envelopeOf(message(0), CONTROL_WINDOW_MESSAGES), 0)).toBeUndefined();
@@ -168,6 +181,7 @@ test("a peer that sends beyond the window is refused", () => {
   expect(channel.handle(envelopeOf(large, 3), 0)?.code).toBe(ErrorCode.LIMIT_REACHED);
 });
 
+// spec: CTRL-2, CTRL-8
 test("what cannot be queued is answered, and takes no number", () => {
   const channel = new ControlChannel({ maxControlQueue: 2 });
   expect(channel.send(body("rawReply", { data: new Uint8Array(MAX_SENT_CONTROL_BYTES) }))?.code).toBe(ErrorCode.TOO_LARGE);
@@ -267,6 +281,7 @@ class World {
   }
 }
 
+// spec: CTRL-5, CTRL-7
 test("whatever paths lose, repeat and reorder, each message is delivered once and in order", () => {
   const step = fc.record({
     what: fc.constantFrom("send", "send", "transmit", "transmit", "transmit", "deliver", "deliver", "repeat", "cut", "notice", "suspect"),

@@ -98,6 +98,7 @@ for (const field of bodyFields) {
   });
 }
 
+// spec: CTRL-1
 test("a sequence of envelopes is the same however its bytes are cut", () => {
   fc.assert(
     fc.property(fc.array(anyEnvelope, { maxLength: 6 }), fc.array(fc.nat(2000), { maxLength: 30 }), (envelopes, cuts) => {
@@ -116,6 +117,7 @@ test("a sequence of envelopes is the same however its bytes are cut", () => {
   );
 });
 
+// spec: CTRL-2
 test("a large message arrives whole, byte by byte and in one piece", () => {
   const data = new Uint8Array(70_000).map((_, index) => index);
   const bytes = encodeEnvelope(envelopeOf(body("rawReply", { requestId: 1, data }), 1));
@@ -180,12 +182,14 @@ test("damaged messages are envelopes or a coded failure, never an exception", ()
   );
 });
 
+// spec: CTRL-2
 test("a length above the limit is refused before any byte of the message", () => {
   expect(decodeAll(Uint8Array.of(0x80, 0x01, 0x86, 0xa1)).problem?.code).toBe(ErrorCode.TOO_LARGE);
   expect(decodeAll(Uint8Array.of(0x80, 0x01, 0x86, 0xa0)).problem).toBeUndefined();
   expect(decodeAll(new Uint8Array(8).fill(0xff)).problem?.code).toBe(ErrorCode.TOO_LARGE);
 });
 
+// spec: CTRL-1
 test("a length may be written longer than necessary", () => {
   const message = encodeEnvelope(envelopeOf(body("sessionCloseAck", {}), 5)).subarray(1);
   for (const prefix of [
@@ -207,6 +211,7 @@ test("after a failure the decoder stays failed, and what came before it is kept"
   expect(decoder.poll()).toBeUndefined();
 });
 
+// spec: CTRL-3
 test("numbers that cannot be exact, and fractions that are no measure, are refused", () => {
   const bad: Envelope[] = [
     create(EnvelopeSchema, { seq: 2n ** 53n }),
@@ -221,6 +226,7 @@ test("numbers that cannot be exact, and fractions that are no measure, are refus
   expect(decodeAll(encodeEnvelope(create(EnvelopeSchema, { seq: 2n ** 53n - 1n }))).problem).toBeUndefined();
 });
 
+// spec: CTRL-3
 test("text that is not UTF-8 is refused; text with half a surrogate pair can be sent", () => {
   const message = new BinaryWriter()
     .tag(19, WireType.LengthDelimited)
@@ -234,6 +240,7 @@ test("text that is not UTF-8 is refused; text with half a surrogate pair can be 
   expect(decodeAll(odd).envelopes[0]?.body.value).toMatchObject({ reason: "a\ufffdb" });
 });
 
+// spec: CTRL-16
 test("fields of a newer version are passed over wherever they are", () => {
   const message = new BinaryWriter()
     .tag(1, WireType.Varint)
@@ -259,6 +266,7 @@ test("fields of a newer version are passed over wherever they are", () => {
   expect(envelopes[0]).toMatchObject({ seq: 4n, body: { case: "addPath", value: { requestId: 8, address: "host:1" } } });
 });
 
+// spec: CTRL-16
 test("a message of a newer version is an envelope without a known body", () => {
   const message = new BinaryWriter()
     .tag(1, WireType.Varint)
@@ -277,6 +285,7 @@ test("a message of a newer version is an envelope without a known body", () => {
   expect(envelopes[0]?.body.case).toBeUndefined();
 });
 
+// spec: CTRL-17
 test("the bytes of the messages do not change", () => {
   const golden: [Envelope, string][] = [
     [envelopeOf(body("controlAck", {}), 0, 5), "051005a20100"],
@@ -301,6 +310,7 @@ test("the bytes of the messages do not change", () => {
   for (const [envelope, bytes] of golden) expect(hex(encodeEnvelope(envelope))).toBe(bytes);
 });
 
+// spec: CTRL-1
 test("the examples of the specification are what the codec writes", () => {
   const page = readFileSync(new URL("../../../../docs/protocol/control.md", import.meta.url), "utf8");
   const credit = {

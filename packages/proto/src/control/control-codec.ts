@@ -18,6 +18,7 @@ export class ControlDecoder {
   readonly #maxMessageBytes: number;
   readonly #ready: Envelope[] = [];
   #failure: ProtocolFailure | undefined;
+  #count = 0;
   /** Length prefix under way: bytes still missing of it, and its value so far. */
   #prefixMissing = 0;
   #prefixValue = 0;
@@ -42,6 +43,11 @@ export class ControlDecoder {
   /** The next whole envelope, also one whose body this version does not know (`body.case` undefined). */
   poll(): Envelope | undefined {
     return this.#ready.shift();
+  }
+
+  /** Envelopes that came so far. */
+  get count(): number {
+    return this.#count;
   }
 
   #readPrefix(data: Uint8Array, start: number): number {
@@ -97,6 +103,7 @@ export class ControlDecoder {
   }
 
   #decode(bytes: Uint8Array): void {
+    this.#count += 1;
     let envelope: Envelope;
     try {
       // Unknown fields are skipped, not kept: nobody forwards an envelope, and kept ones cost a hundred times their bytes.

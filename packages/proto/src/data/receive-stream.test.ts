@@ -28,6 +28,7 @@ function refusal(code: number): unknown {
   return expect.objectContaining({ code });
 }
 
+// spec: CREDIT-1
 test("counts the growth of the home's highest offset and returns it as the reader passes", () => {
   const stream = openStream();
   expect(arrive(stream, HOME, 100, 50)).toBe(150);
@@ -41,6 +42,7 @@ test("counts the growth of the home's highest offset and returns it as the reade
   expect(stream.takeReleased()).toEqual([]);
 });
 
+// spec: STREAM-5
 test("the first copy of a byte wins", () => {
   const stream = openStream();
   stream.handleData(HOME, 2, Uint8Array.of(1, 1), false);
@@ -50,6 +52,7 @@ test("the first copy of a byte wins", () => {
   expect(stream.isFinished).toBe(true);
 });
 
+// spec: CREDIT-1
 test("refuses bytes beyond the credit, whoever sends them, and changes nothing", () => {
   const stream = openStream(100);
   expect(arrive(stream, HOME, 60, 41)).toEqual(refusal(ErrorCode.FLOW_CONTROL));
@@ -60,6 +63,7 @@ test("refuses bytes beyond the credit, whoever sends them, and changes nothing",
   expect(arrive(stream, HOME, 60, 40)).toBe(100);
 });
 
+// spec: STREAM-4
 test("refuses final sizes that contradict each other or the bytes", () => {
   const stream = openStream();
   expect(arrive(stream, HOME, 50, 10)).toBe(60);
@@ -74,6 +78,7 @@ test("refuses final sizes that contradict each other or the bytes", () => {
   expect(stream.finalSize).toBe(70);
 });
 
+// spec: STREAM-6
 test("a contributor may not end the stream", () => {
   const stream = openStream();
   expect(arrive(stream, OTHER, 0, 5, true)).toEqual(refusal(ErrorCode.PROTOCOL_VIOLATION));
@@ -81,6 +86,7 @@ test("a contributor may not end the stream", () => {
   expect(stream.finalSize).toBeUndefined();
 });
 
+// spec: CREDIT-4
 test("contributors count the bytes they had not sent before, and get them back when the reader has passed", () => {
   const stream = openStream();
   expect(arrive(stream, OTHER, 10, 10)).toBe(10);
@@ -114,6 +120,7 @@ test("what contributors sent beyond the home's end is not part of the stream", (
   ]);
 });
 
+// spec: CREDIT-1
 test("an empty segment moves the home's highest offset over a gap", () => {
   const stream = openStream();
   expect(arrive(stream, HOME, 40, 0)).toBe(40);
@@ -169,6 +176,7 @@ test("after stop everything is discarded and credited, and the end is still noti
   expect([stream.isFinished, stream.readOffset, stream.read()]).toEqual([true, 42, undefined]);
 });
 
+// spec: CREDIT-4, CONTENT-1
 test("content fills its region without credit, and STREAM bytes there are refused", () => {
   const stream = openStream(100);
   expect(arrive(stream, HOME, 0, 10)).toBe(10);

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { ReceiveWindow } from "./receive-window.ts";
 
+// spec: CREDIT-2
 test("announces a new limit when half a window was consumed, not before", () => {
   const window = new ReceiveWindow(1000, 1000);
   expect(window.limit).toBe(1000);
@@ -13,6 +14,7 @@ test("announces a new limit when half a window was consumed, not before", () => 
   expect(window.pollUpdate()).toBeUndefined();
 });
 
+// spec: CREDIT-3
 test("doubles while half of it is consumed within two round trips, up to the maximum", () => {
   const window = new ReceiveWindow(1000, 3000);
   window.consumed(250, 0, 50);
@@ -26,6 +28,7 @@ test("doubles while half of it is consumed within two round trips, up to the max
   expect(window.pollUpdate()).toBe(6000);
 });
 
+// spec: CREDIT-3
 test("keeps its size for a slow reader, even one that reads in bursts", () => {
   const window = new ReceiveWindow(1000, 8000);
   window.consumed(1, 0, 50);
@@ -38,6 +41,7 @@ test("keeps its size for a slow reader, even one that reads in bursts", () => {
   }
 });
 
+// spec: CREDIT-3
 test("assumes 20 ms while no round trip was measured, and takes 5 ms as the shortest", () => {
   const unknown = new ReceiveWindow(1000, 8000);
   unknown.consumed(1, 0, undefined);

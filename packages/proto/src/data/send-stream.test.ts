@@ -25,6 +25,7 @@ test("gives a chunk in views, without copying", () => {
   expect(stream.isReady).toBe(false);
 });
 
+// spec: CREDIT-1
 test("sends no new byte beyond the stream's credit and says that it is blocked", () => {
   const stream = openStream(10);
   stream.write(bytes(15));
@@ -38,6 +39,7 @@ test("sends no new byte beyond the stream's credit and says that it is blocked",
   expect(stream.take(100, CREDIT)).toMatchObject({ offset: 10, newBytes: 2 });
 });
 
+// spec: CREDIT-1
 test("sends no new byte beyond the connection's credit, but lost bytes need none", () => {
   const stream = openStream();
   stream.write(bytes(20));
@@ -67,6 +69,7 @@ test("sends FIN with the last byte, or alone if that is out already", () => {
   expect(late.state).toBe("finished");
 });
 
+// spec: STREAM-4, WIRE-11
 test("an empty stream ends with a lone FIN", () => {
   const stream = openStream(0);
   stream.finish();
@@ -80,6 +83,7 @@ test("an empty stream ends with a lone FIN", () => {
   expect(stream.state).toBe("finished");
 });
 
+// spec: PATH-7
 test("sends again what was lost, lowest offset first, and nothing of it that was acknowledged", () => {
   const stream = openStream();
   stream.write(bytes(30));
@@ -112,6 +116,7 @@ test("lets go of memory chunk by chunk as acknowledgements come", () => {
   expect(stream.ackedBytes).toBe(40);
 });
 
+// spec: CREDIT-1
 test("leaves gaps out and counts them like data on the connection's credit", () => {
   const stream = openStream();
   stream.write(bytes(5));
@@ -126,6 +131,7 @@ test("leaves gaps out and counts them like data on the connection's credit", () 
   expect(stream.ackedBytes).toBe(10);
 });
 
+// spec: CREDIT-1
 test("crosses a gap that is larger than the connection's credit in steps of empty segments", () => {
   const stream = openStream();
   stream.skip(1000);
@@ -177,6 +183,7 @@ test("a reset drops what is unsent and ends at the highest offset that was sent"
   expect(stream.state).toBe("reset-acknowledged");
 });
 
+// spec: STREAM-4
 test("STOP_SENDING resets with its code, unless everything has arrived", () => {
   const stream = openStream();
   stream.write(bytes(5));

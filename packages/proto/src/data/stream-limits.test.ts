@@ -10,6 +10,7 @@ test("opens streams in sequence up to the limit of the peer", () => {
   expect([streams.nextSequence(), streams.opened, streams.limit]).toEqual([2, 3, 3]);
 });
 
+// spec: STREAM-3
 test("a frame creates its stream and all lower ones that are new", () => {
   const streams = new IncomingStreams(10);
   expect(streams.accept(2)).toEqual({ created: { first: 0, last: 2 } });

@@ -262,6 +262,7 @@ for (const [name, parts] of [
   ["of the home and a contributor", sharedParts],
   ["around content", contentParts],
 ] as const) {
+  // spec: STREAM-5
   test(`a stream ${name} arrives exactly once through any reordering, repetition and loss`, () => {
     fc.assert(
       fc.property(seeds, parts, fc.nat(400), (seed, list, steps) => {

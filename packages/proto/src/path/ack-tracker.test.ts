@@ -5,6 +5,7 @@ import { AckTracker } from "./ack-tracker.ts";
 
 const DELAY = DEFAULT_LIMITS.maxAckDelayMs;
 
+// spec: ACK-2
 test("an acknowledgement is due after two packets, or after the delay", () => {
   const acks = new AckTracker(DEFAULT_LIMITS);
   expect(acks.dueAt).toBeUndefined();
@@ -16,6 +17,7 @@ test("an acknowledgement is due after two packets, or after the delay", () => {
   expect(acks.dueAt).toBeUndefined();
 });
 
+// spec: WIRE-8
 test("packets that elicit no acknowledgement make none due, but are reported", () => {
   const acks = new AckTracker(DEFAULT_LIMITS);
   for (let n = 0; n < 10; n += 1) acks.received(n, false, n);
@@ -24,6 +26,7 @@ test("packets that elicit no acknowledgement make none due, but are reported", (
   expect(acks.build(10, 0)?.ranges).toEqual([0, 9]);
 });
 
+// spec: ACK-2
 test("a gap does not hurry: carriers overtake each other", () => {
   const acks = new AckTracker(DEFAULT_LIMITS);
   acks.received(5, true, 0);

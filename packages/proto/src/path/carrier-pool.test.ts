@@ -3,6 +3,7 @@ import { streamIdOf } from "../base/ids.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
 import { CarrierPool } from "./carrier-pool.ts";
 
+// spec: STREAM-8
 test("wants one carrier for about four streams, at least one, never more than the limit", () => {
   const pool = new CarrierPool(DEFAULT_LIMITS);
   expect(pool.wanted(0, 0)).toBe(1);
@@ -27,6 +28,7 @@ test("gives carriers back only after the load was low for a while", () => {
   expect(pool.retirable).toBeUndefined();
 });
 
+// spec: STREAM-8
 test("prefers carriers of the receiver for data and its own for feedback", () => {
   const pool = new CarrierPool(DEFAULT_LIMITS);
   expect(pool.carrierFor(0)).toBeUndefined();

@@ -101,7 +101,8 @@ export class DeliveryRate {
     const delivered = this.#pointDelivered[point] as number;
     const rate = (this.#deliveredBytes - delivered) / Math.max(ackMs, this.#newestSentAt - (this.#pointSentAt[point] as number));
     const isAppLimited = delivered < this.#appLimitedUntilBytes;
-    if (isAppLimited && rate <= this.#max.value) return;
+    // Without data to fill it a path looks as slow as its sender: unknown is better than that, or nothing would ever be given to it.
+    if (isAppLimited && (rate <= this.#max.value || this.#sampleCount === 0)) return;
     this.#max.update(rate, windowMs, now);
     if (!isAppLimited) this.#sampleCount += 1;
   }

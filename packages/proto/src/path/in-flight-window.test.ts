@@ -171,6 +171,7 @@ const cases: { name: string; bottleneck: Bottleneck; startupMs: number; maxQueue
 ];
 
 for (const { name, bottleneck, startupMs, maxQueueMs } of cases) {
+  // spec: PATH-11
   test(`fills ${name} and keeps the queue short`, () => {
     const simulation = new BottleneckSimulation({ ...bottleneck });
     simulation.run(startupMs);
@@ -181,6 +182,7 @@ for (const { name, bottleneck, startupMs, maxQueueMs } of cases) {
   });
 }
 
+// spec: PATH-11
 test("ramps up within a few round trips", () => {
   const lan = new BottleneckSimulation({ rate: 1_000_000, rttMs: 0.5, turnMs: 0.5, turnJitter: 0.5 });
   lan.run(60);
@@ -208,6 +210,7 @@ test("drains its queue soon after the bottleneck became ten times narrower", () 
   expect(simulation.maxQueuedBytes).toBeLessThanOrEqual(1_250 * 20 + 64 * KiB);
 });
 
+// spec: PATH-11
 test("does not take its own queue for the length of the path, however long it runs", () => {
   const simulation = new BottleneckSimulation({ rate: 1_250, rttMs: 20 });
   simulation.run(5_000);

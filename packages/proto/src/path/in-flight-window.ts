@@ -87,7 +87,7 @@ export class InFlightWindow {
       this.#keepDraining(now, inFlightBytes, largestAcked, nextNumber, minRttMs, drainBytes(bdpBytes, packetBytes));
       if (this.#drainStart !== undefined) target = drainBytes(bdpBytes, packetBytes);
     }
-    this.#limitBytes = Math.min(target, this.#maxBytes);
+    this.#limitBytes = Math.floor(Math.min(target, this.#maxBytes));
   }
 
   /** 64 KiB, or the bursts in which acknowledgements come if these are larger, and two milliseconds of the rate. */
@@ -96,12 +96,13 @@ export class InFlightWindow {
   }
 
   #judgeRound(now: Instant, rate: number, minRttMs: DurationMs, largestAcked: number, nextNumber: number): void {
+    // A queue says that the path is full, also where credit or the application is what keeps more from being sent.
+    const hasQueue = (this.#rtt.latestMs ?? 0) > 2 * minRttMs + QUEUE_ALLOWANCE_MS;
     const isOver =
       largestAcked >= this.#roundEndNumber &&
       now - this.#roundStart >= Math.max(minRttMs, MIN_SAMPLE_MS) &&
-      (this.#rate.sampleCount > this.#roundSampleCount || rate >= this.#startupRate * STARTUP_GROWTH);
+      (hasQueue || this.#rate.sampleCount > this.#roundSampleCount || rate >= this.#startupRate * STARTUP_GROWTH);
     if (!isOver) return;
-    const hasQueue = (this.#rtt.latestMs ?? 0) > 2 * minRttMs + QUEUE_ALLOWANCE_MS;
     if (hasQueue) this.#startupBytes = 0;
     if (rate >= this.#startupRate * STARTUP_GROWTH) {
       this.#startupRate = rate;

@@ -35,6 +35,7 @@ function actions({ liveness, vitals }: Fixture, until: number, hear?: { everyMs:
   }
 }
 
+// spec: PATH-5
 test("an idle path is probed, suspected and given up when nothing answers", () => {
   const path = fixture();
   expect(actions(path, 10_000)).toEqual([
@@ -63,6 +64,7 @@ test("an idle path whose probes are answered lives for ever", () => {
   }
 });
 
+// spec: PATH-5
 test("silence after sending makes the path suspect after one probe timeout", () => {
   const path = fixture();
   path.liveness.heard(500);
@@ -73,6 +75,7 @@ test("silence after sending makes the path suspect after one probe timeout", () 
   expect(path.liveness.isSuspect).toBe(true);
 });
 
+// spec: PATH-5
 test("an acknowledgement with progress ends the suspicion, hearing alone does not", () => {
   const path = fixture();
   path.vitals.oldestSentAt = 0;
@@ -83,6 +86,7 @@ test("an acknowledgement with progress ends the suspicion, hearing alone does no
   expect(path.liveness.isSuspect).toBe(false);
 });
 
+// spec: PATH-5
 test("a one-way black hole is suspected although the peer is heard, and given up in the end", () => {
   const path = fixture();
   path.vitals.oldestSentAt = 0;
@@ -91,6 +95,7 @@ test("a one-way black hole is suspected although the peer is heard, and given up
   expect(log.at(-1)).toBe(`dead ${2 * DEFAULT_LIMITS.minDeadAfterMs}`);
 });
 
+// spec: PATH-5
 test("with a long round trip a peer that is heard has three of them", () => {
   const path = fixture();
   path.vitals.smoothedRttMs = 90;
@@ -99,6 +104,7 @@ test("with a long round trip a peer that is heard has three of them", () => {
   expect(log[0]).toBe("suspect 270");
 });
 
+// spec: PATH-5
 test("whoever waits for bytes probes after two round trips of silence, without suspicion", () => {
   const path = fixture();
   path.liveness.heard(1_000);
@@ -130,6 +136,7 @@ test("progress of any kind keeps a slow path from suspicion", () => {
   }
 });
 
+// spec: PATH-5
 test("a process that slept asks again before it gives a path up", () => {
   const path = fixture();
   path.vitals.oldestSentAt = 0;

@@ -7,6 +7,7 @@ export class PathTable<F, P extends Path<F> = Path<F>> {
   readonly #all: P[] = [];
   readonly #byMember = new Map<MemberId, P[]>();
   readonly #usableByMember = new Map<MemberId, readonly P[]>();
+  #forgottenTo: PathId = -1;
 
   /** A path with a number that is in the table is our own fault. */
   add(path: P): void {
@@ -16,6 +17,11 @@ export class PathTable<F, P extends Path<F> = Path<F>> {
     const ofMember = this.#byMember.get(path.member);
     if (ofMember === undefined) this.#byMember.set(path.member, [path]);
     else ofMember.push(path);
+  }
+
+  /** Whether a number that is not in the table may be that of a path which ended long ago. */
+  wasForgotten(id: PathId): boolean {
+    return id <= this.#forgottenTo && !this.#byId.has(id);
   }
 
   byId(id: PathId): P | undefined {
@@ -59,6 +65,7 @@ export class PathTable<F, P extends Path<F> = Path<F>> {
     const dropped = ended.slice(0, Math.max(0, ended.length - keepCount));
     for (const path of dropped) {
       this.#byId.delete(path.id);
+      this.#forgottenTo = Math.max(this.#forgottenTo, path.id);
       this.#all.splice(this.#all.indexOf(path), 1);
       const ofMember = this.#byMember.get(path.member);
       ofMember?.splice(ofMember.indexOf(path), 1);

@@ -19,6 +19,7 @@ function ack(largest: number, smallest = 0): { pathId: number; largest: number; 
   return { pathId: 3, largest, delayMicros: 0, ranges: [smallest, largest] };
 }
 
+// spec: PATH-4
 test("numbers its packets from 0 without a gap", () => {
   const path = activePath();
   expect(path.lastPacketNumber).toBe(-1);
@@ -54,6 +55,7 @@ test("packets that elicit no acknowledgement are not in flight, but may be ackno
   expect(path.handleAck(10, ack(0))).toEqual([]);
 });
 
+// spec: PATH-4
 test("a packet number that comes twice is a violation", () => {
   const path = activePath();
   expect(path.handlePacket(0, 0, true, 10)).toBe(true);
@@ -111,6 +113,7 @@ test("an old acknowledgement that says nothing new does not end a suspicion", ()
   expect(path.isSuspect).toBe(true);
 });
 
+// spec: PATH-2
 test("final states stay", () => {
   const path = activePath();
   path.setState("dead", "silent", 100);

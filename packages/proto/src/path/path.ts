@@ -1,3 +1,4 @@
+import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
 import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
 import type { MemberId, PathId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
@@ -89,7 +90,7 @@ export class Path<F> implements Vitals {
     if (this.isFinal || state === this.#state) return;
     if (!this.isUsable) this.#liveness.restart(now);
     this.#state = state;
-    this.#stateReason = reason;
+    this.#stateReason = clipText(reason, MAX_REASON_LENGTH);
     this.#since = now;
   }
 
@@ -202,7 +203,7 @@ export class Path<F> implements Vitals {
 
   /** Bytes that may still be handed to the link. spec: PATH-11 */
   get roomBytes(): number {
-    return Math.max(0, this.#window.limitBytes - this.#sent.inFlightBytes);
+    return Math.max(0, Math.floor(this.#window.limitBytes) - this.#sent.inFlightBytes);
   }
 
   get inFlightBytes(): number {
@@ -210,7 +211,7 @@ export class Path<F> implements Vitals {
   }
 
   get inFlightLimitBytes(): number {
-    return this.#window.limitBytes;
+    return Math.floor(this.#window.limitBytes);
   }
 
   /** Payload of the next packet, at most: about 5 ms of the path's rate, and no more than there is room for (but at least 1 KiB). */

@@ -23,6 +23,7 @@ test("takes the peer's delay off the sample, but never below zero", () => {
   expect(rtt.smoothedMs).toBeGreaterThan(0);
 });
 
+// spec: PATH-6
 test("computes the probe timeout from what is known, within its bounds", () => {
   const rtt = new RttEstimator();
   expect(rtt.probeTimeoutMs(DEFAULT_LIMITS)).toBe(DEFAULT_LIMITS.initialProbeTimeoutMs);

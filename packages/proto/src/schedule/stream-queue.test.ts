@@ -11,6 +11,7 @@ function turns(queue: StreamQueue<string>, count: number): string {
   return out;
 }
 
+// spec: STREAM-9
 test("equal priorities take turns in the order they came", () => {
   const queue = new StreamQueue<string>();
   for (const item of ["a", "b", "c"]) queue.add(item, 128);
@@ -29,6 +30,7 @@ test("a turn lasts for about 16 KiB", () => {
   expect(out.join("")).toBe("aabbaabb");
 });
 
+// spec: STREAM-9
 test("higher priorities go first, but one turn of sixteen goes to the lower ones in turn", () => {
   const queue = new StreamQueue<string>();
   queue.add("c", 0);

@@ -17,6 +17,11 @@ export interface PathPlan {
   readonly request: { readonly member: MemberId; readonly requestId: number } | undefined;
 }
 
+/** The server whose ticket a path needs. */
+function authorityOf(plan: PathPlan): MemberId {
+  return plan.request?.member ?? PRIMARY_MEMBER;
+}
+
 interface PlannedPath {
   readonly path: SessionPath;
   readonly plan: PathPlan;
@@ -67,8 +72,7 @@ export class ClientPaths {
   requestTicket(pathId: PathId, identity: string): void {
     const planned = this.#planned.get(pathId);
     if (planned === undefined) return;
-    const authority = planned.plan.request?.member ?? PRIMARY_MEMBER;
-    this.#state.peerOf(authority).control.send(
+    this.#state.peerOf(authorityOf(planned.plan)).control.send(
       body("ticketRequest", {
         requestId: pathId,
         pathId,
@@ -81,7 +85,8 @@ export class ClientPaths {
 
   handleTicket(from: MemberId, message: ControlMessage<"ticketReply">): void {
     const planned = this.#planned.get(message.requestId);
-    if (planned === undefined) return;
+    // Only who was asked can answer. spec: PATH-8
+    if (planned === undefined || from !== authorityOf(planned.plan)) return;
     this.#state.emit({
       type: "ticket",
       pathId: message.requestId,

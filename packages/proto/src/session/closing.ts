@@ -92,7 +92,8 @@ export class Closing {
 
   #hasOther(peer: Peer): boolean {
     for (const other of this.#state.peers.values()) {
-      if (other !== peer && !other.isLost && this.#state.paths.usableOf(other.member).length > 0) return true;
+      // One that is out of reach for the moment may come back.
+      if (other !== peer && !other.isLost && other.isKnown) return true;
     }
     return false;
   }

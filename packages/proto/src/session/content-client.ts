@@ -2,7 +2,7 @@ import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts
 import type { MemberId } from "../base/ids.ts";
 import type { Instant } from "../base/time.ts";
 import { ContentFetch } from "../content/content-fetch.ts";
-import type { ContentOffer } from "../content/content-offer.ts";
+import { blockCountOf, MAX_BLOCKS, type ContentOffer } from "../content/content-offer.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import type { Peer } from "./peer.ts";
 import type { SessionState } from "./session-state.ts";
@@ -10,6 +10,9 @@ import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
 
 /** Contents under way in one session, at most. */
 const MAX_FETCHES = 256;
+
+/** Blocks of all contents under way, at most: bounds the memory that hashes can take (128 MiB). */
+const MAX_BLOCKS_AT_ONCE = 4 * MAX_BLOCKS;
 
 /** A content whose every source is isolated waits this long for another, in milliseconds. */
 const STARVED_MS = 1_000;
@@ -54,10 +57,13 @@ export class ContentClient {
     const problem = ContentFetch.validate(offer, this.#state.limits);
     if (problem !== undefined) return problem;
     if (this.#fetches.size >= MAX_FETCHES) return failure(ErrorCode.LIMIT_REACHED, `more than ${MAX_FETCHES} contents at once`);
+    let blocks = blockCountOf(offer);
+    for (const fetch of this.#fetches.values()) blocks += blockCountOf(fetch.offer);
+    if (blocks > MAX_BLOCKS_AT_ONCE) return failure(ErrorCode.LIMIT_REACHED, `contents of more than ${MAX_BLOCKS_AT_ONCE} blocks at once`);
     const entry = this.#state.streams.admit(home, offer.streamId);
     if (entry !== undefined && "code" in entry) return entry;
     const receive = entry?.receive;
-    if (entry === undefined || receive === undefined) {
+    if (entry === undefined || receive === undefined || receive.stopCode !== undefined || receive.resetCode !== undefined) {
       // The stream is over: nobody wants the content any more.
       this.#done(home, offer, ErrorCode.STREAM_STATE, "the stream is closed");
       return undefined;
@@ -106,9 +112,10 @@ export class ContentClient {
     return undefined;
   }
 
-  handleRefused(message: ControlMessage<"rangeRefused">): void {
+  handleRefused(from: Peer, message: ControlMessage<"rangeRefused">): void {
     const fetch = this.#byRequest.get(message.requestId);
-    if (fetch === undefined) return;
+    // Only who was asked can refuse. spec: CONTENT-9
+    if (fetch?.content.ownerOf(message.requestId) !== from.member) return;
     fetch.content.handleRefused(this.#state.now, message.requestId, message.code, message.reason);
     this.#advance(fetch);
   }
@@ -308,6 +315,15 @@ export class ContentClient {
       if (owner === fetch) this.#byRequest.delete(requestId);
     }
     this.#done(fetch.home, fetch.offer, code, reason);
+    if (fetch.home.isLost && !this.carries(fetch.entry)) this.#endWithoutHome(fetch.entry);
+  }
+
+  /** The last content of a stream whose home is gone: nothing follows, and nobody says so. */
+  #endWithoutHome(entry: StreamEntry): void {
+    const { streams } = this.#state;
+    if (entry.receive?.finalSize === undefined) entry.failure ??= { code: ErrorCode.HOME_LOST, reason: "the server at which the stream lived is gone" };
+    streams.signal(entry, StreamSignal.ended | StreamSignal.readable | StreamSignal.writable | StreamSignal.sendDone);
+    streams.remove(entry);
   }
 
   #done(home: Peer, offer: ContentOffer, code: ErrorCode, reason: string): void {

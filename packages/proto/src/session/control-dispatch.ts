@@ -32,11 +32,13 @@ export function dispatchControl(targets: ControlTargets, from: Peer, message: Co
       targets.closing.handleAck(from);
       return undefined;
     case "streamAnnounce":
-      return handleAnnounce(targets.state, from, message.value);
+      return targets.state.hasEnded ? undefined : handleAnnounce(targets.state, from, message.value);
     case "rawReply":
       targets.raw.handleReply(message.value.requestId, message.value.code, message.value.reason, message.value.data);
       return undefined;
     default:
+      // A session that is over has only its closing left.
+      if (targets.state.hasEnded) return undefined;
       return targets.state.isClient ? dispatchToClient(targets, from, message) : dispatchToServer(targets, message);
   }
 }
@@ -69,7 +71,7 @@ function dispatchToClient(targets: ControlTargets, from: Peer, message: ControlB
     case "contentHashes":
       return targets.content.handleHashes(from, message.value);
     case "rangeRefused":
-      targets.content.handleRefused(message.value);
+      targets.content.handleRefused(from, message.value);
       return undefined;
     case "goingAway":
       from.isGoingAway = true;

@@ -4,6 +4,7 @@ import { body, envelopeOf, type ControlMessage, type Credit } from "../control/c
 import type { Envelope } from "../control/control-codec.ts";
 import { PROTOCOL_VERSION } from "../wire/preamble.ts";
 import { CREDIT_BEFORE_HELLO, type InitialCredit, NO_CREDIT, type Peer } from "./peer.ts";
+import type { SessionPath } from "./session-event.ts";
 import type { SessionState } from "./session-state.ts";
 
 /** Optional abilities of this implementation; those that both sides name may be used. */
@@ -94,10 +95,15 @@ export function adoptCredit(state: SessionState, peer: Peer, credit: Credit | un
   return undefined;
 }
 
-export function checkReply(message: ControlMessage<"helloReply">): ProtocolFailure | undefined {
+/** Whether a server's reply is one to what was asked on this path. spec: SESS-1, SESS-2 */
+export function checkReply(state: SessionState, path: SessionPath, message: ControlMessage<"helloReply">): ProtocolFailure | undefined {
   if (message.version !== PROTOCOL_VERSION)
     return failure(ErrorCode.VERSION, `the server chose version ${message.version}, which was not offered`);
   if (message.sessionId.length !== 16) return failure(ErrorCode.PROTOCOL_VIOLATION, "a session id has 16 bytes");
+  if (!path.isPrimary && message.sessionId.some((byte, index) => byte !== state.id[index]))
+    return failure(ErrorCode.PROTOCOL_VIOLATION, "the server answered for another session");
+  if (message.memberId !== path.member)
+    return failure(ErrorCode.PROTOCOL_VIOLATION, `the server answered as member ${message.memberId}, not ${path.member}`);
   return undefined;
 }
 

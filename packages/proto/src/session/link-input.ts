@@ -6,6 +6,12 @@ import { PacketDecoder, type PacketSink } from "../wire/packet-decoder.ts";
 import type { Checksum } from "../wire/frame.ts";
 import { CarrierKind, PreambleReader } from "../wire/preamble.ts";
 
+/** Carriers of one link at once, of both sides together; a sender keeps to `maxCarriers` in each direction. */
+const MAX_CARRIERS = 256;
+
+/** Held pieces smaller than this are gathered in buffers of that size: a piece by itself costs more than its bytes. */
+const GATHER_BYTES = 4096;
+
 /** Whatever the own limits: a peer with the default ones may send this. spec: WIRE-4 */
 const MIN_ACCEPTED_PACKET_BYTES = 64 * 1024;
 
@@ -34,6 +40,11 @@ export class LinkInput {
     this.#control = new ControlDecoder(options.limits);
   }
 
+  /** Whether the link leaves it to packets to protect their bytes. */
+  get requiresChecksum(): boolean {
+    return this.#options.requireChecksum;
+  }
+
   get controlCarrier(): CarrierId | undefined {
     return this.#controlCarrier;
   }
@@ -47,6 +58,7 @@ export class LinkInput {
   handleData(carrier: CarrierId, data: Uint8Array): ProtocolFailure | undefined {
     let input = this.#carriers.get(carrier);
     if (input === undefined) {
+      if (this.#carriers.size >= MAX_CARRIERS) return failure(ErrorCode.LIMIT_REACHED, `more than ${MAX_CARRIERS} carriers on one link`);
       input = new CarrierInput(undefined);
       this.#carriers.set(carrier, input);
     }
@@ -84,6 +96,11 @@ export class LinkInput {
   /** Data carriers that the peer opened since the last call. */
   pollOpened(): CarrierId | undefined {
     return this.#opened.shift();
+  }
+
+  /** This side gave the carrier up. */
+  forget(carrier: CarrierId): void {
+    this.#carriers.delete(carrier);
   }
 
   pollEnvelope(): Envelope | undefined {
@@ -124,14 +141,22 @@ export class LinkInput {
   }
 
   #route(input: CarrierInput, data: Uint8Array): ProtocolFailure | undefined {
-    if (input.kind === CarrierKind.control) return this.#control.push(data);
+    if (input.kind === CarrierKind.control) return this.#readControl(data);
     if (this.#sink === undefined) {
-      input.held.push(data);
+      input.hold(data);
       this.#heldBytes += data.length;
       return undefined;
     }
     input.decoder ??= this.#newDecoder(this.#sink);
     return input.decoder.push(data);
+  }
+
+  #readControl(data: Uint8Array): ProtocolFailure | undefined {
+    const refused = this.#control.push(data);
+    // Nothing follows the first message before it was answered. spec: CTRL-9
+    if (refused === undefined && this.#sink === undefined && this.#control.count > 1)
+      return failure(ErrorCode.PROTOCOL_VIOLATION, "a second control message before the first was answered");
+    return refused;
   }
 
   #newDecoder(sink: PacketSink): PacketDecoder {
@@ -152,8 +177,28 @@ class CarrierInput {
   readonly preamble = new PreambleReader();
   decoder: PacketDecoder | undefined;
   held: Uint8Array[] = [];
+  /** The buffer that the last held piece lies in, if it is one for gathering. */
+  #gathering: Uint8Array | undefined;
 
   constructor(kind: CarrierKind | undefined) {
     this.kind = kind;
+  }
+
+  hold(data: Uint8Array): void {
+    if (data.length >= GATHER_BYTES) {
+      this.held.push(data);
+      this.#gathering = undefined;
+      return;
+    }
+    const last = this.held.at(-1);
+    const start = this.#gathering === undefined || last === undefined ? GATHER_BYTES : last.length;
+    if (this.#gathering === undefined || start + data.length > GATHER_BYTES) {
+      this.#gathering = new Uint8Array(GATHER_BYTES);
+      this.#gathering.set(data);
+      this.held.push(this.#gathering.subarray(0, data.length));
+      return;
+    }
+    this.#gathering.set(data, start);
+    this.held[this.held.length - 1] = this.#gathering.subarray(0, start + data.length);
   }
 }

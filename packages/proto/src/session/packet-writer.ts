@@ -1,7 +1,10 @@
 import type { CarrierId } from "../base/ids.ts";
 import type { Instant } from "../base/time.ts";
+import { crc32 } from "../wire/crc32.ts";
+import { hasRoom } from "../schedule/eligible-path.ts";
 import { PacketEncoder } from "../wire/packet-encoder.ts";
 import { CarrierKind } from "../wire/preamble.ts";
+import type { OutgoingFrames } from "./outgoing-frame.ts";
 import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
 import type { SentFrame } from "./sent-frame.ts";
@@ -21,13 +24,16 @@ const FIT_CARRIERS_MS = 1_000;
  */
 export class PacketWriter {
   readonly #state: SessionState;
-  readonly #encoder: PacketEncoder;
+  readonly #checkedEncoder: PacketEncoder;
+  readonly #plainEncoder = new PacketEncoder();
+  /** The one of the packet that is being written. */
+  #encoder: PacketEncoder;
   readonly #usable: SessionPath[] = [];
 
   constructor(state: SessionState) {
     this.#state = state;
-    const { checksum } = state.config;
-    this.#encoder = new PacketEncoder(checksum === undefined ? {} : { checksum });
+    this.#checkedEncoder = new PacketEncoder({ checksum: state.config.checksum ?? crc32 });
+    this.#encoder = this.#plainEncoder;
   }
 
   poll(now: Instant): Transmit | undefined {
@@ -52,6 +58,7 @@ export class PacketWriter {
       this.#acknowledgement(peer, paths, now) ??
       this.#probe(peer, now) ??
       this.#smallFrames(peer, paths, now) ??
+      this.#messages(peer, paths, now) ??
       this.#data(peer, paths, now)
     );
   }
@@ -80,7 +87,10 @@ export class PacketWriter {
     return usable;
   }
 
-  /** Opens carriers as streams come, gives one back when the path is quiet and long has too many. spec: STREAM-8 */
+  /**
+   * Opens carriers as streams come. None is given back: the other side may have packets under way on any, and what a carrier loses on a
+   * path that lives is never sent again. spec: STREAM-8, ACK-3
+   */
   #fitCarriers(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
     const streams = this.#state.streams.size;
     if (streams === peer.fittedStreams && now < peer.fitCarriersAt) return undefined;
@@ -91,8 +101,6 @@ export class PacketWriter {
       if (wire === undefined) continue;
       const wanted = wire.pool.wanted(streams, now) - wire.openingCount;
       for (let count = 0; count < wanted; count += 1) wire.wantCarrier(CarrierKind.data, this.#state.now);
-      const surplus = wire.pool.retirable;
-      if (wanted < 0 && surplus !== undefined && path.inFlightBytes === 0) wire.resetCarrier(surplus);
       const transmit = wire.pollTransmit();
       if (transmit !== undefined) {
         // The other paths have their turn with the next poll.
@@ -124,7 +132,7 @@ export class PacketWriter {
       if (wire === undefined || carrier === undefined) return wire?.pollTransmit();
       const ack = path.pollAck(now);
       if (ack === undefined) continue;
-      this.#encoder.begin(way.nextPacketNumber());
+      this.#begin(wire, way.nextPacketNumber());
       this.#encoder.ack(ack);
       return this.#finish(wire, carrier, [], now);
     }
@@ -139,7 +147,7 @@ export class PacketWriter {
       const carrier = this.#feedbackCarrier(wire);
       if (carrier === undefined) return wire.pollTransmit();
       path.isProbeWanted = false;
-      this.#encoder.begin(path.nextPacketNumber());
+      this.#begin(wire, path.nextPacketNumber());
       this.#encoder.probe();
       return this.#finish(wire, carrier, [], now);
     }
@@ -147,18 +155,29 @@ export class PacketWriter {
   }
 
   #smallFrames(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
-    if (peer.frames.isEmpty) return undefined;
-    const path = preferred(paths);
+    return peer.frames.isEmpty ? undefined : this.#frames(peer.frames, preferred(paths), now);
+  }
+
+  /** Raw messages and datagrams, as far as there is room. spec: PATH-11 */
+  #messages(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
+    const next = peer.messages.peek();
+    if (next === undefined) return undefined;
+    const roomy = paths.filter((path) => path.inFlightBytes === 0 || path.roomBytes >= next.encodedBytes);
+    return roomy.length === 0 ? undefined : this.#frames(peer.messages, preferred(roomy), now);
+  }
+
+  /** One packet of waiting frames. */
+  #frames(waiting: OutgoingFrames, path: SessionPath, now: Instant): Transmit | undefined {
     const wire = this.#state.wireOf(path);
     const carrier = wire === undefined ? undefined : this.#feedbackCarrier(wire);
     if (wire === undefined || carrier === undefined) return wire?.pollTransmit();
     const frames: SentFrame[] = [];
     let isBegun = false;
-    for (let next = peer.frames.peek(); next !== undefined; next = peer.frames.peek()) {
+    for (let next = waiting.peek(); next !== undefined; next = waiting.peek()) {
       if (isBegun && this.#encoder.payloadBytes + next.encodedBytes > FEEDBACK_PACKET_BYTES) break;
-      peer.frames.shift();
+      waiting.shift();
       if (!isBegun) {
-        this.#encoder.begin(path.peekPacketNumber());
+        this.#begin(wire, path.peekPacketNumber());
         isBegun = true;
       }
       if (next.encode(this.#encoder, now)) frames.push(next);
@@ -178,7 +197,7 @@ export class PacketWriter {
         | undefined;
       if (path === undefined) {
         // What is left unused on purpose must not look slow.
-        for (const idle of paths) if (idle.roomBytes >= idle.packetBytes()) idle.setAppLimited();
+        for (const idle of paths) if (hasRoom(idle, packetBytes, readyBytes)) idle.setAppLimited();
         return undefined;
       }
       const wire = this.#state.wireOf(path);
@@ -187,14 +206,16 @@ export class PacketWriter {
       if (carrier === undefined) return wire.pollTransmit();
       const frames: SentFrame[] = [];
       const resentBefore = peer.resentBytes;
-      this.#encoder.begin(path.peekPacketNumber());
+      this.#begin(wire, path.peekPacketNumber());
       this.#fill(peer, path.packetBytes(), frames);
       if (frames.length > 0) {
         path.nextPacketNumber();
         return this.#finish(wire, carrier, frames, now, peer.resentBytes > resentBefore);
       }
     }
-    for (const path of paths) if (path.roomBytes > 0) path.setAppLimited();
+    const { maxPacketBytes } = this.#state.limits;
+    // A path that is full but for a piece of a packet is no idle one.
+    for (const path of paths) if (hasRoom(path, maxPacketBytes, maxPacketBytes)) path.setAppLimited();
     return undefined;
   }
 
@@ -210,6 +231,12 @@ export class PacketWriter {
       } else if (head.isReady) peer.queue.rotate(taken);
       else peer.dequeue(head);
     }
+  }
+
+  /** Links that protect their bytes need no checksum. spec: WIRE-6 */
+  #begin(wire: PathWire, packetNumber: number): void {
+    this.#encoder = wire.input.requiresChecksum ? this.#checkedEncoder : this.#plainEncoder;
+    this.#encoder.begin(packetNumber);
   }
 
   #finish(wire: PathWire, carrier: CarrierId, frames: SentFrame[], now: Instant, isResend = false): Transmit {

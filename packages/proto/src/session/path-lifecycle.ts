@@ -10,6 +10,10 @@ import { PathCloseFrame } from "./single-frames.ts";
 import type { SessionState } from "./session-state.ts";
 import { StreamSignal } from "./stream-entry.ts";
 
+/** Paths that ended and are still told of, at least; the oldest beyond that are forgotten, some at a time. */
+const MAX_ENDED_PATHS = 1000;
+const FORGET_EVERY = 100;
+
 interface Parts {
   readonly content: ContentClient;
   readonly raw: RawExchange;
@@ -30,6 +34,7 @@ export class PathLifecycle {
   readonly #unreachable = new Map<Peer, Instant>();
   /** Packets whose frames went out again already, while their path was only suspect. */
   readonly #resent = new WeakSet<object>();
+  #endedCount = 0;
   isSuspended = false;
 
   constructor(state: SessionState, parts: Parts) {
@@ -46,13 +51,14 @@ export class PathLifecycle {
     this.#deadlines.delete(path);
     this.#unreachable.delete(peer);
     path.setState("active", reason, state.now);
+    // Its round trip is known before the first data has to choose between paths.
+    path.isProbeWanted = true;
     state.emit({ type: "path-active", path });
     if (this.isSuspended) {
       this.isSuspended = false;
       state.emit({ type: "resumed", reason: `path ${path.id} to ${path.address}` });
     }
-    // What was owed on a suspect path of the same peer has somewhere else to go now.
-    for (const other of state.paths.usableOf(peer.member)) if (other !== path && other.isSuspect) this.suspect(other);
+    this.#resendSuspects(path);
     this.#parts.clientPaths?.active(path);
     this.#parts.content.memberChanged(peer);
   }
@@ -78,6 +84,7 @@ export class PathLifecycle {
     path.setState("active", "acknowledgements arrive again", this.#state.now);
     this.#state.emit({ type: "path-recovered", path, reason: path.stateReason });
     this.#parts.clientPaths?.report(path);
+    this.#resendSuspects(path);
     this.#parts.content.memberChanged(this.#state.peerOf(path.member));
   }
 
@@ -104,7 +111,12 @@ export class PathLifecycle {
   /** Takes a path out of use by wish: no new data on it, and its link closes when nothing is under way. */
   drain(path: SessionPath, graceMs: number): void {
     const wire = this.#state.wireOf(path);
-    if (path.isFinal || wire === undefined || wire.isDraining) return;
+    if (!path.isUsable || wire === undefined) {
+      // It is still being made: nothing is under way on it.
+      this.#close(path, ErrorCode.PATH_REMOVED, "removed while it was being made");
+      return;
+    }
+    if (wire.isDraining) return;
     wire.isDraining = true;
     this.#draining.set(wire, this.#state.now + graceMs);
     this.#sayClose(wire);
@@ -165,23 +177,36 @@ export class PathLifecycle {
     }
   }
 
+  /** What the member says makes no sense any more: it leaves the session, or the session ends with it. */
+  expel(peer: Peer, code: ErrorCode, reason: string): void {
+    for (const path of [...this.#state.paths.ofMember(peer.member)]) this.#close(path, code, reason);
+    this.loseMember(peer, reason, code);
+  }
+
   /** The member will not come back: its streams end, except contents that others go on with. spec: CONTENT-5 */
-  loseMember(peer: Peer, reason: string): void {
+  loseMember(peer: Peer, reason: string, code: ErrorCode = ErrorCode.NO_PATHS): void {
     if (peer.isLost) return;
     peer.isLost = true;
     peer.frames.clear();
+    peer.messages.clear();
     for (const path of this.#state.paths.ofMember(peer.member)) this.#close(path, ErrorCode.NO_ERROR, reason);
     this.#parts.content.homeLost(peer, reason);
     for (const entry of [...this.#state.streams.values()]) {
       if (entry.peer !== peer) continue;
-      if (this.#parts.content.carries(entry)) continue;
+      if (this.#parts.content.carries(entry)) {
+        // What is to be read still comes from others; what was to be sent has nowhere to go.
+        entry.sendFailure ??= { code: ErrorCode.HOME_LOST, reason };
+        this.#state.streams.signal(entry, StreamSignal.writable | StreamSignal.sendDone);
+        continue;
+      }
       entry.failure ??= { code: ErrorCode.HOME_LOST, reason };
       this.#state.streams.signal(entry, StreamSignal.ended | StreamSignal.readable | StreamSignal.writable | StreamSignal.sendDone);
       this.#state.streams.remove(entry);
     }
     this.#parts.content.memberChanged(peer);
+    this.#state.emit({ type: "member-lost", member: peer.member, reason });
     const anyLeft = [...this.#state.peers.values()].some((other) => !other.isLost && other.isKnown);
-    if (!anyLeft) this.#parts.end(peer.isGoingAway ? ErrorCode.GOING_AWAY : ErrorCode.NO_PATHS, reason, false, false);
+    if (!anyLeft) this.#parts.end(peer.isGoingAway ? ErrorCode.GOING_AWAY : code, reason, false, false);
   }
 
   /** Ends a path by wish. */
@@ -196,6 +221,8 @@ export class PathLifecycle {
 
   #gone(path: SessionPath, code: number): void {
     this.#deadlines.delete(path);
+    this.#endedCount += 1;
+    if (this.#endedCount % FORGET_EVERY === 0) this.#state.paths.forgetEnded(MAX_ENDED_PATHS);
     const wire = this.#state.wireOf(path);
     wire?.closeLink(code, `${errorName(code)}: ${path.stateReason}`);
     for (const packet of path.takeUnacknowledged()) {
@@ -203,6 +230,11 @@ export class PathLifecycle {
       for (const frame of packet.frames) frame.lost(this.#state.now);
     }
     this.#state.peerOf(path.member).control.pathLost(path.id);
+  }
+
+  /** What is owed on suspect paths to the same server has somewhere to go now. */
+  #resendSuspects(healthy: SessionPath): void {
+    for (const other of this.#state.paths.usableOf(healthy.member)) if (other !== healthy && other.isSuspect) this.suspect(other);
   }
 
   #resend(path: SessionPath): void {

@@ -58,6 +58,8 @@ export class PathSink implements PacketSink {
   }
 
   streamData(id: StreamId, offset: number, data: Uint8Array, fin: boolean): Outcome {
+    // What still comes in for a session that is over has nobody to go to.
+    if (this.#state.hasEnded) return undefined;
     const entry = this.#admitData(id);
     if (entry === undefined) return undefined;
     if ("code" in entry) return entry;
@@ -85,6 +87,7 @@ export class PathSink implements PacketSink {
       const refused = this.#count(counted);
       if (refused !== undefined) return refused;
     }
+    if (receive.resetCode !== undefined) this.#targets.content.streamEnded(entry, "the home reset the stream");
     this.#afterArrival(entry);
     return undefined;
   }

@@ -87,8 +87,11 @@ export class PathWire {
     return now >= this.#refusedUntil;
   }
 
-  carrierClosed(carrier: CarrierId): void {
+  /** Answers whether packets may have gone out on it. */
+  carrierClosed(carrier: CarrierId): boolean {
+    const before = this.pool.size;
     this.pool.closed(carrier);
+    return this.pool.size < before;
   }
 
   closeLink(code: number, reason: string): void {

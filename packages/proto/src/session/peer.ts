@@ -45,6 +45,8 @@ export class Peer {
   readonly incoming: { readonly bidirectional: IncomingStreams; readonly unidirectional: IncomingStreams };
   readonly queue = new StreamQueue<Sendable>();
   readonly frames = new OutgoingFrames();
+  /** Raw messages and datagrams: they wait for room on a path. spec: PATH-11 */
+  readonly messages = new OutgoingFrames();
   readonly creditFrame: MaxDataFrame;
   readonly blockedFrame: DataBlockedFrame;
   readonly streamsFrames: { readonly bidirectional: MaxStreamsFrame; readonly unidirectional: MaxStreamsFrame };

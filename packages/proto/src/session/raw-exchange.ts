@@ -1,10 +1,13 @@
-import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/error-codes.ts";
 import type { PathId } from "../base/ids.ts";
 import { body } from "../control/control-body.ts";
 import type { PacketEncoder } from "../wire/packet-encoder.ts";
 import type { OutgoingFrame } from "./outgoing-frame.ts";
 import type { Peer } from "./peer.ts";
 import type { SessionState } from "./session-state.ts";
+
+/** Replies that wait for a server that does not acknowledge them, at most, in bytes; it may ask for no more before that. */
+const MAX_REPLY_BACKLOG_BYTES = 8 * 1024 * 1024;
 
 /**
  * Raw messages between servers, through the client. A server hands one to the client on the control plane; the client takes it to the
@@ -18,6 +21,8 @@ export class RawExchange {
   readonly #waiting = new Set<number>();
   /** Server: requests of others being answered, or answered lately; a frame may arrive twice when its path died. */
   readonly #seen = new Set<number>();
+  /** Server: requests of others that the application has not answered yet. */
+  readonly #answering = new Set<number>();
   #nextRequest = 1;
   #nextForward = 1;
 
@@ -29,7 +34,8 @@ export class RawExchange {
   send(data: Uint8Array, targetPath: PathId): number {
     const requestId = this.#nextRequest++;
     this.#waiting.add(requestId);
-    this.#state.peerOf(0).control.send(body("rawMessage", { requestId, targetPathId: targetPath, data }));
+    const refused = this.#state.peerOf(0).control.send(body("rawMessage", { requestId, targetPathId: targetPath, data }));
+    if (refused !== undefined) this.handleReply(requestId, refused.code, refused.reason, new Uint8Array(0));
     return requestId;
   }
 
@@ -39,8 +45,9 @@ export class RawExchange {
 
   /** Server: answers a `raw-request` event. */
   reply(requestId: number, code: number, data: Uint8Array): void {
+    this.#answering.delete(requestId);
     const peer = this.#state.peerOf(0);
-    peer.frames.push(new RawReplyFrame(peer, requestId, code, data));
+    peer.messages.push(new RawReplyFrame(peer, requestId, code, data));
   }
 
   /** Client: a server wants a raw message taken to another. */
@@ -49,18 +56,20 @@ export class RawExchange {
     const path = this.#state.paths.byId(targetPath);
     if (data.length > this.#state.limits.maxRawBytes)
       return refuse(ErrorCode.TOO_LARGE, `a raw message has at most ${this.#state.limits.maxRawBytes} bytes`);
-    if (this.#forwarded.size >= this.#state.limits.maxRawOutstanding)
-      return refuse(ErrorCode.LIMIT_REACHED, "too many raw messages under way");
+    if (from.control.unacknowledgedBytes > MAX_REPLY_BACKLOG_BYTES)
+      return refuse(ErrorCode.LIMIT_REACHED, "earlier replies are not acknowledged");
     const to = path === undefined ? undefined : this.#state.peers.get(path.member);
     if (path === undefined || to === undefined) return refuse(ErrorCode.RAW_REFUSED, `path ${targetPath} is not known in this session`);
     if (!isVouched(from) || !isVouched(to)) return refuse(ErrorCode.RAW_REFUSED, "raw messages need two servers of the same cluster");
     if (to.member === from.member) return refuse(ErrorCode.RAW_REFUSED, `path ${targetPath} ends at the sender itself`);
     if (this.#state.paths.usableOf(to.member).length === 0) return refuse(ErrorCode.PATH_DEAD, `path ${targetPath} is ${path.state}`);
+    if (this.#forwardedTo(to) >= this.#state.limits.maxRawOutstanding)
+      return refuse(ErrorCode.LIMIT_REACHED, `too many raw messages under way to the server of path ${targetPath}`);
     const fromPath = this.#state.paths.usableOf(from.member)[0]?.id ?? 0;
     const forwardId = this.#nextForward++;
     const frame = new RawFrame(to, forwardId, fromPath, data);
     this.#forwarded.set(forwardId, { from, to, requestId, frame });
-    to.frames.push(frame);
+    to.messages.push(frame);
   }
 
   /** Server: a raw message of another server has come. */
@@ -70,6 +79,13 @@ export class RawExchange {
     this.#seen.add(requestId);
     // Numbers grow: forgetting the oldest ones bounds the memory.
     if (this.#seen.size > 4 * this.#state.limits.maxRawOutstanding) this.#seen.delete(this.#seen.values().next().value as number);
+    const { maxRawOutstanding } = this.#state.limits;
+    if (from.messages.length > 2 * maxRawOutstanding) return failure(ErrorCode.LIMIT_REACHED, "too many raw messages, and no reply is taken");
+    if (this.#answering.size >= maxRawOutstanding) {
+      this.reply(requestId, ErrorCode.LIMIT_REACHED, new Uint8Array(0));
+      return undefined;
+    }
+    this.#answering.add(requestId);
     this.#state.emit({ type: "raw-request", requestId, fromPathId, data });
     return undefined;
   }
@@ -79,7 +95,8 @@ export class RawExchange {
     const forwarded = this.#forwarded.get(requestId);
     if (forwarded === undefined || forwarded.to !== from) return undefined;
     this.#forwarded.delete(requestId);
-    this.#answer(forwarded.from, forwarded.requestId, status, "", data);
+    forwarded.frame.isCancelled = true;
+    this.#answer(forwarded.from, forwarded.requestId, knownCode(status), "", data);
     return undefined;
   }
 
@@ -106,8 +123,21 @@ export class RawExchange {
     }
   }
 
+  /** Server: nobody waits for the reply any more. */
+  forget(requestId: number): void {
+    this.#waiting.delete(requestId);
+  }
+
+  #forwardedTo(member: Peer): number {
+    let count = 0;
+    for (const forwarded of this.#forwarded.values()) if (forwarded.to === member) count += 1;
+    return count;
+  }
+
   #answer(to: Peer, requestId: number, code: number, reason: string, data: Uint8Array): void {
-    to.control.send(body("rawReply", { requestId, code, reason, data }));
+    const refused = to.control.send(body("rawReply", { requestId, code, reason, data }));
+    // A reply that no control message can carry: the asker must hear something. spec: CTRL-2
+    if (refused?.code === ErrorCode.TOO_LARGE) to.control.send(body("rawReply", { requestId, code: refused.code, reason: refused.reason }));
   }
 }
 
@@ -121,7 +151,7 @@ class RawFrame implements OutgoingFrame {
   readonly #peer: Peer;
   readonly #requestId: number;
   readonly #fromPathId: PathId;
-  readonly #data: Uint8Array;
+  #data: Uint8Array;
 
   constructor(peer: Peer, requestId: number, fromPathId: PathId, data: Uint8Array) {
     this.#peer = peer;
@@ -142,10 +172,12 @@ class RawFrame implements OutgoingFrame {
 
   acknowledged(): void {
     this.isCancelled = true;
+    // The reply may be long in coming; the bytes are not needed any more.
+    this.#data = new Uint8Array(0);
   }
 
   lost(): void {
-    if (!this.isCancelled) this.#peer.frames.push(this);
+    if (!this.isCancelled) this.#peer.messages.push(this);
   }
 }
 
@@ -179,6 +211,6 @@ class RawReplyFrame implements OutgoingFrame {
   }
 
   lost(): void {
-    if (!this.#isAcknowledged) this.#peer.frames.push(this);
+    if (!this.#isAcknowledged) this.#peer.messages.push(this);
   }
 }

@@ -1,3 +1,4 @@
+import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
 import { CLIENT_MEMBER, type PathId } from "../base/ids.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import type { RemotePathStatus } from "./session-event.ts";
@@ -5,6 +6,8 @@ import type { SessionState } from "./session-state.ts";
 
 /** Rows about other servers' paths that are kept, at most; the oldest final ones go first. */
 const MAX_REMOTE_PATHS = 1024;
+/** Addresses and the like in such a row, at most, in UTF-16 units. */
+const MAX_NAME_LENGTH = 300;
 
 /** A server's side of membership: asks the client for paths, mints tickets, and knows what the client reports of the others. */
 export class ServerPaths {
@@ -21,14 +24,16 @@ export class ServerPaths {
   request(address: string, identity: string, priority: number): number {
     const requestId = this.#nextRequest++;
     this.#requests.add(requestId);
-    this.#control().send(body("addPath", { requestId, address, identity, priority }));
+    const refused = this.#control().send(body("addPath", { requestId, address, identity, priority }));
+    if (refused !== undefined) this.#done(requestId, refused.code, refused.reason, 0);
     return requestId;
   }
 
   remove(pathId: PathId, graceMs: number): number {
     const requestId = this.#nextRequest++;
     this.#requests.add(requestId);
-    this.#control().send(body("removePath", { requestId, pathId, graceMs }));
+    const refused = this.#control().send(body("removePath", { requestId, pathId, graceMs }));
+    if (refused !== undefined) this.#done(requestId, refused.code, refused.reason, 0);
     return requestId;
   }
 
@@ -59,11 +64,11 @@ export class ServerPaths {
     const status: RemotePathStatus = {
       pathId: message.pathId,
       memberId: message.memberId,
-      address: message.address,
-      transport: message.transport,
-      identity: message.identity,
-      state: message.state,
-      reason: message.reason,
+      address: clipText(message.address, MAX_NAME_LENGTH),
+      transport: clipText(message.transport, MAX_NAME_LENGTH),
+      identity: clipText(message.identity, MAX_NAME_LENGTH),
+      state: clipText(message.state, MAX_NAME_LENGTH),
+      reason: clipText(message.reason, MAX_REASON_LENGTH),
       isVouched: message.vouched,
       isPrimary: message.primary,
       rttMs: message.rttMs,

@@ -87,6 +87,8 @@ export type SessionEvent =
       readonly expected: Uint8Array;
     }
   | { readonly type: "verify-root"; readonly fetchId: number; readonly hashes: readonly Uint8Array[]; readonly expected: Uint8Array }
+  /** A server, or the client, is gone for good; its streams have ended. */
+  | { readonly type: "member-lost"; readonly member: MemberId; readonly reason: string }
   | { readonly type: "going-away"; readonly member: MemberId; readonly reason: string }
   /** The session has ended; nothing follows but `close` transmits. */
   | { readonly type: "ended"; readonly code: number; readonly reason: string; readonly remote: boolean; readonly application: boolean };

@@ -1,8 +1,9 @@
-import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
+import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/error-codes.ts";
 import { CLIENT_MEMBER, homeOf, type CarrierId, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
 import type { Instant } from "../base/time.ts";
 import type { Envelope } from "../control/control-codec.ts";
-import { body, type ControlMessage } from "../control/control-body.ts";
+import { body, type ControlMessage, isPathScoped } from "../control/control-body.ts";
 import { Path } from "../path/path.ts";
 import type { AckFrame } from "../wire/frame.ts";
 import { CarrierKind } from "../wire/preamble.ts";
@@ -105,7 +106,11 @@ export class Session implements FrameTargets, ControlTargets {
     const { state } = this;
     state.now = now;
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
-    if (state.paths.byId(pathId) !== undefined) return failure(ErrorCode.PROTOCOL_VIOLATION, `path ${pathId} was used before`);
+    if (state.paths.byId(pathId) !== undefined || state.paths.wasForgotten(pathId))
+      return failure(ErrorCode.PROTOCOL_VIOLATION, `path ${pathId} was used before`);
+    if (state.hasEnded) return failure(ErrorCode.NO_SESSION, "the session has ended");
+    if (state.paths.all().filter((path) => !path.isFinal).length >= state.limits.maxPaths)
+      return failure(ErrorCode.LIMIT_REACHED, `a session has at most ${state.limits.maxPaths} paths to this server`);
     const peer = state.peerOf(CLIENT_MEMBER);
     const isResumed = peer.isKnown;
     const problem = adoptCredit(state, peer, opening.message.credit);
@@ -153,14 +158,19 @@ export class Session implements FrameTargets, ControlTargets {
     this.state.now = now;
     const wire = this.state.wires.get(pathId);
     if (wire === undefined || wire.path.isFinal) return;
-    wire.carrierClosed(carrier);
+    const mayHaveLost = wire.carrierClosed(carrier) && wire.path.inFlightBytes > 0;
     const problem = wire.input.carrierClosed(carrier);
     if (problem !== undefined) this.#fail(wire, problem);
+    // Nobody knows what was under way on it; a new path sends all of it again. spec: ACK-3
+    else if (mayHaveLost) this.#fail(wire, failure(ErrorCode.LINK_LOST, "a data carrier ended with packets under way"));
   }
 
   /** The link ended, or could not be made. */
-  linkLost(now: Instant, pathId: PathId, code: number, reason: string): void {
+  linkLost(now: Instant, pathId: PathId, closeCode: number, closeReason: string): void {
     this.state.now = now;
+    // Both may be the other side's words.
+    const code = knownCode(closeCode);
+    const reason = clipText(closeReason, MAX_REASON_LENGTH);
     const path = this.state.paths.byId(pathId);
     if (path !== undefined) {
       if (code === ErrorCode.GOING_AWAY) this.state.peerOf(path.member).isGoingAway = true;
@@ -208,10 +218,21 @@ export class Session implements FrameTargets, ControlTargets {
     return this.state.streams.pollChanged();
   }
 
-  pollIncomingStream(): StreamEntry | undefined {
+  /**
+   * A stream that the peer opened. `isTaken` false says that the application has not seen it yet: until `takeStream` it counts on the
+   * peer's limit, even if it is over by then.
+   */
+  pollIncomingStream(isTaken = true): StreamEntry | undefined {
     const entry = this.state.streams.pollIncoming();
-    if (entry !== undefined) this.contributions.streamOpened(entry);
+    if (entry === undefined) return undefined;
+    this.contributions.streamOpened(entry);
+    if (isTaken) this.takeStream(entry);
     return entry;
+  }
+
+  /** The application has got a stream of the peer. */
+  takeStream(entry: StreamEntry): void {
+    this.state.streams.take(entry);
   }
 
   // Streams ---------------------------------------------------------------------------------------------------------------
@@ -313,8 +334,8 @@ export class Session implements FrameTargets, ControlTargets {
     if (data.length > this.state.limits.maxDatagramBytes || this.state.hasEnded) return false;
     for (const peer of this.state.peers.values()) {
       if (peer.isLost || this.state.paths.usableOf(peer.member).length === 0) continue;
-      if (peer.frames.length >= this.state.limits.maxDatagramQueue) return false;
-      peer.frames.push(new DatagramFrame(data.slice()));
+      if (peer.messages.length >= this.state.limits.maxDatagramQueue) return false;
+      peer.messages.push(new DatagramFrame(data.slice()));
       return true;
     }
     return false;
@@ -344,6 +365,7 @@ export class Session implements FrameTargets, ControlTargets {
   handleAck(ack: AckFrame, from: Peer): ProtocolFailure | undefined {
     const { now } = this.state;
     const path = this.state.paths.byId(ack.pathId);
+    if (path === undefined && this.state.paths.wasForgotten(ack.pathId)) return undefined;
     if (path === undefined || path.member !== from.member)
       return failure(ErrorCode.PROTOCOL_VIOLATION, `an acknowledgement for path ${ack.pathId}`);
     if (path.isFinal) return undefined;
@@ -384,6 +406,7 @@ export class Session implements FrameTargets, ControlTargets {
     for (let envelope = wire.input.pollEnvelope(); envelope !== undefined; envelope = wire.input.pollEnvelope()) {
       const problem = this.#handleEnvelope(wire, peer, envelope);
       if (problem !== undefined) return problem;
+      if (wire.path.isFinal) return undefined;
     }
     return undefined;
   }
@@ -393,7 +416,8 @@ export class Session implements FrameTargets, ControlTargets {
       case "helloReply":
         return this.#handleReply(wire, peer, envelope.body.value);
       case "refused":
-        this.lifecycle.die(wire.path, envelope.body.value.code, envelope.body.value.reason);
+        if (wire.path.state !== "authenticating") return failure(ErrorCode.PROTOCOL_VIOLATION, "a refusal of a path that has begun");
+        this.lifecycle.die(wire.path, knownCode(envelope.body.value.code), clipText(envelope.body.value.reason, MAX_REASON_LENGTH));
         // It was here before and has forgotten the session: what lived there is gone.
         if (peer.isKnown && envelope.body.value.code === ErrorCode.NO_SESSION)
           this.lifecycle.loseMember(peer, "the server has forgotten the session");
@@ -402,12 +426,19 @@ export class Session implements FrameTargets, ControlTargets {
       case "join":
         return failure(ErrorCode.PROTOCOL_VIOLATION, "a second hello on one path");
       default:
+        // spec: CTRL-9
+        if (!wire.path.isUsable) return failure(ErrorCode.PROTOCOL_VIOLATION, "a control message before the hello was answered");
     }
     const problem = peer.control.handle(envelope, wire.id);
-    if (problem !== undefined) return problem;
+    if (problem !== undefined) {
+      // A number too many or too few concerns the path; else the channel of both ends no longer agrees. spec: CTRL-4, CTRL-8
+      if (isNumberedRight(envelope)) this.lifecycle.expel(peer, problem.code, problem.reason);
+      return problem;
+    }
     for (let message = peer.control.pollDelivered(); message !== undefined; message = peer.control.pollDelivered()) {
       const refused = dispatchControl(this, peer, message);
       if (refused !== undefined) return refused;
+      if (peer.isLost) return undefined;
     }
     return undefined;
   }
@@ -416,7 +447,7 @@ export class Session implements FrameTargets, ControlTargets {
     const { state } = this;
     const { path } = wire;
     if (path.state !== "authenticating") return failure(ErrorCode.PROTOCOL_VIOLATION, "an unexpected hello reply");
-    const problem = checkReply(reply);
+    const problem = checkReply(state, path, reply);
     if (problem !== undefined) return problem;
     if (path.isPrimary) state.id = reply.sessionId;
     if (peer.isKnown && !reply.resumed) {
@@ -448,7 +479,19 @@ export class Session implements FrameTargets, ControlTargets {
     }
   }
 
+  /** The longest round trip to the peer: a window has to last for what comes over any of its paths. */
   #rttOf(peer: Peer): number | undefined {
-    return this.state.paths.usableOf(peer.member)[0]?.smoothedRttMs;
+    let longest: number | undefined;
+    for (const path of this.state.paths.usableOf(peer.member)) {
+      const rtt = path.smoothedRttMs;
+      if (rtt !== undefined && (longest === undefined || rtt > longest)) longest = rtt;
+    }
+    return longest;
   }
+}
+
+function isNumberedRight(envelope: Envelope): boolean {
+  const kind = envelope.body.case;
+  if (kind === undefined || kind === "controlAck") return true;
+  return envelope.seq !== 0n && !isPathScoped(kind);
 }

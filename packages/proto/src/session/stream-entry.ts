@@ -33,6 +33,10 @@ export class StreamEntry {
   readonly creditFrame: MaxStreamDataFrame | undefined;
   readonly stopFrame: StopSendingFrame;
   isRemoved = false;
+  /** The application has it: streams of the peer that nobody has taken yet count on its limit, even when they are over. */
+  isTaken: boolean;
+  /** Why nothing more can be sent, while what is to be read still comes. */
+  sendFailure: ProtocolFailure | undefined = undefined;
   /** Why the stream cannot go on, if it is neither the peer's reset nor the end. */
   failure: ProtocolFailure | undefined = undefined;
 
@@ -42,6 +46,7 @@ export class StreamEntry {
     this.sender = sender;
     this.receive = receive;
     this.isIncoming = isIncoming;
+    this.isTaken = !isIncoming;
     this.creditFrame = receive === undefined ? undefined : new MaxStreamDataFrame(id, receive, peer);
     this.stopFrame = new StopSendingFrame(this);
   }
@@ -226,8 +231,10 @@ export class MaxStreamDataFrame implements OutgoingFrame {
 
   encode(encoder: PacketEncoder): boolean {
     const { finalSize, highestOffset, home, isFinished } = this.#receive;
-    // The home needs no credit once it has sent all; contributors may still be filling in.
-    if (isFinished || (this.#peer.member === home && finalSize !== undefined && highestOffset >= finalSize)) return false;
+    // The home needs no credit once it has sent all; contributors may still be filling in. Where a content has ended the stream for its
+    // reader, the home's own end is still to come, and needs credit to get there.
+    const isEnough = this.#peer.member === home ? finalSize !== undefined && highestOffset >= finalSize : isFinished;
+    if (isEnough) return false;
     encoder.maxStreamData(this.#id, this.#receive.window.limit);
     return true;
   }

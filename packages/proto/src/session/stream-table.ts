@@ -142,7 +142,17 @@ export class StreamTable implements SenderObserver {
       this.#bySender.delete(entry.sender);
       entry.peer.dequeue(entry.sender);
     }
-    if (!entry.isIncoming) return;
+    if (entry.isIncoming && entry.isTaken) this.#allowAnother(entry);
+  }
+
+  /** The application has a stream of the peer's; only then can one that is over make room for another. */
+  take(entry: StreamEntry): void {
+    if (entry.isTaken) return;
+    entry.isTaken = true;
+    if (entry.isRemoved) this.#allowAnother(entry);
+  }
+
+  #allowAnother(entry: StreamEntry): void {
     const direction = directionOf(entry.id);
     const incoming = entry.peer.incoming[direction];
     incoming.closed();

@@ -16,6 +16,7 @@ test("goes on from the sum of the bytes before", () => {
   expect(crc32(data.subarray(13), crc32(data.subarray(0, 13), 0))).toBe(crc32(data, 0));
 });
 
+// spec: WIRE-6
 test("has the check value of the standard", () => {
   expect(crc32(new TextEncoder().encode("123456789"), 0)).toBe(0xcbf43926);
 });

@@ -129,6 +129,7 @@ function pushInPieces(decoder: PacketDecoder, bytes: Uint8Array, sizes: readonly
   return undefined;
 }
 
+// spec: WIRE-3, WIRE-5, WIRE-8
 test.each([
   ["without checksum", undefined],
   ["with checksum", platformCrc32],
@@ -161,6 +162,7 @@ test.each([
   );
 });
 
+// spec: WIRE-3
 test("every truncation is incomplete, never a failure", () => {
   fc.assert(
     fc.property(fc.array(frame, { minLength: 1, maxLength: 4 }), fc.boolean(), (frames, withChecksum) => {
@@ -202,6 +204,7 @@ test("random bytes never throw, and what is kept stays bounded", () => {
   );
 });
 
+// spec: WIRE-6
 test("a flipped bit anywhere in a packet with checksum is noticed, and nothing of the packet was told", () => {
   const frames: Frame[] = [
     ["maxData", 70_000],
@@ -224,6 +227,7 @@ test("a flipped bit anywhere in a packet with checksum is noticed, and nothing o
   }
 });
 
+// spec: WIRE-6
 test("where checksums are required, a packet without is refused before anything is told", () => {
   const calls: Call[] = [];
   const decoder = new PacketDecoder(recordingSink(calls), { ...LIMITS, requireChecksum: true });
@@ -231,6 +235,7 @@ test("where checksums are required, a packet without is refused before anything 
   expect(calls).toEqual([]);
 });
 
+// spec: WIRE-5
 test("stream bytes are passed on as views of the input as soon as they arrive", () => {
   const calls: [number, Uint8Array, boolean][] = [];
   const sink = {
@@ -260,6 +265,7 @@ test("bodies that are delivered whole belong to the receiver, also from a Buffer
   expect(received).toEqual([Uint8Array.of(1, 2, 3)]);
 });
 
+// spec: WIRE-10
 test("the longest ACK is read from any cut, and keeps no more than itself", () => {
   const wide = (value: number) => [0xc0, 0, 0, 0, 0, 0, value >> 8, value & 0xff];
   const ackBytes = [0x02, ...[0, 60_000, 0, 256, 3].flatMap(wide), ...Array.from({ length: 256 }, () => [...wide(7), ...wide(2)]).flat()];
@@ -279,6 +285,7 @@ test("the longest ACK is read from any cut, and keeps no more than itself", () =
   }
 });
 
+// spec: WIRE-10
 test("of too many ranges the encoder sends the highest", () => {
   const ranges = Array.from({ length: 300 }, (_, i) => [1000 - 3 * i, 1001 - 3 * i]).flat();
   const calls: Call[] = [];
@@ -287,6 +294,7 @@ test("of too many ranges the encoder sends the highest", () => {
   expect(calls[1]?.[1]).toMatchObject({ largest: 1001, ranges: ranges.slice(0, 2 * 257) });
 });
 
+// spec: WIRE-15
 test("a failure of the sink stops the decoder at that frame", () => {
   const frames: Frame[] = [["maxData", 1], ["probe"], ["maxData", 2]];
   for (const [refused, told] of [

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
 import { CarrierKind, encodePreamble, PREAMBLE_BYTES, PreambleReader } from "./preamble.ts";
 
+// spec: WIRE-2
 test("is read whatever the cut, and what follows it is handed back", () => {
   for (const kind of Object.values(CarrierKind)) {
     const bytes = Uint8Array.of(...encodePreamble(kind), 7, 8);
@@ -21,6 +22,7 @@ test("is read byte by byte", () => {
   expect(() => reader.push(new Uint8Array(0))).toThrow();
 });
 
+// spec: WIRE-2
 test.each([
   [0, 0x47, ErrorCode.NOT_KWIK],
   [3, 0x4c, ErrorCode.NOT_KWIK],

@@ -19,6 +19,7 @@ test("encodes any string as the platform does, lone surrogates included", () => 
   );
 });
 
+// spec: WIRE-14
 test("decodes any bytes as the platform does, with replacement characters", () => {
   const lead = fc.constantFrom(0x41, 0x80, 0xbf, 0xc1, 0xc2, 0xe0, 0xa0, 0xed, 0x9f, 0xef, 0xf0, 0x90, 0xf4, 0x8f, 0xf5, 0xff);
   const platform = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -9,6 +9,7 @@ const value = fc.oneof(
   fc.maxSafeNat(),
 );
 
+// spec: WIRE-1
 test("every value reads back as written, in its shortest length", () => {
   fc.assert(
     fc.property(value, fc.nat(5), (number, at) => {
@@ -41,6 +42,7 @@ test("a value cut anywhere is short, and nothing after it is read", () => {
   );
 });
 
+// spec: WIRE-1
 test("longer forms of a small value are understood", () => {
   for (const form of [[0x25], [0x40, 0x25], [0x80, 0, 0, 0x25], [0xc0, 0, 0, 0, 0, 0, 0, 0x25]]) {
     const reader = new VarintReader();
@@ -50,6 +52,7 @@ test("longer forms of a small value are understood", () => {
   }
 });
 
+// spec: WIRE-1
 test("values above 2^53 - 1 are too large", () => {
   const reader = new VarintReader();
   for (const form of [

@@ -65,6 +65,7 @@ test.each(vectors.preambles)("$name: $meaning", ({ hex, kind }) => {
   expect(new PreambleReader().push(bytesOf(hex))).toMatchObject({ kind });
 });
 
+// spec: WIRE-3, WIRE-10, WIRE-14
 test.each(vectors.packets)("packet $name: $meaning", ({ hex, packetNumber, checksum, frames }) => {
   const encoder = new PacketEncoder(checksum ? { checksum: crc32 } : {});
   encoder.begin(packetNumber);
@@ -87,6 +88,7 @@ test.each(vectors.packets)("packet $name: $meaning", ({ hex, packetNumber, check
   expect(calls.at(-1)?.slice(0, 2)).toEqual(["packetEnd", packetNumber]);
 });
 
+// spec: WIRE-1, WIRE-3, WIRE-4, WIRE-6, WIRE-7, WIRE-9, WIRE-10, WIRE-11, WIRE-13, WIRE-14
 test.each(vectors.malformed)("refuses $name with $error: $meaning", ({ hex, error }) => {
   for (const size of [hex.length, 2, 1]) {
     const calls: unknown[][] = [];

@@ -1,11 +1,14 @@
 import type { Session } from "@kwik/proto";
 
+/** Probes are under way at any moment. */
+const PROBE_BYTES = 16;
+
 /** What a session still has to do although everybody is done: one line each, for a failure's message. */
 export function unfinishedWork(name: string, session: Session): string[] {
   const { state } = session;
   const left: string[] = [];
   for (const path of state.paths.all()) {
-    if (path.isUsable && path.inFlightBytes > 0) left.push(`${name}: path ${path.id} has ${path.inFlightBytes} bytes in flight`);
+    if (path.isUsable && path.inFlightBytes > PROBE_BYTES) left.push(`${name}: path ${path.id} has ${path.inFlightBytes} bytes in flight`);
   }
   for (const peer of state.peers.values()) {
     if (peer.isLost || state.paths.usableOf(peer.member).length === 0) continue;

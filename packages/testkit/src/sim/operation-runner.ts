@@ -115,8 +115,10 @@ export class OperationRunner {
       }
       world.advance(250);
       // A contributor that was lost leaves a hole for ever: its home has to decide, and this one gives up.
-      if (world.now > end - CONCLUDE_MS / 2) for (const stream of this.#contributed) stream.reset("server", 9);
+      if (world.now > end - CONCLUDE_MS / 2) this.#giveUpContributed();
     } while (world.openFlows().length > 0);
+    // A server that is gone for good is waited for until the grace time is over.
+    if (world.servers.some((server) => !server.isRunning)) world.advance(world.client.session.state.limits.graceMs + 10_000);
     if (world.client.endpoint.ended === undefined) {
       world.settle();
       this.#judgeRaw();
@@ -124,9 +126,20 @@ export class OperationRunner {
     } else world.judgeEnd();
   }
 
+  #giveUpContributed(): void {
+    for (const stream of this.#contributed) {
+      stream.reset("server", 9);
+      // A home that had ended its own part already has no way to reset: the reader has to give up.
+      stream.stopReading("client", 9);
+    }
+  }
+
   #judgeRaw(): void {
     for (const server of this.world.servers) {
-      const waiting = server.endpoint?.session.raw.waitingCount ?? 0;
+      const { endpoint } = server;
+      // One that has no path left waits for its own grace time.
+      if (endpoint === undefined || endpoint.ended !== undefined || endpoint.session.lifecycle.isSuspended) continue;
+      const waiting = endpoint.session.raw.waitingCount;
       if (waiting > 0) throw new Error(`server ${server.index} waits for ${waiting} raw replies that never come`);
     }
   }

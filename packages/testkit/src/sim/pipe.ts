@@ -144,7 +144,7 @@ export class Pipe {
     const key = isOrdered ? "" : cargo.orderKey;
     arrival = Math.max(arrival, this.#lastArrival.get(key) ?? 0);
     this.#lastArrival.set(key, arrival);
-    this.#clock.schedule(arrival - this.#clock.now, () => {
+    this.#clock.scheduleAt(arrival, () => {
       if (era !== this.#era) return;
       this.#flying.delete(cargo);
       if (cargo.isVoid()) return;

@@ -199,7 +199,11 @@ export class ServerNode implements Acceptor, EndpointOwner {
       const { message } = opening;
       id = message.sessionId;
       member = message.memberId;
-      if (this.sessions.has(hexOf(id))) isVouched = false;
+      const known = this.sessions.get(hexOf(id));
+      if (known !== undefined && known.session.state.config.member !== member) {
+        return refuse(ErrorCode.NO_SESSION, "the session is known here under another member number");
+      }
+      if (known !== undefined) isVouched = false;
       else if (message.ticket === "") {
         if (message.resume) return refuse(ErrorCode.NO_SESSION, "this server does not know the session");
         isVouched = false;

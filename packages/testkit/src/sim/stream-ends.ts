@@ -62,7 +62,8 @@ export class StreamEnds {
     if (stream === undefined) throw new Error(`${this.#name}: stream ${entry.id} came, and nobody opened it`);
     if (stream.endsOf(this.side) !== undefined) throw new Error(`${this.#name}: stream ${entry.id} was accepted twice`);
     this.#take(entry, stream);
-    this.#work(entry, stream);
+    if (this.#session.state.hasEnded) this.sessionEnded();
+    else this.#work(entry, stream);
   }
 
   changed(entry: StreamEntry, _signals: number): void {

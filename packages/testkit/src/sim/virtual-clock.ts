@@ -30,7 +30,12 @@ export class VirtualClock {
   }
 
   schedule(delayMs: number, action: () => void): Timer {
-    const entry: Entry = { at: this.#now + Math.max(0, delayMs), sequence: this.#sequence++, action, isCancelled: false };
+    return this.scheduleAt(this.#now + Math.max(0, delayMs), action);
+  }
+
+  /** At a moment that was worked out before: no rounding puts equal ones out of order. */
+  scheduleAt(moment: number, action: () => void): Timer {
+    const entry: Entry = { at: Math.max(this.#now, moment), sequence: this.#sequence++, action, isCancelled: false };
     const heap = this.#heap;
     let index = heap.length;
     heap.push(entry);

@@ -1,0 +1,201 @@
+import { expect, test } from "vitest";
+import { ErrorCode } from "../base/error-codes.ts";
+import { streamIdOf } from "../base/ids.ts";
+import { DEFAULT_LIMITS } from "../base/limits.ts";
+import { body, envelopeOf } from "../control/control-body.ts";
+import { encodeEnvelope } from "../control/control-codec.ts";
+import { CarrierKind, encodePreamble } from "../wire/preamble.ts";
+import { PathAcceptor } from "./path-acceptor.ts";
+import { CREDIT, PlayedPeer, Stage } from "./played-peer.fixture.ts";
+
+const KiB = 1024;
+const HELLO = { versions: [1], credit: CREDIT, clientKey: new Uint8Array(91) };
+
+function acceptorWith(...bytes: Uint8Array[]): PathAcceptor {
+  const acceptor = new PathAcceptor({ limits: DEFAULT_LIMITS, checksum: undefined, requireChecksum: false });
+  for (const data of bytes) acceptor.handleData(1, data);
+  return acceptor;
+}
+
+// spec: CTRL-9, PATH-3
+test("a client's first message on path 0 is a hello, on any other a join, and nothing else until the reply", () => {
+  const stage = new Stage("client", 0);
+  const first = stage.dial("a.example:1");
+  stage.session.openStream(1, "bidirectional");
+  expect(first.envelopes.map((envelope) => [envelope.body.case, envelope.seq, envelope.ack])).toEqual([["clientHello", 0n, 0n]]);
+  first.reply(1);
+  expect(first.messages("pathStatus").length).toBeGreaterThan(0);
+  const second = stage.dial("b.example:1", "sha256:b");
+  expect(second.envelopes.map((envelope) => envelope.body.case)).toEqual(["join"]);
+});
+
+// spec: CTRL-9
+test("a path that does not begin with a hello or a join is refused", () => {
+  const wrong = encodeEnvelope(envelopeOf(body("goingAway", {}), 1));
+  expect(acceptorWith(encodePreamble(CarrierKind.control), wrong).pollOpening()).toMatchObject({ code: ErrorCode.PROTOCOL_VIOLATION });
+});
+
+// spec: CTRL-4, CTRL-9
+test("a second hello, or a second reply, on a path that has begun ends the path", () => {
+  const { stage, primary } = Stage.client();
+  primary.reply(1);
+  expect(primary.closed?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
+  expect(stage.events.at(-1)?.type).toBe("suspended");
+  const { client } = Stage.server();
+  client.say(body("clientHello", HELLO));
+  expect(client.closed?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
+});
+
+// spec: CTRL-9
+test("a refusal ends the attempt with the server's code and reason", () => {
+  const stage = new Stage("client", 0);
+  stage.dial("a.example:1").say(body("refused", { code: ErrorCode.AUTH_REFUSED, reason: "unknown token" }));
+  expect(stage.events).toContainEqual(expect.objectContaining({ type: "path-failed", code: ErrorCode.AUTH_REFUSED, reason: "unknown token" }));
+});
+
+// spec: CTRL-10
+test("a hello without a version in common is refused with VERSION, and a reply with one that was not offered too", () => {
+  const hello = (versions: number[]) => encodeEnvelope(envelopeOf(body("clientHello", { ...HELLO, versions })));
+  const control = encodePreamble(CarrierKind.control);
+  expect(acceptorWith(control, hello([2, 3])).pollOpening()).toMatchObject({ code: ErrorCode.VERSION });
+  expect(acceptorWith(control, hello([])).pollOpening()).toMatchObject({ code: ErrorCode.VERSION });
+  expect(acceptorWith(control, hello([9, 1])).pollOpening()).toMatchObject({ kind: "hello" });
+  const stage = new Stage("client", 0);
+  const server = stage.dial("a.example:1");
+  server.say(body("helloReply", { version: 2, sessionId: new Uint8Array(16), memberId: 1, credit: CREDIT }));
+  expect(server.closed?.code).toBe(ErrorCode.VERSION);
+});
+
+// spec: CTRL-10
+test("features that are not known do no harm, on either side", () => {
+  const stage = new Stage("client", 0);
+  const server = stage.dial("a.example:1");
+  server.say(
+    body("helloReply", { version: 1, features: ["teleport"], sessionId: new Uint8Array(16), memberId: 1, credit: CREDIT }),
+  );
+  expect(stage.events.map((event) => event.type)).toContain("established");
+  const hello = encodeEnvelope(envelopeOf(body("clientHello", { ...HELLO, features: ["teleport"] })));
+  expect(acceptorWith(encodePreamble(CarrierKind.control), hello).pollOpening()).toMatchObject({ kind: "hello" });
+});
+
+// spec: PATH-3
+test("packets that overtake the path's acceptance are held and then processed", () => {
+  const stage = new Stage("server", 1);
+  stage.accept(0, (encoder) => encoder.stream(streamIdOf(1, "client", "bidirectional", 0), 0, Uint8Array.of(1, 2, 3), true));
+  const entry = stage.session.pollIncomingStream();
+  expect(entry && stage.session.read(0, entry)).toEqual(Uint8Array.of(1, 2, 3));
+});
+
+// spec: PATH-3
+test("more than the bytes allowed before acceptance is TOO_LARGE", () => {
+  const acceptor = new PathAcceptor({
+    limits: { ...DEFAULT_LIMITS, maxBytesBeforeAuth: 1000 },
+    checksum: undefined,
+    requireChecksum: false,
+  });
+  expect(acceptor.handleData(1, encodePreamble(CarrierKind.data))).toBeUndefined();
+  expect(acceptor.handleData(1, new Uint8Array(994))).toBeUndefined();
+  expect(acceptor.handleData(1, new Uint8Array(1))).toMatchObject({ code: ErrorCode.TOO_LARGE });
+});
+
+// spec: PATH-3
+test("a second control carrier, or a certificate query beside one, ends the path", () => {
+  for (const kind of [CarrierKind.control, CarrierKind.certificate]) {
+    const { client } = Stage.server();
+    client.open(kind);
+    expect(client.closed?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
+  }
+});
+
+// spec: PATH-3
+test("the end of the control carrier ends the path", () => {
+  const { stage, client } = Stage.server();
+  stage.session.handleCarrierClosed(0, 0, 1);
+  stage.settle();
+  expect(client.closed?.code).toBe(ErrorCode.LINK_LOST);
+});
+
+// spec: PATH-1
+test("a client numbers its paths from 0 and never again the same; a server refuses a number that was used", () => {
+  const { stage, primary } = Stage.client();
+  stage.session.linkLost(0, 0, ErrorCode.LINK_LOST, "gone");
+  const again = stage.dial("a.example:1");
+  expect([primary.pathId, again.pathId]).toEqual([0, 1]);
+  const { stage: serverStage } = Stage.server();
+  serverStage.session.linkLost(0, 0, ErrorCode.LINK_LOST, "gone");
+  const peer = new PlayedPeer(serverStage, 0);
+  const acceptor = acceptorWith(encodePreamble(CarrierKind.control), encodeEnvelope(envelopeOf(body("clientHello", HELLO))));
+  peer.acceptor = acceptor;
+  const opening = acceptor.pollOpening();
+  if (opening === undefined || "code" in opening) throw new Error("not read");
+  const link = { address: "", transport: "played", identity: undefined, isEncrypted: true };
+  expect(serverStage.session.acceptPath(0, acceptor, opening, link, true)).toMatchObject({ code: ErrorCode.PROTOCOL_VIOLATION });
+});
+
+// spec: SESS-1
+test("a server keeps its member number by its key, whatever its address; another key is another member", () => {
+  const { stage } = Stage.client();
+  const member = (address: string, identity: string) => {
+    const { pathId } = stage.dial(address, identity);
+    return stage.session.state.paths.byId(pathId)?.member;
+  };
+  expect(member("b.example:1", "sha256:b")).toBe(2);
+  expect(member("c.example:1", "sha256:c")).toBe(3);
+  expect(member("b.example:2", "sha256:b")).toBe(2);
+});
+
+// spec: CTRL-12, PATH-1
+test("several paths to one server share its credit, and a reply on a further path gives none anew", () => {
+  const { stage, primary } = Stage.client();
+  const path = stage.dial("a.example:1");
+  path.reply(1, { resumed: true, credit: { ...CREDIT, sessionWindowBytes: 900_000_000n, maxBidirectionalStreams: 9000 } });
+  const peer = stage.session.state.peerOf(1);
+  expect(stage.session.state.paths.usableOf(1)).toHaveLength(2);
+  expect([peer.sendCredit.limit, peer.outgoing.bidirectional.limit]).toEqual([4_000_000, 200]);
+  const entry = stage.session.openStream(1, "bidirectional");
+  if (entry === undefined) throw new Error("no stream");
+  stage.session.write(entry, new Uint8Array(900_000));
+  stage.settle();
+  const lengths = [primary, path].map((each) => each.frames("streamData").reduce((sum, call) => sum + (call[3] as Uint8Array).length, 0));
+  expect(Math.min(...lengths)).toBeGreaterThan(0);
+});
+
+// spec: CREDIT-5, CTRL-12
+test("a server with smaller limits still takes what a client may send unseen, and a client uses no more before the reply", () => {
+  const small = { initialStreamWindowBytes: 16 * KiB, maxStreamWindowBytes: 16 * KiB, initialSessionWindowBytes: 32 * KiB, maxStreams: 1 };
+  const { stage, client } = Stage.server({ ...small, maxSessionWindowBytes: 32 * KiB });
+  for (let sequence = 0; sequence < 4; sequence += 1) {
+    const id = streamIdOf(1, "client", "bidirectional", sequence);
+    for (let at = 0; at < 256 * KiB; at += 32 * KiB) client.packet((encoder) => encoder.stream(id, at, new Uint8Array(32 * KiB), false));
+  }
+  client.packet((encoder) => encoder.stream(streamIdOf(1, "client", "unidirectional", 99), 0, new Uint8Array(0), false));
+  expect(client.closed).toBeUndefined();
+  expect(stage.session.state.streams.size).toBe(104);
+  client.packet((encoder) => encoder.stream(streamIdOf(1, "client", "bidirectional", 4), 0, new Uint8Array(1), false));
+  expect(client.closed?.code).toBe(ErrorCode.FLOW_CONTROL);
+
+  const early = new Stage("client", 0);
+  early.dial("a.example:1");
+  const peer = early.session.state.peerOf(1);
+  expect([peer.initialStreamWindowBytes, peer.sendCredit.limit]).toEqual([256 * KiB, 1024 * KiB]);
+  expect([peer.outgoing.bidirectional.limit, peer.outgoing.unidirectional.limit]).toEqual([100, 100]);
+});
+
+// spec: CREDIT-5
+test("beyond the hundred streams of a direction a small server says STREAM_LIMIT", () => {
+  const { client } = Stage.server({ maxStreams: 1 });
+  client.packet((encoder) => encoder.stream(streamIdOf(1, "client", "bidirectional", 100), 0, new Uint8Array(0), false));
+  expect(client.closed?.code).toBe(ErrorCode.STREAM_LIMIT);
+});
+
+// spec: CTRL-11
+test("a join says whether the server was joined before, and a server that forgot loses its streams", () => {
+  const { stage } = Stage.client();
+  const entry = stage.session.openStream(1, "bidirectional");
+  stage.session.linkLost(0, 0, ErrorCode.LINK_LOST, "gone");
+  const again = stage.dial("a.example:1");
+  expect(again.messages("join")).toEqual([expect.objectContaining({ resume: true, pathId: 1, memberId: 1 })]);
+  again.reply(1, { resumed: false });
+  expect(entry?.failure?.code).toBe(ErrorCode.HOME_LOST);
+  expect(stage.events.at(-1)).toMatchObject({ type: "ended" });
+});

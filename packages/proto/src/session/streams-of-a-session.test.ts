@@ -1,0 +1,183 @@
+import { expect, test } from "vitest";
+import { ErrorCode } from "../base/error-codes.ts";
+import { streamIdOf } from "../base/ids.ts";
+import { body } from "../control/control-body.ts";
+import type { PacketEncoder } from "../wire/packet-encoder.ts";
+import { CREDIT, type PlayedPeer, Stage } from "./played-peer.fixture.ts";
+import type { StreamEntry } from "./stream-entry.ts";
+
+const KiB = 1024;
+
+function opened(stage: Stage, member: number, priority?: number): StreamEntry {
+  const entry = stage.session.openStream(member, "bidirectional", priority);
+  if (entry === undefined) throw new Error("no stream");
+  return entry;
+}
+
+/** A client with a primary, a server that it vouches for (member 2) and one that nobody vouches for (member 3). */
+function trio(): { stage: Stage; primary: PlayedPeer; vouched: PlayedPeer; direct: PlayedPeer } {
+  const { stage, primary } = Stage.client();
+  const vouched = stage.dialVouched("b.example:1", "sha256:b");
+  const direct = stage.dial("c.example:1", "sha256:c");
+  direct.reply(3);
+  return { stage, primary, vouched, direct };
+}
+
+// spec: STREAM-1, STREAM-2
+test("the home is the server that a client chose, or the one that opened the stream, and only it is told of it", () => {
+  const { stage, primary, vouched } = trio();
+  for (const [member, id] of [
+    [1, 4],
+    [2, 8],
+    [2, 2048 + 8],
+  ] as const) {
+    const entry = opened(stage, member);
+    expect(entry.id).toBe(id);
+    stage.session.write(entry, Uint8Array.of(member));
+  }
+  stage.settle();
+  const ids = (peer: PlayedPeer) => peer.frames("streamData").map((call) => call[1]);
+  expect([ids(primary), ids(vouched)]).toEqual([[4], [8, 2048 + 8]]);
+  const { stage: server } = Stage.server();
+  expect([opened(server, 0).id, server.session.openStream(0, "unidirectional")?.id]).toEqual([6, 7]);
+});
+
+// spec: STREAM-3
+test("a first frame brings all lower streams of its kind into being, an announcement too", () => {
+  const { stage, client } = Stage.server();
+  client.packet((encoder) => encoder.stream(streamIdOf(1, "client", "bidirectional", 2), 0, Uint8Array.of(1), false));
+  client.say(body("streamAnnounce", { streamId: BigInt(streamIdOf(1, "client", "unidirectional", 1)), priority: 3, homeMember: 1 }));
+  const ids: number[] = [];
+  for (let entry = stage.session.pollIncomingStream(); entry !== undefined; entry = stage.session.pollIncomingStream()) ids.push(entry.id);
+  expect(ids).toEqual([4, 2052, 4100, 5, 2053]);
+});
+
+// spec: STREAM-9
+test("a priority is announced with the stream, told again when it changes, and obeyed by the other side", () => {
+  const { stage, primary } = Stage.client();
+  opened(stage, 1);
+  const entry = opened(stage, 1, 200);
+  stage.session.setPriority(entry, 7);
+  stage.settle();
+  expect(primary.messages("streamAnnounce")).toEqual([expect.objectContaining({ streamId: BigInt(entry.id), priority: 200 })]);
+  expect(primary.frames("priority")).toEqual([["priority", entry.id, 7]]);
+
+  const { stage: server, client } = Stage.server();
+  client.packet((encoder) => encoder.stream(4, 0, Uint8Array.of(1), false));
+  const incoming = server.session.pollIncomingStream();
+  expect(incoming?.sender?.priority).toBe(128);
+  client.packet((encoder) => encoder.priority(4, 9));
+  expect(incoming?.sender?.priority).toBe(9);
+});
+
+// spec: STREAM-6
+test("whoever is not the home has no say in a stream: only its own path ends, and the stream goes on", () => {
+  const attempts: ((encoder: PacketEncoder) => void)[] = [
+    (encoder) => encoder.stream(4, 0, Uint8Array.of(1), true),
+    (encoder) => encoder.resetStream(4, 0, 0),
+    (encoder) => encoder.stopSending(4, 0),
+    (encoder) => encoder.maxStreamData(4, 1_000_000_000),
+    (encoder) => encoder.priority(4, 1),
+  ];
+  for (const attempt of attempts) {
+    const { stage, primary, vouched } = trio();
+    const entry = opened(stage, 1);
+    stage.session.write(entry, Uint8Array.of(1));
+    stage.settle();
+    vouched.packet(attempt);
+    expect([vouched.closed?.code, primary.closed]).toEqual([ErrorCode.PROTOCOL_VIOLATION, undefined]);
+    primary.packet((encoder) => encoder.stream(4, 0, Uint8Array.of(9), true));
+    expect(stage.session.read(0, entry)).toEqual(Uint8Array.of(9));
+    expect(entry.receive?.isFinished).toBe(true);
+  }
+});
+
+// spec: STREAM-7, PATH-9
+test("a server that the home vouches for may contribute, one that nobody vouches for may not", () => {
+  const { stage, primary, vouched, direct } = trio();
+  const entry = opened(stage, 1);
+  stage.settle();
+  vouched.packet((encoder) => encoder.streamDataBlocked(4, 0));
+  expect(vouched.frames("maxStreamData")).toEqual([["maxStreamData", 4, 256 * KiB]]);
+  vouched.packet((encoder) => encoder.stream(4, 1, Uint8Array.of(2), false));
+  direct.packet((encoder) => encoder.stream(4, 0, Uint8Array.of(1), false));
+  expect([vouched.closed, direct.closed?.code]).toEqual([undefined, ErrorCode.PROTOCOL_VIOLATION]);
+  expect(entry.receive?.readableBytes).toBe(0);
+  primary.packet((encoder) => encoder.stream(4, 0, Uint8Array.of(1), false));
+  expect(entry.receive?.readableBytes).toBe(2);
+});
+
+// spec: STREAM-7
+test("a stream that its home has closed to contributions takes none", () => {
+  const { stage, primary, vouched } = trio();
+  primary.say(body("streamAnnounce", { streamId: 6n, priority: 128, contributions: false, homeMember: 1 }));
+  const entry = stage.session.pollIncomingStream();
+  vouched.packet((encoder) => encoder.streamDataBlocked(6, 0));
+  vouched.packet((encoder) => encoder.stream(6, 0, Uint8Array.of(1), false));
+  expect([vouched.frames("maxStreamData"), entry?.receive?.readableBytes]).toEqual([[], 0]);
+  primary.packet((encoder) => encoder.stream(6, 0, Uint8Array.of(2), true));
+  expect(entry && stage.session.read(0, entry)).toEqual(Uint8Array.of(2));
+});
+
+// spec: CREDIT-1
+test("bytes beyond the session's credit are FLOW_CONTROL and close the path", () => {
+  const { stage, primary } = Stage.client();
+  const given = stage.session.state.peerOf(1).receiveWindow.limit;
+  const perStream = 256 * KiB;
+  let sequence = 0;
+  for (let left = given; left > 0; left -= perStream) {
+    const id = streamIdOf(1, "server", "unidirectional", sequence++);
+    for (let at = 0; at < perStream; at += 64 * KiB) primary.packet((encoder) => encoder.stream(id, at, new Uint8Array(64 * KiB), false));
+  }
+  expect(primary.closed).toBeUndefined();
+  primary.packet((encoder) => encoder.stream(streamIdOf(1, "server", "unidirectional", sequence), 0, new Uint8Array(1), false));
+  expect(primary.closed?.code).toBe(ErrorCode.FLOW_CONTROL);
+});
+
+// spec: CREDIT-1
+test("a client spends the session's credit over all streams and waits for more", () => {
+  const { stage, primary } = Stage.client({ maxInFlightBytes: 50_000_000, initialInFlightBytes: 50_000_000 });
+  for (let count = 0; count < 6; count += 1) stage.session.write(opened(stage, 1), new Uint8Array(900_000));
+  stage.settle();
+  const sent = () => primary.frames("streamData").reduce((sum, call) => sum + (call[3] as Uint8Array).length, 0);
+  expect(sent()).toBe(Number(CREDIT.sessionWindowBytes));
+  expect(primary.frames("dataBlocked")).toEqual([["dataBlocked", Number(CREDIT.sessionWindowBytes)]]);
+  primary.packet((encoder) => encoder.maxData(5_000_000));
+  expect(sent()).toBe(5_000_000);
+});
+
+// spec: WIRE-12
+test("a limit that is lower than one before is ignored", () => {
+  const { stage, primary } = Stage.client();
+  const entry = opened(stage, 1);
+  primary.packet((encoder) => {
+    encoder.maxData(10);
+    encoder.maxStreamData(entry.id, 10);
+    encoder.maxStreams("bidirectional", 1);
+    encoder.maxStreams("unidirectional", 0);
+  });
+  const peer = stage.session.state.peerOf(1);
+  expect([peer.sendCredit.limit, entry.sender?.stream.maxOffset]).toEqual([4_000_000, 1_000_000]);
+  expect([peer.outgoing.bidirectional.limit, peer.outgoing.unidirectional.limit]).toEqual([200, 200]);
+  expect(primary.closed).toBeUndefined();
+});
+
+// spec: STREAM-4
+test("a stream ends by its size or by a reset with code and size, and the reader may ask for the reset", () => {
+  const { stage, primary } = Stage.client();
+  const [ended, broken, unwanted] = [opened(stage, 1), opened(stage, 1), opened(stage, 1)];
+  for (const entry of [ended, broken, unwanted]) stage.session.write(entry, new Uint8Array(100));
+  stage.session.finish(ended);
+  stage.settle();
+  stage.session.reset(broken, 42);
+  primary.packet((encoder) => encoder.stopSending(unwanted.id, 7));
+  expect(primary.frames("streamData").map((call) => [call[1], call[4]])).toEqual([
+    [ended.id, true],
+    [broken.id, false],
+    [unwanted.id, false],
+  ]);
+  expect(primary.frames("resetStream")).toEqual([
+    ["resetStream", broken.id, 42, 100],
+    ["resetStream", unwanted.id, 7, 100],
+  ]);
+});

@@ -1,0 +1,94 @@
+import { lineOf, World, type LineShape, type Side, type SimStream } from "@kwik/testkit";
+import { expect, test } from "vitest";
+
+const MiB = 1024 * 1024;
+/** What a line does while a session grows used to it is not a fault. */
+const EASY = ["path-degraded", "path-recovered", "resent"] as const;
+
+function start(lines: readonly LineShape[]): World {
+  return new World({ servers: [{ lines }], expected: EASY, checkEvery: 256 }).startAll();
+}
+
+function sent(world: World, side: Side, bytes: number): SimStream {
+  const stream = side === "client" ? world.open("unidirectional") : world.openFrom(0, "unidirectional");
+  stream.write(side, bytes);
+  stream.finish(side);
+  return stream;
+}
+
+function timeOf(lines: readonly LineShape[], side: Side, bytes: number): number {
+  const world = start(lines);
+  const flow = sent(world, side, bytes).flowFrom(side);
+  return world.until(() => flow?.isFinished === true, `${bytes} bytes`, 120_000);
+}
+
+/** Bytes per millisecond that the reader got from `from` on for `span` milliseconds. */
+function goodput(lines: readonly LineShape[], from: number, span: number): number {
+  const world = start(lines);
+  const rate = lines.reduce((sum, line) => sum + line.up.rateBytesPerMs, 0);
+  const stream = sent(world, "server", Math.ceil(rate * (from + span) * 1.1));
+  world.advance(from);
+  const before = stream.down?.readOffset ?? 0;
+  world.advance(span);
+  return ((stream.down?.readOffset ?? 0) - before) / span;
+}
+
+test("one stream over two equal lines reaches 97 % of their sum", () => {
+  expect(goodput([lineOf(50, 20), lineOf(50, 20)], 1_500, 4_000)).toBeGreaterThan(0.97 * 2 * 6_250);
+});
+
+test("one stream over lines of 10, 50 and 100 Mbit/s reaches 93 % of their sum", () => {
+  expect(goodput([lineOf(10, 30), lineOf(50, 20), lineOf(100, 20)], 1_500, 4_000)).toBeGreaterThan(0.93 * 160 * 125);
+});
+
+const UNEQUAL: [string, LineShape, LineShape][] = [
+  ["a slow, long second line", lineOf(50, 10), lineOf(5, 200)],
+  ["a second line of the same rate and ten times the delay", lineOf(50, 10), lineOf(50, 100)],
+  ["a tiny second line", lineOf(100, 20), lineOf(1, 40)],
+  ["a lossy, jittery second line", lineOf(100, 20), lineOf(20, 60, { lossRate: 0.02, jitterMs: 20, isRagged: true })],
+];
+for (const [name, best, other] of UNEQUAL) {
+  test(`never slower than the best line alone: ${name}`, () => {
+    for (const bytes of [200_000, 2 * MiB, 12 * MiB]) {
+      const alone = timeOf([best], "server", bytes);
+      expect(timeOf([best, other], "server", bytes)).toBeLessThanOrEqual(alone * 1.02 + 5);
+    }
+  });
+}
+
+/** Rate and round trip of both lines, as in the kernel's own acceptance test. */
+const FLOWS: [number, number, number, number][] = [
+  [10, 2, 10, 2],
+  [10, 2, 10, 100],
+  [30, 2, 10, 2],
+  [30, 2, 10, 100],
+  [30, 100, 10, 2],
+];
+for (const [firstMbit, firstMs, secondMbit, secondMs] of FLOWS) {
+  for (const side of ["client", "server"] as const) {
+    test(`16 MiB from the ${side} over ${firstMbit} Mbit/s ${firstMs} ms and ${secondMbit} Mbit/s ${secondMs} ms end in the kernel's time`, () => {
+      const bytes = 16 * MiB;
+      const limit = bytes / (0.9 * (firstMbit + secondMbit) * 125) + 450;
+      expect(timeOf([lineOf(firstMbit, firstMs), lineOf(secondMbit, secondMs)], side, bytes)).toBeLessThanOrEqual(limit);
+    });
+  }
+}
+
+test("after the startup no more is in flight than 1.25 of what fits on the line, and 64 KiB", () => {
+  for (const [mbit, rttMs] of [
+    [10, 50],
+    [50, 20],
+    [200, 40],
+  ] as const) {
+    const world = start([lineOf(mbit, rttMs)]);
+    const stream = sent(world, "server", mbit * 125 * 8_000);
+    world.advance(3_000);
+    const path = world.server(0).endpoint?.session.state.paths.byId(0);
+    const bound = 1.25 * mbit * 125 * (rttMs + 5) + 64 * 1024 + 2 * mbit * 125 + 64 * 1024;
+    for (let at = 0; at < 200; at += 1) {
+      world.advance(10);
+      expect(path?.inFlightBytes).toBeLessThanOrEqual(bound);
+    }
+    expect(stream.down?.isFinished).toBe(false);
+  }
+});
