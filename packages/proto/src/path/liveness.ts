@@ -139,7 +139,7 @@ export class Liveness {
     const timeoutMs = this.#vitals.probeTimeoutMs;
     const base = this.#unansweredBase();
     const silenceAt = Math.max(base, this.#heardAt) + timeoutMs;
-    const oneWayAt = base + Math.max(timeoutMs, 3 * (this.#vitals.smoothedRttMs ?? 0));
+    const oneWayAt = base + Math.max(2 * timeoutMs, 3 * (this.#vitals.smoothedRttMs ?? 0));
     return Math.min(silenceAt, oneWayAt);
   }
 

@@ -1,4 +1,4 @@
-import { ErrorCode } from "../base/error-codes.ts";
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
 import { MAX_MEMBERS, PRIMARY_MEMBER, type MemberId, type PathId } from "../base/ids.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import { Path } from "../path/path.ts";
@@ -17,6 +17,9 @@ export interface PathPlan {
   readonly request: { readonly member: MemberId; readonly requestId: number } | undefined;
 }
 
+/** Requests to remove one path that wait for its end, at most. */
+const MAX_REMOVALS = 16;
+
 /** The server whose ticket a path needs. */
 function authorityOf(plan: PathPlan): MemberId {
   return plan.request?.member ?? PRIMARY_MEMBER;
@@ -33,6 +36,8 @@ export class ClientPaths {
   readonly #planned = new Map<PathId, PlannedPath>();
   readonly #memberByIdentity = new Map<string, MemberId>();
   readonly #memberByAddress = new Map<string, MemberId>();
+  /** Who waits for the end of a path. */
+  readonly #removals = new Map<PathId, { readonly member: MemberId; readonly requestId: number }[]>();
   #nextPath = 0;
   #nextMember: MemberId = PRIMARY_MEMBER;
 
@@ -45,6 +50,12 @@ export class ClientPaths {
     let live = 0;
     for (const path of this.#state.paths.all()) if (!path.isFinal) live += 1;
     return live;
+  }
+
+  /** Why no path can be made to a server; undefined if one can. To be asked before `open`. */
+  refusalOf(address: string, identity: string | undefined): ProtocolFailure | undefined {
+    if (this.#knownMember(address, identity) !== undefined || this.#nextMember < MAX_MEMBERS) return undefined;
+    return failure(ErrorCode.LIMIT_REACHED, `a session has at most ${MAX_MEMBERS - 1} servers, all numbers were used`);
   }
 
   open(plan: PathPlan): SessionPath {
@@ -120,6 +131,18 @@ export class ClientPaths {
   failed(path: SessionPath, code: number, reason: string): void {
     this.#settle(path, code === ErrorCode.NO_ERROR ? ErrorCode.PATH_DEAD : code, reason);
     this.report(path);
+    for (const { member, requestId } of this.#removals.get(path.id) ?? [])
+      this.#state.peerOf(member).control.send(body("removePathResult", { requestId, code: ErrorCode.NO_ERROR, reason: "" }));
+    this.#removals.delete(path.id);
+  }
+
+  /** A server wants the path removed, and will hear when it is closed. False if too many wait for that already. */
+  awaitRemoval(path: SessionPath, member: MemberId, requestId: number): boolean {
+    const waiting = this.#removals.get(path.id) ?? [];
+    if (waiting.length >= MAX_REMOVALS) return false;
+    waiting.push({ member, requestId });
+    this.#removals.set(path.id, waiting);
+    return true;
   }
 
   /** A server asked for a path and the policy says no. */
@@ -157,13 +180,18 @@ export class ClientPaths {
 
   /** The member of a server, by its key if that is known, else by its address; a new number if it is new. */
   #memberFor(address: string, identity: string | undefined): MemberId {
-    const known = identity === undefined ? this.#memberByAddress.get(address) : this.#memberByIdentity.get(identity);
-    if (known !== undefined && !this.#state.peerOf(known).isLost) return known;
-    if (this.#nextMember >= MAX_MEMBERS) throw new RangeError(`a session has at most ${MAX_MEMBERS - 1} servers`);
+    const known = this.#knownMember(address, identity);
+    if (known !== undefined) return known;
+    if (this.#nextMember >= MAX_MEMBERS) throw new RangeError(`a session has at most ${MAX_MEMBERS - 1} servers; ask refusalOf before`);
     const member = this.#nextMember++;
     if (identity !== undefined) this.#memberByIdentity.set(identity, member);
     this.#memberByAddress.set(address, member);
     return member;
+  }
+
+  #knownMember(address: string, identity: string | undefined): MemberId | undefined {
+    const known = identity === undefined ? this.#memberByAddress.get(address) : this.#memberByIdentity.get(identity);
+    return known === undefined || this.#state.peerOf(known).isLost ? undefined : known;
   }
 
   #settle(path: SessionPath, code: number, reason: string): void {

@@ -137,7 +137,9 @@ function removePath(targets: ControlTargets, from: Peer, requestId: number, path
   if (owner !== from && owner.vouchedBy !== from.member) {
     return answer(ErrorCode.LIMIT_REACHED, `path ${pathId} was not added by this server`);
   }
-  answer(ErrorCode.NO_ERROR, "");
+  // The answer comes when the path is closed.
+  if (targets.clientPaths?.awaitRemoval(path, from.member, requestId) === false)
+    return answer(ErrorCode.LIMIT_REACHED, `path ${pathId} is being removed already`);
   lifecycle.drain(path, graceMs);
 }
 

@@ -87,12 +87,16 @@ export class PathSink implements PacketSink {
       const refused = this.#count(counted);
       if (refused !== undefined) return refused;
     }
-    if (receive.resetCode !== undefined) this.#targets.content.streamEnded(entry, "the home reset the stream");
+    if (receive.resetCode !== undefined) {
+      this.#targets.content.streamEnded(entry, "the home reset the stream");
+      this.#targets.contributions.streamEnded(entry);
+    }
     this.#afterArrival(entry);
     return undefined;
   }
 
   stopSending(id: StreamId, code: number): Outcome {
+    if (this.#targets.contributions.handleStop(id, code)) return undefined;
     const entry = this.#admitOwn(id);
     if (entry === undefined) return undefined;
     if ("code" in entry) return entry;

@@ -62,6 +62,7 @@ export class Session implements FrameTargets, ControlTargets {
     this.content = new ContentClient(state);
     this.contentServer = new ContentServer(state);
     this.contributions = new Contributions(state);
+    state.streams.onRemoved = (entry) => this.contributions.streamEnded(entry);
     this.raw = new RawExchange(state);
     this.closing = new Closing(state, (peer, reason) => {
       this.lifecycle.loseMember(peer, reason);
@@ -295,6 +296,7 @@ export class Session implements FrameTargets, ControlTargets {
     receive.stop(code);
     entry.peer.frames.push(entry.stopFrame);
     this.content.streamEnded(entry, "the reader stopped");
+    this.contributions.streamEnded(entry);
     this.settleCredit(entry);
     this.state.streams.releaseIfFinished(entry);
   }
@@ -323,7 +325,7 @@ export class Session implements FrameTargets, ControlTargets {
     if (receive.window.pollUpdate() === undefined) return;
     if (entry.creditFrame !== undefined) entry.peer.frames.push(entry.creditFrame);
     if (entry.contributors === undefined) return;
-    for (const peer of entry.contributors) this.contributions.handleBlocked(peer, entry.id);
+    for (const [peer, frame] of entry.contributors) peer.frames.push(frame);
   }
 
   // Datagrams -------------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ export class StreamEntry {
   /** Whether the home lets servers that it vouches for contribute. */
   contributions = true;
   /** Members other than the home that were granted credit on this stream. */
-  contributors: Peer[] | undefined = undefined;
+  contributors: Map<Peer, MaxStreamDataFrame> | undefined = undefined;
   readonly creditFrame: MaxStreamDataFrame | undefined;
   readonly stopFrame: StopSendingFrame;
   isRemoved = false;

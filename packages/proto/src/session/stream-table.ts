@@ -29,6 +29,8 @@ export class StreamTable implements SenderObserver {
   readonly #bySender = new Map<StreamSender, StreamEntry>();
   readonly #incoming: StreamEntry[] = [];
   #changed: StreamEntry[] = [];
+  /** Told of each stream that is over and forgotten. */
+  onRemoved: (entry: StreamEntry) => void = () => undefined;
 
   constructor(self: StreamOpener, selfMember: MemberId, limits: Limits) {
     this.#self = self;
@@ -142,6 +144,7 @@ export class StreamTable implements SenderObserver {
       this.#bySender.delete(entry.sender);
       entry.peer.dequeue(entry.sender);
     }
+    this.onRemoved(entry);
     if (entry.isIncoming && entry.isTaken) this.#allowAnother(entry);
   }
 
