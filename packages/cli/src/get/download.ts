@@ -218,7 +218,7 @@ export class Download {
   }
 
   get #hasLiar(): boolean {
-    return this.isolated.some((server) => server.reason.startsWith("CONTENT_CORRUPT"));
+    return this.isolated.some((server) => server.code === "CONTENT_CORRUPT");
   }
 
   #interrupted(): CommandError {

@@ -16,7 +16,7 @@ export interface GetReport {
   /** The longest time between two arrivals of bytes, in milliseconds. */
   readonly longestGapMs: number;
   /** Servers whose bytes are not used, and why. */
-  readonly isolated: readonly { readonly address: string; readonly reason: string }[];
+  readonly isolated: readonly { readonly address: string; readonly code: string; readonly reason: string }[];
 }
 
 /** To be called once, when the download is complete. */

@@ -2,6 +2,7 @@ import type { ClientSession, SessionEvent } from "kwik";
 
 /** A server that is not used (any more), and why. */
 export interface IsolatedServer {
+  readonly code: string;
   readonly address: string;
   readonly reason: string;
 }
@@ -58,12 +59,11 @@ export class PathNotices {
 
   #tellIsolated(event: Extract<SessionEvent, { type: "source-isolated" }>): void {
     const address = event.path?.address ?? "a server";
-    this.#onIsolated({ address, reason: event.reason });
-    if (event.reason.startsWith("CONTENT_NOT_FOUND")) this.#say(`${address} does not have this file and is not asked for it`);
-    else if (event.reason.startsWith("CONTENT_VERSION"))
+    this.#onIsolated({ address, code: event.code, reason: event.reason });
+    if (event.code === "CONTENT_NOT_FOUND") this.#say(`${address} does not have this file and is not asked for it`);
+    else if (event.code === "CONTENT_VERSION")
       this.#say(`${address} has other bytes under this name and is isolated: nothing of it is used`);
-    else if (event.reason.startsWith("CONTENT_CORRUPT"))
-      this.#say(`${address} sent bytes that do not verify and is isolated: nothing of it is used`);
+    else if (event.code === "CONTENT_CORRUPT") this.#say(`${address} sent bytes that do not verify and is isolated: nothing of it is used`);
     else this.#say(`${address} is isolated: ${event.reason}`);
   }
 }

@@ -64,6 +64,14 @@ export type SessionEvent =
       readonly reason: string;
     }
   | { readonly type: "path-failed"; readonly address: string; readonly code: string; readonly reason: string }
-  | { readonly type: "source-isolated"; readonly path: PathInfo | undefined; readonly contentId: string; readonly reason: string }
+  | {
+      /** A server is no longer asked for a content; after CONTENT_CORRUPT for none in this session. */
+      readonly type: "source-isolated";
+      readonly path: PathInfo | undefined;
+      readonly contentId: string;
+      /** "CONTENT_CORRUPT" (it lied), "CONTENT_VERSION", "CONTENT_NOT_FOUND", or what else it answered. */
+      readonly code: string;
+      readonly reason: string;
+    }
   | { readonly type: "suspended" | "resumed"; readonly reason: string }
   | { readonly type: "going-away"; readonly path: PathInfo | undefined; readonly reason: string };

@@ -159,7 +159,8 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
           type: "source-isolated",
           path: path === undefined ? undefined : publicPath(path, this.runtime.now()),
           contentId: event.contentId,
-          reason: `${errorName(event.code)}: ${event.reason}`,
+          code: errorName(event.code),
+          reason: event.reason,
         });
         return;
       }

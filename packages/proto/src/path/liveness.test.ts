@@ -91,7 +91,7 @@ test("a one-way black hole is suspected although the peer is heard, and given up
   const path = fixture();
   path.vitals.oldestSentAt = 0;
   const log = actions(path, 20_000, { everyMs: 10 });
-  expect(log[0]).toBe("suspect 100");
+  expect(log[0]).toBe("suspect 200");
   expect(log.at(-1)).toBe(`dead ${2 * DEFAULT_LIMITS.minDeadAfterMs}`);
 });
 

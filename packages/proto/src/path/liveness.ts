@@ -27,8 +27,8 @@ type LivenessLimits = Pick<Limits, "probeIntervalMs" | "deadAfterProbeTimeouts" 
 /**
  * Tells whether a path still carries packets both ways. spec: PATH-5
  *
- * - Something unacknowledged, and silence for a probe timeout: suspect. Hearing the peer buys time up to three round trips, no more, since
- *   in a one-way black hole the peer is heard but does not hear.
+ * - Something unacknowledged, and silence for a probe timeout: suspect. Hearing the peer buys time up to two probe timeouts or three
+ *   round trips, since acknowledgements wait behind the peer's data; no more, since in a one-way black hole it is heard but does not hear.
  * - Nothing unacknowledged, but bytes awaited: silence of two round trips asks for a probe; then the rule above applies.
  * - Idle: silence of `probeIntervalMs` asks for a probe.
  * - Suspect: probes with growing distance, until an acknowledgement makes progress, or the time for dying has come. That time counts from

@@ -86,7 +86,7 @@ test("packets that overtake the path's acceptance are held and then processed", 
   expect(entry && stage.session.read(0, entry)).toEqual(Uint8Array.of(1, 2, 3));
 });
 
-// spec: PATH-3
+// spec: PATH-3, CARRIER-5
 test("more than the bytes allowed before acceptance is TOO_LARGE", () => {
   const acceptor = new PathAcceptor({
     limits: { ...DEFAULT_LIMITS, maxBytesBeforeAuth: 1000 },
@@ -98,7 +98,7 @@ test("more than the bytes allowed before acceptance is TOO_LARGE", () => {
   expect(acceptor.handleData(1, new Uint8Array(1))).toMatchObject({ code: ErrorCode.TOO_LARGE });
 });
 
-// spec: PATH-3
+// spec: CARRIER-1, CARRIER-4
 test("a second control carrier, or a certificate query beside one, ends the path", () => {
   for (const kind of [CarrierKind.control, CarrierKind.certificate]) {
     const { client } = Stage.server();
@@ -107,7 +107,7 @@ test("a second control carrier, or a certificate query beside one, ends the path
   }
 });
 
-// spec: PATH-3
+// spec: CARRIER-1
 test("the end of the control carrier ends the path", () => {
   const { stage, client } = Stage.server();
   stage.session.handleCarrierClosed(0, 0, 1);
@@ -198,4 +198,66 @@ test("a join says whether the server was joined before, and a server that forgot
   again.reply(1, { resumed: false });
   expect(entry?.failure?.code).toBe(ErrorCode.HOME_LOST);
   expect(stage.events.at(-1)).toMatchObject({ type: "ended" });
+});
+
+// spec: CARRIER-2
+test("either side opens data carriers, and packets go both ways on each, with a preamble of the opener alone", () => {
+  const { stage, client } = Stage.server();
+  client.open(CarrierKind.data);
+  const entry = stage.session.openStream(0, "unidirectional");
+  if (entry === undefined) throw new Error("no stream");
+  stage.session.write(entry, Uint8Array.of(1));
+  stage.settle();
+  client.packet((encoder) => encoder.probe());
+  expect(client.frames("streamData")).toHaveLength(1);
+  expect(client.frames("ack").length).toBeGreaterThan(0);
+});
+
+// spec: CARRIER-3
+test("a data carrier may end between packets; one that ends inside a packet ends the path", () => {
+  const { stage, client } = Stage.server();
+  const whole = client.open(CarrierKind.data);
+  client.bytes(whole, Uint8Array.of(0, 0, 1, 1));
+  stage.session.handleCarrierClosed(0, 0, whole);
+  stage.settle();
+  expect(client.closed).toBeUndefined();
+  const cut = client.open(CarrierKind.data);
+  client.bytes(cut, Uint8Array.of(0, 1, 2, 1));
+  stage.session.handleCarrierClosed(0, 0, cut);
+  stage.settle();
+  expect(client.closed?.code).toBe(ErrorCode.LINK_LOST);
+});
+
+// spec: WIRE-4
+test("packets of 68 KiB are taken whatever the limits, and no larger ones", () => {
+  const { client } = Stage.server({ maxPacketBytes: 1000, maxRawBytes: 1000 });
+  client.packet((encoder) => encoder.padding(68 * KiB));
+  expect(client.closed).toBeUndefined();
+  client.packet((encoder) => encoder.padding(68 * KiB + 1));
+  expect(client.closed?.code).toBe(ErrorCode.TOO_LARGE);
+});
+
+// spec: WIRE-6
+test("packets carry a checksum on links that do not encrypt, and none on those that do", () => {
+  for (const isEncrypted of [true, false]) {
+    const stage = new Stage("client", 0);
+    const server = stage.dial("a.example:1", undefined, isEncrypted);
+    server.reply(1);
+    const entry = stage.session.openStream(1, "bidirectional");
+    if (entry === undefined) throw new Error("no stream");
+    stage.session.write(entry, new Uint8Array(100));
+    stage.settle();
+    expect(server.frames("streamData")).toHaveLength(1);
+    expect(server.checksumCount).toBe(isEncrypted ? 0 : server.packets.length);
+  }
+});
+
+// spec: WIRE-15
+test("a failure closes the path that it happened on, and no other", () => {
+  const { stage, primary } = Stage.client();
+  const other = stage.dial("a.example:1");
+  other.reply(1, { resumed: true });
+  other.bytes(other.open(CarrierKind.data), Uint8Array.of(0, 0, 1, 0x3f));
+  stage.settle();
+  expect([primary.closed, other.closed?.code]).toEqual([undefined, ErrorCode.FRAME_ENCODING]);
 });

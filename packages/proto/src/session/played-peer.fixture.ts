@@ -5,6 +5,7 @@ import type { Instant } from "../base/time.ts";
 import { body, type ControlBody, envelopeOf, isPathScoped } from "../control/control-body.ts";
 import { ControlDecoder, type Envelope, encodeEnvelope } from "../control/control-codec.ts";
 import { schedulerFactory } from "../schedule/scheduler-factory.ts";
+import { crc32 } from "../wire/crc32.ts";
 import { PacketDecoder, type PacketSink } from "../wire/packet-decoder.ts";
 import { PacketEncoder } from "../wire/packet-encoder.ts";
 import { CarrierKind, encodePreamble, PreambleReader } from "../wire/preamble.ts";
@@ -64,13 +65,13 @@ export class Stage {
   }
 
   /** Client: begins the next path, and the played server takes the hello or join. */
-  dial(address: string, identity?: string): PlayedPeer {
+  dial(address: string, identity?: string, isEncrypted = true): PlayedPeer {
     const plan = { address, identity, priority: 128, request: undefined };
     const path = this.session.openPath(this.now, plan);
     if ("code" in path) throw new Error("the path may not be opened");
     const peer = new PlayedPeer(this, path.id);
     this.peers.set(path.id, peer);
-    const link = { address, transport: "played", identity, isEncrypted: true };
+    const link = { address, transport: "played", identity, isEncrypted };
     if (path.id === 0) this.session.hello(this.now, path.id, link, "");
     else {
       const proof = { ticket: "", nonce: new Uint8Array(16), issuedAtMs: 0, proof: new Uint8Array(64) };
@@ -152,6 +153,8 @@ export class PlayedPeer {
   /** Numbers of the packets that came, and whether they ask for an acknowledgement. */
   readonly packets: { readonly number: number; readonly isAckEliciting: boolean }[] = [];
   closed: { readonly code: number; readonly reason: string } | undefined;
+  /** Packets that came with a checksum. */
+  checksumCount = 0;
   readonly #inputs = new Map<CarrierId, { kind: CarrierKind | undefined; preamble: PreambleReader; packets: PacketDecoder }>();
   readonly #control = new ControlDecoder(DEFAULT_LIMITS);
   readonly #encoder = new PacketEncoder();
@@ -259,7 +262,12 @@ export class PlayedPeer {
         },
       },
     ) as PacketSink;
-    return new PacketDecoder(sink, { maxPacketBytes: 1_000_000, maxRawBytes: 1_000_000, maxDatagramBytes: 1_000_000 });
+    const checksum = (data: Uint8Array, seed: number): number => {
+      // The sum goes on over header and payload.
+      if (seed === 0) this.checksumCount += 1;
+      return crc32(data, seed);
+    };
+    return new PacketDecoder(sink, { maxPacketBytes: 1_000_000, maxRawBytes: 1_000_000, maxDatagramBytes: 1_000_000, checksum });
   }
 }
 

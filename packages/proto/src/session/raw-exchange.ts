@@ -106,20 +106,13 @@ export class RawExchange {
     this.#state.emit({ type: "raw-reply", requestId, code, reason, data });
   }
 
-  /** Client: no path to the member is left; what it owes is answered with PATH_DEAD. */
+  /** Client: no path to the member is left; what it owes is answered with PATH_DEAD. What it is owed waits for it to come back. */
   memberUnreachable(member: Peer): void {
     for (const [forwardId, forwarded] of this.#forwarded) {
-      if (forwarded.to !== member && forwarded.from !== member) continue;
+      if (forwarded.to !== member) continue;
       this.#forwarded.delete(forwardId);
       forwarded.frame.isCancelled = true;
-      if (forwarded.to === member)
-        this.#answer(
-          forwarded.from,
-          forwarded.requestId,
-          ErrorCode.PATH_DEAD,
-          "the target's path died before its reply",
-          new Uint8Array(0),
-        );
+      this.#answer(forwarded.from, forwarded.requestId, ErrorCode.PATH_DEAD, "the target's path died before its reply", new Uint8Array(0));
     }
   }
 
@@ -135,6 +128,7 @@ export class RawExchange {
   }
 
   #answer(to: Peer, requestId: number, code: number, reason: string, data: Uint8Array): void {
+    if (to.isLost) return;
     const refused = to.control.send(body("rawReply", { requestId, code, reason, data }));
     // A reply that no control message can carry: the asker must hear something. spec: CTRL-2
     if (refused?.code === ErrorCode.TOO_LARGE) to.control.send(body("rawReply", { requestId, code: refused.code, reason: refused.reason }));

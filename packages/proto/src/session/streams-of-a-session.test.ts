@@ -181,3 +181,91 @@ test("a stream ends by its size or by a reset with code and size, and the reader
     ["resetStream", unwanted.id, 7, 100],
   ]);
 });
+
+// spec: STREAM-10
+test("frames for a stream that is over are ignored, those for one that cannot be are refused", () => {
+  const { stage, client } = Stage.server();
+  client.packet((encoder) => encoder.stream(5, 0, new Uint8Array(0), true));
+  const entry = stage.session.pollIncomingStream();
+  expect(entry && stage.session.read(0, entry)).toBeUndefined();
+  expect(stage.session.state.streams.get(5)).toBeUndefined();
+  client.packet((encoder) => {
+    encoder.stream(5, 0, new Uint8Array(10), false);
+    encoder.resetStream(5, 1, 0);
+    encoder.maxStreamData(5, 10);
+  });
+  expect(client.closed).toBeUndefined();
+  const wrong: [(encoder: PacketEncoder) => void, number][] = [
+    [(encoder) => encoder.stream(streamIdOf(1, "client", "bidirectional", 1000), 0, new Uint8Array(0), false), ErrorCode.STREAM_LIMIT],
+    [(encoder) => encoder.stream(streamIdOf(1, "server", "unidirectional", 0), 0, Uint8Array.of(1), false), ErrorCode.STREAM_STATE],
+    [(encoder) => encoder.resetStream(streamIdOf(1, "server", "unidirectional", 0), 1, 0), ErrorCode.STREAM_STATE],
+    [(encoder) => encoder.stopSending(streamIdOf(1, "client", "unidirectional", 0), 1), ErrorCode.STREAM_STATE],
+    [(encoder) => encoder.maxStreamData(streamIdOf(1, "client", "unidirectional", 0), 1), ErrorCode.STREAM_STATE],
+  ];
+  for (const [frame, code] of wrong) {
+    const { stage: fresh, client: peer } = Stage.server();
+    fresh.session.openStream(0, "unidirectional");
+    peer.packet(frame);
+    expect(peer.closed?.code).toBe(code);
+  }
+});
+
+// spec: STREAM-10
+test("streams that ended make room for others, told as the number that may ever be opened", () => {
+  const { stage, client } = Stage.server({ maxStreams: 100 });
+  for (let sequence = 0; sequence < 100; sequence += 1) {
+    client.packet((encoder) => encoder.stream(streamIdOf(1, "client", "unidirectional", sequence), 0, new Uint8Array(0), true));
+  }
+  for (let entry = stage.session.pollIncomingStream(); entry !== undefined; entry = stage.session.pollIncomingStream()) stage.session.read(0, entry);
+  stage.settle();
+  const limits = client.frames("maxStreams").map((call) => [call[1], call[2]]);
+  expect(limits.at(-1)?.[0]).toBe("unidirectional");
+  expect(limits.at(-1)?.[1]).toBeGreaterThan(100);
+  expect(limits.at(-1)?.[1]).toBeLessThanOrEqual(200);
+});
+
+// spec: STREAM-11
+test("being told that the other side is blocked asks for nothing", () => {
+  const { client } = Stage.server();
+  const before = client.told.length;
+  client.packet((encoder) => {
+    encoder.dataBlocked(1);
+    encoder.streamDataBlocked(4, 1);
+    encoder.streamsBlocked("bidirectional", 1);
+    encoder.streamsBlocked("unidirectional", 1);
+  });
+  expect(client.told.slice(before).filter((call) => call[0] !== "ack")).toEqual([]);
+  expect(client.closed).toBeUndefined();
+});
+
+// spec: DGRAM-1
+test("a datagram is sent once, to the primary or while that is out of reach to another server, and not again when its path dies", () => {
+  const { stage, primary, vouched } = trio();
+  expect(stage.session.sendDatagram(0, Uint8Array.of(1))).toBe(true);
+  stage.settle();
+  stage.session.linkLost(0, 0, ErrorCode.LINK_LOST, "gone");
+  expect(stage.session.sendDatagram(0, Uint8Array.of(2))).toBe(true);
+  stage.settle();
+  const again = stage.dial("a.example:1");
+  again.reply(1, { resumed: true });
+  expect([primary, vouched, again].map((peer) => peer.frames("datagram").map((call) => call[1]))).toEqual([
+    [Uint8Array.of(1)],
+    [Uint8Array.of(2)],
+    [],
+  ]);
+});
+
+// spec: DGRAM-2
+test("a datagram of the link itself is one as well; a frame that is too large closes the path", () => {
+  const { stage, client } = Stage.server({ maxDatagramBytes: 100 });
+  client.packet((encoder) => encoder.datagram(Uint8Array.of(1)));
+  stage.session.handleDatagram(0, 0, Uint8Array.of(2));
+  stage.settle();
+  expect(stage.events.filter((event) => event.type === "datagram")).toEqual([
+    { type: "datagram", data: Uint8Array.of(1) },
+    { type: "datagram", data: Uint8Array.of(2) },
+  ]);
+  expect(stage.session.sendDatagram(0, new Uint8Array(101))).toBe(false);
+  client.packet((encoder) => encoder.datagram(new Uint8Array(101)));
+  expect(client.closed?.code).toBe(ErrorCode.TOO_LARGE);
+});
