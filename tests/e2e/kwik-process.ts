@@ -132,7 +132,7 @@ export interface Report {
   readonly sha256: string;
   readonly paths: readonly { readonly id: number; readonly address: string; readonly state: string; readonly bytes: number }[];
   readonly resumedFrom: number;
-  readonly isolated: readonly { readonly address: string; readonly reason: string }[];
+  readonly isolated: readonly { readonly address: string; readonly code: string; readonly reason: string }[];
 }
 
 export function reportOf(outcome: Outcome): Report {
