@@ -1,6 +1,7 @@
 import { memoryNetwork } from "@kwik/testkit";
 import { runLinkSuite } from "./run-link-suite.ts";
 
+// spec: LINK-1
 runLinkSuite("memory", () => ({
   transport: memoryNetwork().transport,
   capabilities: new Set(["datagrams", "independent-carriers"]),

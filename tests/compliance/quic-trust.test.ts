@@ -84,6 +84,7 @@ async function failure(request: Request, transport?: Transport): Promise<string>
   }
 }
 
+// spec: SESS-5, CARRIER-4
 test("a pinned self-signed server is reached, its identity proven, and the query stays invisible to it", async () => {
   const server = await serve(mine);
   const link = await dial({ port: server.port, trust: { pins: [mine.identity] } });
@@ -107,6 +108,7 @@ test("a pinned server of a cluster is reached without knowing its authority", as
   expect(link.properties.provenIdentity).toBe(local.identity);
 });
 
+// spec: CARRIER-4
 test("a server that shows another's certificate cannot answer for it", async () => {
   // Claims `mine` in the query, but has only the key of `other`: the engine is given the one, the query answers with the other.
   const server = await serve({ ...other, cert: `${other.cert}\n${mine.cert}` });

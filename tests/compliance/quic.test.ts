@@ -10,6 +10,7 @@ test("the engine loads on this machine", () => {
   expect(isQuicAvailable()).toEqual({ ok: true });
 });
 
+// spec: LINK-1
 runLinkSuite("QUIC", () => ({
   transport: quicTransport(),
   capabilities: new Set(["datagrams", "abrupt-death", "independent-carriers"]),

@@ -17,7 +17,8 @@ test("the client closes in mid-transfer, and every member hears it once", () => 
   world.client.session.close(world.now, 4_711, "enough", true);
   world.client.endpoint.wake();
   world.judgeEnd();
-  for (const server of world.servers) expect(server.endpoint?.ended).toMatchObject({ code: 4_711, reason: "enough", remote: true, application: true });
+  for (const server of world.servers)
+    expect(server.endpoint?.ended).toMatchObject({ code: 4_711, reason: "enough", remote: true, application: true });
   expect(stream.down?.outcome?.kind).toBe("session-ended");
 });
 

@@ -75,7 +75,10 @@ test("when the home is killed after its hashes came, the others bring the conten
 });
 
 test("when nobody can deliver what verifies, the stream fails with CONTENT_UNAVAILABLE", () => {
-  const world = threeServers({ shelves: [{ has: [] }, { isLiar: true }, { isOutdated: true }], expected: ["source-isolated", "stream-failed"] });
+  const world = threeServers({
+    shelves: [{ has: [] }, { isLiar: true }, { isOutdated: true }],
+    expected: ["source-isolated", "stream-failed"],
+  });
   const { stream, offerId } = offer(world, 4 * MiB);
   world.until(() => stream.down?.outcome !== undefined, "the end", 20_000);
   expect(stream.down?.outcome).toEqual({ kind: "failed", code: ErrorCode.CONTENT_UNAVAILABLE });

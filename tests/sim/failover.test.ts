@@ -72,7 +72,11 @@ for (const direction of ["up", "down", "both"] as const) {
 }
 
 test("beyond the grace time a session without paths ends with NO_PATHS", () => {
-  const world = new World({ servers: [{ lines: [lineOf(50, 20)] }], limits: { graceMs: 3_000 }, expected: [...OUTAGE, "stream-failed"] }).start();
+  const world = new World({
+    servers: [{ lines: [lineOf(50, 20)] }],
+    limits: { graceMs: 3_000 },
+    expected: [...OUTAGE, "stream-failed"],
+  }).start();
   const stream = world.open();
   stream.write("server", 6 * MiB);
   world.advance(300);
@@ -108,7 +112,10 @@ test("a primary that is killed takes its streams with it, and those of others go
 });
 
 test("a server that was restarted has lost its streams, and a new member takes its place", () => {
-  const world = new World({ servers: [{ lines: [lineOf(50, 20)] }, { lines: [lineOf(50, 20)] }], expected: [...TROUBLE, "stream-failed"] }).startAll();
+  const world = new World({
+    servers: [{ lines: [lineOf(50, 20)] }, { lines: [lineOf(50, 20)] }],
+    expected: [...TROUBLE, "stream-failed"],
+  }).startAll();
   const stream = world.open("bidirectional", 2);
   stream.write("server", 8 * MiB);
   const other = world.open("bidirectional", 1);

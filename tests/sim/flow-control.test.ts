@@ -111,7 +111,13 @@ test("reset and stop end their direction only, and everything is let go of", () 
 });
 
 test("two ends with the smallest windows still understand each other", () => {
-  const tiny = { initialStreamWindowBytes: 16 * KiB, maxStreamWindowBytes: 64 * KiB, initialSessionWindowBytes: 32 * KiB, maxSessionWindowBytes: 128 * KiB, maxStreams: 3 };
+  const tiny = {
+    initialStreamWindowBytes: 16 * KiB,
+    maxStreamWindowBytes: 64 * KiB,
+    initialSessionWindowBytes: 32 * KiB,
+    maxSessionWindowBytes: 128 * KiB,
+    maxStreams: 3,
+  };
   const world = new World({ servers: [{ lines: [lineOf(40, 20)] }, { lines: [lineOf(40, 20)] }], limits: tiny }).startAll();
   for (const server of [0, 1]) {
     const stream = world.openFrom(server);

@@ -7,21 +7,50 @@ const small = fc.nat(7);
 const bytes = fc.oneof(fc.nat(3_000), fc.nat(400_000), fc.nat(3_000_000));
 
 const operation: fc.Arbitrary<Operation> = fc.oneof(
-  { arbitrary: fc.record({ do: fc.constant("open" as const), by: side, server: small, isOneWay: fc.boolean(), bytes, priority: fc.constantFrom(128, 128, 0, 255) }), weight: 6 },
+  {
+    arbitrary: fc.record({
+      do: fc.constant("open" as const),
+      by: side,
+      server: small,
+      isOneWay: fc.boolean(),
+      bytes,
+      priority: fc.constantFrom(128, 128, 0, 255),
+    }),
+    weight: 6,
+  },
   { arbitrary: fc.record({ do: fc.constant("write" as const), stream: small, side, bytes }), weight: 6 },
   { arbitrary: fc.record({ do: fc.constantFrom("finish" as const, "pause" as const, "resume" as const), stream: small, side }), weight: 5 },
-  { arbitrary: fc.record({ do: fc.constantFrom("reset" as const, "stop-reading" as const), stream: small, side, code: fc.nat(50) }), weight: 2 },
+  {
+    arbitrary: fc.record({ do: fc.constantFrom("reset" as const, "stop-reading" as const), stream: small, side, code: fc.nat(50) }),
+    weight: 2,
+  },
   { arbitrary: fc.record({ do: fc.constant("priority" as const), stream: small, side, priority: fc.nat(255) }), weight: 1 },
   { arbitrary: fc.record({ do: fc.constant("add-path" as const), server: small, line: small }), weight: 1 },
   { arbitrary: fc.record({ do: fc.constant("remove-path" as const), server: small, path: small }), weight: 1 },
-  { arbitrary: fc.record({ do: fc.constant("blackhole" as const), line: small, direction: fc.constantFrom("up" as const, "down" as const, "both" as const) }), weight: 3 },
+  {
+    arbitrary: fc.record({
+      do: fc.constant("blackhole" as const),
+      line: small,
+      direction: fc.constantFrom("up" as const, "down" as const, "both" as const),
+    }),
+    weight: 3,
+  },
   { arbitrary: fc.record({ do: fc.constantFrom("heal" as const, "heal" as const, "cut" as const), line: small }), weight: 5 },
-  { arbitrary: fc.record({ do: fc.constantFrom("kill" as const, "restart" as const, "restart" as const, "going-away" as const), server: small }), weight: 1 },
+  {
+    arbitrary: fc.record({
+      do: fc.constantFrom("kill" as const, "restart" as const, "restart" as const, "going-away" as const),
+      server: small,
+    }),
+    weight: 1,
+  },
   { arbitrary: fc.record({ do: fc.constant("rate" as const), line: small, bytesPerMs: fc.integer({ min: 50, max: 20_000 }) }), weight: 1 },
   { arbitrary: fc.record({ do: fc.constant("content" as const), stream: small, bytes, isEnd: fc.boolean() }), weight: 2 },
   { arbitrary: fc.record({ do: fc.constant("contribute" as const), stream: small, server: small, bytes }), weight: 2 },
   { arbitrary: fc.record({ do: fc.constant("raw" as const), server: small, path: small, bytes: fc.nat(100_000) }), weight: 2 },
-  { arbitrary: fc.record({ do: fc.constant("datagram" as const), server: small, isFromClient: fc.boolean(), bytes: fc.nat(10_000) }), weight: 1 },
+  {
+    arbitrary: fc.record({ do: fc.constant("datagram" as const), server: small, isFromClient: fc.boolean(), bytes: fc.nat(10_000) }),
+    weight: 1,
+  },
   { arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.oneof(fc.nat(30), fc.nat(400), fc.nat(4_000)) }), weight: 10 },
   { arbitrary: fc.constant({ do: "close" as const }), weight: 1 },
 );

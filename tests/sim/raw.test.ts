@@ -5,7 +5,11 @@ import { expect, test } from "vitest";
 const TROUBLE: IncidentKind[] = ["path-degraded", "path-recovered", "path-dead", "path-failed", "redial", "resent", "suspended", "resumed"];
 
 function twoServers(expected: IncidentKind[] = []): World {
-  return new World({ servers: [{ lines: [lineOf(50, 20)] }, { lines: [lineOf(50, 30)] }], expected, limits: { graceMs: 3_000 } }).startAll();
+  return new World({
+    servers: [{ lines: [lineOf(50, 20)] }, { lines: [lineOf(50, 30)] }],
+    expected,
+    limits: { graceMs: 3_000 },
+  }).startAll();
 }
 
 test("raw messages go both ways between servers, and each reply belongs to its message", () => {
@@ -40,7 +44,10 @@ test("a raw message to a path that does not exist, or that ends at the sender, i
 });
 
 test("a message arrives once, although a line dies under it", () => {
-  const world = new World({ servers: [{ lines: [lineOf(50, 20)] }, { lines: [lineOf(2, 60), lineOf(50, 60)] }], expected: TROUBLE }).startAll();
+  const world = new World({
+    servers: [{ lines: [lineOf(50, 20)] }, { lines: [lineOf(2, 60), lineOf(50, 60)] }],
+    expected: TROUBLE,
+  }).startAll();
   for (let index = 0; index < 10; index += 1) world.server(0).sendRaw(patternBytes(1, index, 40_000), 1);
   world.advance(60);
   world.line(1).cut();

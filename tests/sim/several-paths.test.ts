@@ -40,7 +40,10 @@ test("one stream uses both lines to one server", () => {
 
 test("many streams over ragged, jittery, lossy lines arrive whole", () => {
   const rough = { jitterMs: 15, lossRate: 0.02, isRagged: true, chunkBytes: 4000 };
-  const world = new World({ servers: [{ lines: [lineOf(40, 30, rough), lineOf(20, 60, rough)] }], expected: ["path-degraded", "path-recovered", "resent"] }).startAll();
+  const world = new World({
+    servers: [{ lines: [lineOf(40, 30, rough), lineOf(20, 60, rough)] }],
+    expected: ["path-degraded", "path-recovered", "resent"],
+  }).startAll();
   for (let index = 0; index < 40; index += 1) {
     const stream = world.open(index % 3 === 0 ? "unidirectional" : "bidirectional");
     stream.write("client", 1 + index * 9973);

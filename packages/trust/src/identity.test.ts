@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { identityOf, isIdentity, parseIdentity, privateNameOf } from "./identity.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
+// spec: SESS-5
 test("an identity is the hash of the public key, whatever the key comes in", async () => {
   const { cert, key, identity } = await makeSelfSigned();
   const certificate = new X509Certificate(cert);

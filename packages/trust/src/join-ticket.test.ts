@@ -57,6 +57,7 @@ const goodPayload = {
   jti: "j",
 };
 
+// spec: TICKET-1, TICKET-3
 test("a ticket admits once what it was made for", async () => {
   const verifier = verifierAt(start + 1000);
   const ticket = await mint();
@@ -66,6 +67,7 @@ test("a ticket admits once what it was made for", async () => {
   await expect(verifier.verify(ticket, expected)).rejects.toMatchObject(refusal("used before"));
 });
 
+// spec: TICKET-3
 test("of two uses at the same time one wins", async () => {
   const verifier = verifierAt(start);
   const ticket = await mint();
@@ -73,6 +75,7 @@ test("of two uses at the same time one wins", async () => {
   expect(outcomes.map((outcome) => outcome.status).sort()).toEqual(["fulfilled", "rejected"]);
 });
 
+// spec: TICKET-2
 test("a ticket is for one session, path, member, client key and server", async () => {
   const cases: [Partial<TicketClaims>, string][] = [
     [{ session: "f".repeat(32) }, "another session"],
@@ -85,6 +88,7 @@ test("a ticket is for one session, path, member, client key and server", async (
   for (const [change, text] of cases) await expect(verifier.verify(await mint(change), expected)).rejects.toMatchObject(refusal(text));
 });
 
+// spec: TICKET-3
 test("a refused attempt does not use a ticket up", async () => {
   const verifier = verifierAt(start);
   const ticket = await mint();
@@ -92,6 +96,7 @@ test("a refused attempt does not use a ticket up", async () => {
   await expect(verifier.verify(ticket, expected)).resolves.toBeDefined();
 });
 
+// spec: TICKET-2
 test("a ticket works from its beginning to its end, give or take the skew of clocks", async () => {
   const ticket = await mint();
   const at = (offsetMs: number) => verifierAt(start + offsetMs).verify(ticket, expected);
@@ -101,6 +106,7 @@ test("a ticket works from its beginning to its end, give or take the skew of clo
   await expect(at(36_100)).rejects.toMatchObject(refusal("expired"));
 });
 
+// spec: TICKET-1
 test("only Ed25519 counts: no other algorithm, none, or a public key used as a shared secret", async () => {
   const verifier = verifierAt(start);
   const ec = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
@@ -120,6 +126,7 @@ test("only Ed25519 counts: no other algorithm, none, or a public key used as a s
   for (const ticket of forged) await expect(verifier.verify(ticket, expected)).rejects.toMatchObject(refusal("kind that is not allowed"));
 });
 
+// spec: TICKET-2
 test("a key is taken from this server's list, never from the ticket", async () => {
   const verifier = verifierAt(start);
   await expect(verifier.verify(await mint({}, otherKeys.signing), expected)).rejects.toMatchObject(refusal("does not know"));
@@ -139,6 +146,7 @@ test("while keys are replaced, tickets of the old and of the new one are good", 
   await expect(verifier.verify(await mint({}, otherKeys.signing), expected)).resolves.toBeDefined();
 });
 
+// spec: TICKET-1
 test("a well-signed token that is no join ticket is refused", async () => {
   const verifier = verifierAt(start);
   const cases: [object, object, string][] = [
@@ -205,6 +213,7 @@ test("a full memory refuses new tickets and forgets no used one, until they expi
   await expect(verifier.verify(later, expected)).resolves.toBeDefined();
 });
 
+// spec: TICKET-3
 test("a used ticket stays used for as long as it would be accepted", async () => {
   let now = start;
   const verifier = new TicketVerifier([keys.verify], server, { now: () => now });

@@ -29,7 +29,10 @@ test("a straggler among the sources does not hold up the end", () => {
 });
 
 test("a source whose line becomes a hundred times slower near the end does not hold it up", () => {
-  const world = new World({ servers: [0, 1].map(() => ({ lines: [lineOf(50, 20)], diskMs: 1 })), expected: [...EASY, "path-dead", "path-failed", "redial"] }).startAll();
+  const world = new World({
+    servers: [0, 1].map(() => ({ lines: [lineOf(50, 20)], diskMs: 1 })),
+    expected: [...EASY, "path-dead", "path-failed", "redial"],
+  }).startAll();
   const stream = world.openFrom(0, "unidirectional");
   world.server(0).sendContent(stream, world.content("film", 24 * MiB), true);
   world.until(() => (stream.down?.readOffset ?? 0) > 21 * MiB, "most of it");

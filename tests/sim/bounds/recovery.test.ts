@@ -7,7 +7,11 @@ const TROUBLE: IncidentKind[] = ["path-degraded", "path-recovered", "path-dead",
 for (const direction of ["up", "down", "both"] as const) {
   for (const rttMs of [5, 40, 120]) {
     test(`a black hole ${direction} on one of two lines of ${rttMs} ms stops the stream for less than a second`, () => {
-      const world = new World({ servers: [{ lines: [lineOf(50, rttMs), lineOf(50, rttMs)] }], expected: TROUBLE, checkEvery: 64 }).startAll();
+      const world = new World({
+        servers: [{ lines: [lineOf(50, rttMs), lineOf(50, rttMs)] }],
+        expected: TROUBLE,
+        checkEvery: 64,
+      }).startAll();
       const stream = world.open();
       stream.write("server", 64 * MiB);
       stream.write("client", 64 * MiB);

@@ -87,6 +87,11 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       this.driver.stop();
       throw KwikError.from(error, "UNREACHABLE");
     }
+    // The transport may have been done before it saw the signal.
+    if (isAborted(signal)) {
+      link.close(ErrorCode.NO_ERROR, "the dial was aborted");
+      throw new KwikError("ABORTED", "the dial was aborted", { cause: signal?.reason });
+    }
     const path = this.proto.openPath(this.runtime.now(), {
       address: text,
       identity: link.properties.provenIdentity,
@@ -123,6 +128,9 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     if (options.pathId === undefined) return this.#defaultHome();
     const path = this.proto.state.paths.byId(options.pathId);
     if (path === undefined) throw new KwikError("INVALID_ARGUMENT", `there is no path ${options.pathId} in this session`);
+    if (this.proto.state.peerOf(path.member).isLost) {
+      throw new PathError("HOME_LOST", `the server of path ${options.pathId} is gone from this session`, path.address, path.id);
+    }
     return path.member;
   }
 
@@ -182,10 +190,14 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     this.#establishing?.reject(this.endError);
   }
 
-  /** New streams live at the primary; when it is gone for good, at the first server that is left. */
+  /** New streams live at the primary; when it is gone for good or shutting down, at the first server that is left. */
   #defaultHome(): MemberId {
     const { state } = this.proto;
-    if (!state.peerOf(PRIMARY_MEMBER).isLost) return PRIMARY_MEMBER;
+    const primary = state.peerOf(PRIMARY_MEMBER);
+    if (!primary.isLost && !primary.isGoingAway) return PRIMARY_MEMBER;
+    // One that is shutting down is the last resort. spec: CLOSE-2
+    for (const peer of state.peers.values()) if (!peer.isLost && peer.isKnown && !peer.isGoingAway) return peer.member;
+    if (!primary.isLost) return PRIMARY_MEMBER;
     for (const peer of state.peers.values()) if (!peer.isLost && peer.isKnown) return peer.member;
     return PRIMARY_MEMBER;
   }
@@ -210,6 +222,11 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       },
     );
   }
+}
+
+/** By itself, because the signal changes while others are awaited. */
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
 }
 
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {

@@ -16,6 +16,8 @@ type Ticket = Extract<SessionEvent, { type: "ticket" }>;
 const TICKET_WAIT_MS = 2_000;
 const FIRST_REDIAL_MS = 100;
 const MAX_REDIAL_MS = 4_000;
+/** A path that was in use for so long was a good one. */
+const PROVEN_AFTER_MS = 1_000;
 /** Answers that the same question would only bring again. */
 const POINTLESS = new Set<number>([
   ErrorCode.AUTH_REFUSED,
@@ -43,8 +45,9 @@ export class PathDialer {
   readonly #options: PathDialerOptions;
   readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
   readonly #redialling = new Set<string>();
-  /** Tries since a path to the address was last active. */
+  /** Tries since a path to the address was last in use for a while. */
   readonly #failures = new Map<string, number>();
+  readonly #activeSince = new Map<string, number>();
   readonly #timers = new Set<unknown>();
   readonly #abort = new AbortController();
   #policy: AddressPolicy;
@@ -85,8 +88,18 @@ export class PathDialer {
       refuse(ErrorCode.LIMIT_REACHED, `the client allows ${this.#maxPaths} paths`);
       return;
     }
+    if (this.#isStopped()) return;
     const address = parseAddress(event.address);
     const identity = event.identity === "" ? undefined : event.identity;
+    if (identity !== undefined && !/^sha256:[0-9a-f]{64}$/.test(identity)) {
+      refuse(ErrorCode.IDENTITY_MISMATCH, "an identity reads sha256: and 64 hex digits");
+      return;
+    }
+    const full = session.clientPaths?.refusalOf(formatAddress(address), identity);
+    if (full !== undefined) {
+      refuse(full.code, full.reason);
+      return;
+    }
     const path = session.openPath(runtime.now(), {
       address: formatAddress(address),
       identity,
@@ -96,17 +109,18 @@ export class PathDialer {
     // With the identity known the ticket is on its way while the link comes up.
     const early = identity === undefined ? undefined : this.#ticket(path.id, identity);
     this.#driver.schedule();
+    let link: Link | undefined;
     try {
-      const link = await this.#dial(address, identity, this.#abort.signal, true);
+      link = await this.#dial(address, identity, this.#abort.signal, true);
       const proven = link.properties.provenIdentity ?? identity ?? "";
       const ticket = await (early ?? this.#ticket(path.id, proven));
       if (ticket === undefined || ticket.code !== 0) {
-        link.close(ErrorCode.TICKET_REFUSED, "no ticket");
         throw new KwikError("TICKET_REFUSED", ticket === undefined ? "the server that wanted the path gave no ticket" : ticket.reason);
       }
       await this.#join(path, address, link, proven, ticket.ticket, event.fromMember);
     } catch (error) {
       const problem = KwikError.from(error);
+      link?.close(codeOf(problem), "");
       session.linkLost(runtime.now(), path.id, codeOf(problem), problem.message);
       this.#driver.pump();
     }
@@ -119,6 +133,9 @@ export class PathDialer {
   /** A path died: dial the same server again until it answers or the member is given up. */
   pathDied(path: SessionPath): void {
     if (this.#isStopped()) return;
+    // One that died as soon as it was there counts as a failure: whoever accepts and then breaks off must not be dialled without end.
+    const activeSince = this.#activeSince.get(path.address) ?? Number.NEGATIVE_INFINITY;
+    if (this.#driver.runtime.now() - activeSince >= PROVEN_AFTER_MS) this.#failures.set(path.address, 0);
     this.#redial(parseAddress(path.address), path.identity, path.priority);
   }
 
@@ -130,7 +147,8 @@ export class PathDialer {
 
   /** A path is in use: the next loss of it is answered without delay. */
   pathActive(path: SessionPath): void {
-    this.#failures.set(path.address, 0);
+    if (!this.#failures.has(path.address)) this.#failures.set(path.address, 0);
+    this.#activeSince.set(path.address, this.#driver.runtime.now());
   }
 
   stop(): void {
@@ -171,6 +189,11 @@ export class PathDialer {
           return;
         }
         const proven = link.properties.provenIdentity ?? identity;
+        const full = session.clientPaths?.refusalOf(formatAddress(address), proven);
+        if (full !== undefined) {
+          link.close(full.code, full.reason);
+          throw new KwikError("LIMIT_REACHED", full.reason);
+        }
         const path = session.openPath(runtime.now(), { address: formatAddress(address), identity: proven, priority, request: undefined });
         const isKnown = session.state.peerOf(path.member).isKnown;
         const ticket = isKnown ? undefined : await this.#ticket(path.id, proven ?? "");

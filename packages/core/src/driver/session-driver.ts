@@ -16,6 +16,9 @@ export interface SessionObserver {
 const MAX_TRANSMITS_PER_TURN = 1024;
 const MAX_TURNS = 8;
 
+/** Hosts take a longer delay for none at all. */
+const MAX_TIMER_MS = 0x7fff_ffff;
+
 /**
  * The one pump of a session: puts what links bring into the state machine, and carries out what it polls. One timer, no promise
  * per packet.
@@ -166,7 +169,7 @@ export class SessionDriver {
       if (event.type === "datagram") this.#observer.onDatagram(event.data);
       else this.#observer.onEvent(event);
     }
-    for (let entry = session.pollIncomingStream(); entry !== undefined; entry = session.pollIncomingStream()) {
+    for (let entry = session.pollIncomingStream(false); entry !== undefined; entry = session.pollIncomingStream(false)) {
       told = true;
       this.#observer.onIncoming(entry);
     }
@@ -183,19 +186,23 @@ export class SessionDriver {
 
   #setTimer(isMore: boolean): void {
     const at = isMore ? 0 : (this.session.pollTimeout() ?? Number.POSITIVE_INFINITY);
+    // Nothing is left to do: a timer would only keep the process alive.
+    if (at === Number.POSITIVE_INFINITY) {
+      this.stop();
+      return;
+    }
     // A timer that is a little early only looks and sets itself again; most deadlines move on with every packet.
     if (at >= this.#timerAt && this.#timer !== undefined) return;
     if (this.#timer !== undefined) this.runtime.clearTimer(this.#timer);
     this.#timer = undefined;
     this.#timerAt = at;
-    if (at === Number.POSITIVE_INFINITY) return;
     this.#timer = this.runtime.setTimer(
       () => {
         this.#timer = undefined;
         this.#timerAt = Number.POSITIVE_INFINITY;
         this.pump();
       },
-      Math.max(1, Math.ceil(at - this.runtime.now())),
+      Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(at - this.runtime.now()))),
     );
   }
 }

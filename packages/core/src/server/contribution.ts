@@ -1,6 +1,6 @@
-import type { StreamSender } from "@kwik/proto";
+import { errorName, type StreamSender } from "@kwik/proto";
 import type { Contribution } from "../api/contract.ts";
-import { KwikError } from "../api/errors.ts";
+import { KwikError, StreamError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 
 const UNSENT_BYTES = 1024 * 1024;
@@ -50,11 +50,21 @@ export class OpenContribution implements Contribution {
   }
 
   abort(): void {
+    if (this.#error !== undefined) return;
+    // What is under way still arrives; only what was never sent is dropped.
+    this.#sender.stream.reset(0);
     this.fail(new KwikError("ABORTED", "the contribution was aborted"));
   }
 
   /** Acknowledgements or credit arrived. */
   update(): void {
+    const { stopCode } = this.#sender.stream;
+    if (stopCode !== undefined && this.#error === undefined) {
+      const code = errorName(stopCode);
+      const why = code === "STREAM_STATE" ? "is over, or nobody reads it" : "takes no contributions of this server";
+      this.fail(new StreamError(code, `stream ${this.streamId} ${why}`, this.streamId, stopCode, { remote: true }));
+      return;
+    }
     const isAllAcknowledged = this.#sender.stream.bufferedBytes === 0;
     this.#waiting = this.#waiting.filter((waiter) => {
       if (waiter.isClose ? !isAllAcknowledged : !this.#hasRoom) return true;

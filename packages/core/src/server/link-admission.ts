@@ -15,8 +15,10 @@ export class LinkAdmission implements LinkReceiver {
   readonly #carriers = new Map<number, Carrier>();
   readonly #runtime: Runtime;
   readonly #onRefused: (reason: string) => void;
+  readonly #onGone: () => void;
   readonly #decide: AdmissionDecision;
   #timer: unknown;
+  #lingering: unknown;
   #successor: LinkReceiver | undefined;
   #isOpened = false;
   #isOver = false;
@@ -28,11 +30,14 @@ export class LinkAdmission implements LinkReceiver {
     checksum: ((data: Uint8Array, seed: number) => number) | undefined,
     decide: AdmissionDecision,
     onRefused: (reason: string) => void,
+    /** The link ended before anything was decided. */
+    onGone: () => void,
   ) {
     this.link = link;
     this.#runtime = runtime;
     this.#decide = decide;
     this.#onRefused = onRefused;
+    this.#onGone = onGone;
     this.acceptor = new PathAcceptor({ limits, checksum, requireChecksum: !link.capabilities.encrypted });
     this.#timer = runtime.setTimer(
       () => this.refuse(ErrorCode.TIMEOUT, `no hello within ${limits.handshakeTimeoutMs} ms`),
@@ -67,7 +72,7 @@ export class LinkAdmission implements LinkReceiver {
       return;
     }
     carrier.send([PathAcceptor.refusal(code, reason)]);
-    this.#runtime.setTimer(() => this.link.close(code, reason), REFUSAL_LINGER_MS);
+    this.#lingering = this.#runtime.setTimer(() => this.link.close(code, reason), REFUSAL_LINGER_MS);
   }
 
   onCarrier(carrier: Carrier): void {
@@ -89,7 +94,9 @@ export class LinkAdmission implements LinkReceiver {
   onClose(info: LinkCloseInfo): void {
     this.#isOver = true;
     this.#runtime.clearTimer(this.#timer);
-    this.#successor?.onClose(info);
+    if (this.#lingering !== undefined) this.#runtime.clearTimer(this.#lingering);
+    if (this.#successor === undefined) this.#onGone();
+    else this.#successor.onClose(info);
   }
 
   onBatchEnd(): void {

@@ -1,6 +1,9 @@
 import {
   DEFAULT_LIMITS,
   ErrorCode,
+  errorName,
+  MAX_MEMBERS,
+  PRIMARY_MEMBER,
   SeededRng,
   Session,
   schedulerFactory,
@@ -46,6 +49,9 @@ export async function listenWith(environment: ListenEnvironment, address: string
 
 /** Sessions that finished and may still be joined again are kept by their own grace; this bounds live ones. */
 const MAX_WAITING_SESSIONS = 1024;
+
+/** Connections that have not been admitted or refused, at most: each may hold `maxBytesBeforeAuth`. */
+const MAX_ADMISSIONS = 1024;
 
 class SessionListener implements Listener {
   readonly identity: string;
@@ -116,7 +122,11 @@ class SessionListener implements Listener {
   }
 
   close(options: { graceMs?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.graceMs ?? 0);
+    const graceMs = options.graceMs ?? 0;
+    if (Number.isNaN(graceMs) || graceMs < 0) {
+      return Promise.reject(new KwikError("INVALID_ARGUMENT", `a time in milliseconds is not negative, and not ${graceMs}`));
+    }
+    this.#closing ??= this.#close(Math.min(Math.ceil(graceMs), MAX_GRACE_MS));
     return this.#closing;
   }
 
@@ -134,7 +144,12 @@ class SessionListener implements Listener {
     }
     const ended = Promise.all(sessions.map((session) => session.closed));
     if (graceMs > 0 && sessions.length > 0) {
-      await Promise.race([ended, new Promise<void>((resolve) => runtime.setTimer(resolve, graceMs))]);
+      let timer: unknown;
+      const grace = new Promise<void>((resolve) => {
+        timer = runtime.setTimer(resolve, graceMs);
+      });
+      await Promise.race([ended, grace]);
+      runtime.clearTimer(timer);
     }
     await Promise.all([...this.#sessions.values()].map((session) => session.closeWithGoingAway()));
     for (const admission of this.#admissions) admission.refuse(ErrorCode.GOING_AWAY, "the server is shutting down");
@@ -160,11 +175,12 @@ class SessionListener implements Listener {
       },
       (reason) => {
         this.#refused += 1;
-        this.#admissions.delete(admission);
         this.#environment.onNotice?.(`refused ${link.properties.remoteAddress}: ${reason}`);
       },
+      () => this.#admissions.delete(admission),
     );
     this.#admissions.add(admission);
+    if (this.#admissions.size > MAX_ADMISSIONS) admission.refuse(ErrorCode.LIMIT_REACHED, "too many connections are being admitted");
     link.attach(admission);
   }
 
@@ -180,26 +196,36 @@ class SessionListener implements Listener {
     const { message } = opening;
     const sessionId = hexOf(message.sessionId);
     await this.#checkProof(opening.message, sessionId);
+    if (message.memberId < PRIMARY_MEMBER || message.memberId >= MAX_MEMBERS)
+      throw new KwikError("PROTOCOL_VIOLATION", `no server of a session has the number ${message.memberId}`);
+    if (this.#rejoin(admission, opening, sessionId)) return;
+    if (message.memberId === PRIMARY_MEMBER || message.resume)
+      throw new KwikError("NO_SESSION", "this server does not know the session (any more)");
+    let clientIdentity: string | undefined;
+    if (message.ticket === "") clientIdentity = await this.#authenticate(admission, opening, true);
+    else {
+      const { authority } = this.#environment;
+      if (authority === undefined) throw new KwikError("TICKET_REFUSED", "this server belongs to no cluster and takes no tickets");
+      const { pathId, memberId, clientKey } = message;
+      await authority.verify(message.ticket, { sessionId, pathId, memberId, clientKey });
+    }
+    // Another path of the same client may have begun the session in the meantime.
+    if (this.#rejoin(admission, opening, sessionId)) return;
+    this.#begin(admission, opening, message.sessionId, message.memberId, clientIdentity, message.ticket !== "");
+  }
+
+  /** A further path of a session that is here; false if it is not. */
+  #rejoin(admission: LinkAdmission, opening: Extract<Opening, { kind: "join" }>, sessionId: string): boolean {
+    const { message } = opening;
     const known = this.#sessions.get(sessionId);
-    if (known !== undefined) {
-      // Who holds the session's key may come back, or bring a further path. spec: PATH-10
-      if (!isSame(known.protocol.state.config.clientKey, message.clientKey))
-        throw new KwikError("TICKET_REFUSED", "another key than the session's");
-      if (message.memberId !== known.protocol.state.config.member)
-        throw new KwikError("PROTOCOL_VIOLATION", "another member number than before");
-      this.#attach(known, admission, opening, false);
-      return;
-    }
-    if (message.ticket === "") {
-      if (message.resume) throw new KwikError("NO_SESSION", "this server does not know the session (any more)");
-      const identity = await this.#authenticate(admission, opening, true);
-      this.#begin(admission, opening, message.sessionId, message.memberId, identity, false);
-      return;
-    }
-    const { authority } = this.#environment;
-    if (authority === undefined) throw new KwikError("TICKET_REFUSED", "this server belongs to no cluster and takes no tickets");
-    await authority.verify(message.ticket, { sessionId, pathId: message.pathId, memberId: message.memberId, clientKey: message.clientKey });
-    this.#begin(admission, opening, message.sessionId, message.memberId, undefined, true);
+    if (known === undefined) return false;
+    // Who holds the session's key may come back, or bring a further path. spec: PATH-10
+    if (!isSame(known.protocol.state.config.clientKey, message.clientKey))
+      throw new KwikError("TICKET_REFUSED", "another key than the session's");
+    if (message.memberId !== known.protocol.state.config.member)
+      throw new KwikError("PROTOCOL_VIOLATION", "another member number than before");
+    this.#attach(known, admission, opening, false);
+    return true;
   }
 
   async #checkProof(message: Extract<Opening, { kind: "join" }>["message"], sessionId: string): Promise<void> {
@@ -244,6 +270,7 @@ class SessionListener implements Listener {
     isVouched: boolean,
   ): void {
     if (admission.isOver) return;
+    if (this.#closing !== undefined) throw new KwikError("GOING_AWAY", "the server is shutting down");
     if (this.#waiting.length >= MAX_WAITING_SESSIONS)
       throw new KwikError("LIMIT_REACHED", "too many sessions wait to be accepted by the application");
     const { runtime, agent, identity, checksum, authority } = this.#environment;
@@ -266,16 +293,24 @@ class SessionListener implements Listener {
       onEnded: () => this.#forget(id),
     });
     this.#sessions.set(id, session);
-    this.#attach(session, admission, opening, isVouched);
+    try {
+      this.#attach(session, admission, opening, isVouched);
+    } catch (error) {
+      // Nobody has seen it yet.
+      this.#sessions.delete(id);
+      throw error;
+    }
     this.#accepted += 1;
     this.#waiting.push(session);
   }
 
   #attach(session: ServerSessionOverPaths, admission: LinkAdmission, opening: Opening, isVouched: boolean): void {
     if (admission.isOver) return;
-    this.#admissions.delete(admission);
     const { link } = admission;
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
+    const refused = session.protocol.refusalOf(opening);
+    if (refused !== undefined) throw new KwikError(errorName(refused.code), refused.reason);
+    this.#admissions.delete(admission);
     const binding = session.pump.adopt(pathId, link, admission.carriers());
     admission.handOver(binding);
     const info = {
@@ -285,10 +320,7 @@ class SessionListener implements Listener {
       isEncrypted: link.capabilities.encrypted,
     };
     const path = session.protocol.acceptPath(this.#environment.runtime.now(), admission.acceptor, opening, info, isVouched);
-    if ("reason" in path && "code" in path) {
-      admission.refuse(path.code, path.reason);
-      return;
-    }
+    if ("reason" in path && "code" in path) throw new Error(`a path was refused after it had been allowed: ${path.reason}`);
     session.pump.pump();
   }
 
@@ -301,6 +333,9 @@ class SessionListener implements Listener {
     this.#past.bytesReceived += stats.bytesReceived;
   }
 }
+
+/** Longest grace of `close`: what timers of the host can measure, about 25 days. */
+const MAX_GRACE_MS = 0x7fff_ffff;
 
 /** Time for last acknowledgements to leave before the socket closes. */
 const CLOSE_LINGER_MS = 50;

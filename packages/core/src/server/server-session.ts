@@ -80,7 +80,11 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
       );
     }
     this.#assertOpen();
-    const requestId = this.#server.request(text, options.identity ?? "", options.priority ?? 128);
+    const priority = options.priority ?? 128;
+    if (!Number.isInteger(priority) || priority < 0 || priority > 255)
+      throw new KwikError("INVALID_ARGUMENT", `a priority is a whole number from 0 to 255, not ${priority}`);
+    if (options.signal?.aborted === true) throw new KwikError("ABORTED", "addPath was aborted", { cause: options.signal.reason });
+    const requestId = this.#server.request(text, options.identity ?? "", priority);
     this.driver.schedule();
     const pathId = await this.#wait(this.#requests, requestId, text, options.signal);
     return this.allPaths().find((path) => path.id === pathId) as PathInfo;
@@ -88,7 +92,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   async removePath(pathId: number, options: { graceMs?: number } = {}): Promise<void> {
     this.#assertOpen();
-    const requestId = this.#server.remove(pathId, options.graceMs ?? 1_000);
+    const requestId = this.#server.remove(pathId, wholeMs(options.graceMs ?? 1_000));
     this.driver.schedule();
     await this.#wait(this.#requests, requestId, `path ${pathId}`, undefined);
   }
@@ -117,7 +121,8 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     }
     const requestId = this.proto.raw.send(data.slice(), pathId);
     this.driver.schedule();
-    return this.#wait(this.#raws, requestId, `path ${pathId}`, options.signal);
+    // An aborted wait gives its place among the outstanding ones back.
+    return this.#wait(this.#raws, requestId, `path ${pathId}`, options.signal, () => this.proto.raw.forget(requestId));
   }
 
   onRaw(handler: RawHandler): void {
@@ -128,6 +133,9 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     this.#assertOpen();
     if (target.offset < 0n || target.offset > BigInt(Number.MAX_SAFE_INTEGER)) {
       throw new KwikError("INVALID_ARGUMENT", `the offset ${target.offset} is outside a stream`);
+    }
+    if (target.streamId < 0n || target.streamId > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new KwikError("INVALID_ARGUMENT", `${target.streamId} is not the id of a stream`);
     }
     const sender = this.proto.contributions.open(Number(target.streamId), Number(target.offset));
     if ("code" in sender) throw new KwikError(errorName(sender.code), sender.reason);
@@ -189,7 +197,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     this.#raws.clear();
     for (const contribution of [...this.#contributions.values()]) contribution.fail(error);
     this.#offers.end(error);
-    void this.#reads.close();
+    this.#reads.close();
     this.#options.onEnded();
   }
 
@@ -236,7 +244,8 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     let reply: Uint8Array = new Uint8Array(0);
     try {
       if (this.#rawHandler === undefined) code = ErrorCode.NOT_SUPPORTED;
-      else reply = await this.#rawHandler({ data, fromPathId });
+      // A copy, so that the handler's own bytes stay its own.
+      else reply = Uint8Array.prototype.slice.call(await this.#rawHandler({ data, fromPathId }));
       if (reply.length > this.proto.state.limits.maxRawBytes) {
         code = ErrorCode.TOO_LARGE;
         reply = new Uint8Array(0);
@@ -244,14 +253,15 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     } catch {
       code = ErrorCode.INTERNAL_ERROR;
     }
-    this.proto.raw.reply(requestId, code, reply.slice());
+    this.proto.raw.reply(requestId, code, reply);
     this.driver.schedule();
   }
 
-  #wait<T>(waiters: Map<number, Waiter<T>>, requestId: number, what: string, signal: AbortSignal | undefined): Promise<T> {
+  #wait<T>(waiters: Map<number, Waiter<T>>, requestId: number, what: string, signal: AbortSignal | undefined, onAborted?: () => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const abort = (): void => {
         waiters.delete(requestId);
+        onAborted?.();
         reject(new KwikError("ABORTED", "the wait was aborted", { cause: signal?.reason }));
       };
       if (signal?.aborted === true) return abort();
@@ -283,4 +293,10 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
         }),
       );
   }
+}
+
+/** A time that a control message can carry: whole milliseconds, at most seven weeks. */
+function wholeMs(ms: number): number {
+  if (Number.isNaN(ms) || ms < 0) throw new KwikError("INVALID_ARGUMENT", `a time in milliseconds is not negative, and not ${ms}`);
+  return Math.min(Math.ceil(ms), 0xffff_ffff);
 }

@@ -10,6 +10,7 @@ import {
 } from "@kwik/proto";
 import type { ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
 import { KwikError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
+import { checkCode, MAX_CLOSE_CODE } from "../api/application-code.ts";
 import type { CloseInfo, SessionEvent as PublicEvent, SessionStats } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { SessionDriver, type SessionObserver } from "../driver/session-driver.ts";
@@ -22,10 +23,19 @@ import { SendHalf } from "./send-half.ts";
 /** Events that wait for a slow reader of `events()`, at most; the oldest go first. */
 const MAX_WAITING_EVENTS = 1024;
 
+/** The reason of a close travels up to this length; the rest is cut off. */
+const MAX_REASON_LENGTH = 512;
+
 /** Both halves of a stream as its owner; put into `StreamEntry.owner`. */
 interface OwnedStream {
   readonly send: SendHalf | undefined;
   readonly receive: ReceiveHalf | undefined;
+}
+
+/** A stream of the other side that the application has not accepted yet. */
+interface Incoming<S> {
+  readonly entry: StreamEntry;
+  readonly value: S;
 }
 
 /** What a client's and a server's session have in common: streams, datagrams, events, statistics, the end. */
@@ -34,7 +44,7 @@ export abstract class BaseSession implements Session {
   protected readonly proto: ProtocolSession;
   protected readonly driver: SessionDriver;
   protected readonly runtime: Runtime;
-  readonly #incoming = { bidirectional: new AsyncQueue<Stream>(), unidirectional: new AsyncQueue<ReceiveStream>() };
+  readonly #incoming = { bidirectional: new AsyncQueue<Incoming<Stream>>(), unidirectional: new AsyncQueue<Incoming<ReceiveStream>>() };
   readonly #datagrams = new AsyncQueue<Uint8Array>();
   readonly #eventReaders = new Set<AsyncQueue<PublicEvent>>();
   readonly #openWaiters: (() => void)[] = [];
@@ -73,8 +83,10 @@ export abstract class BaseSession implements Session {
     return this.#own(await this.#openWaiting("bidirectional", options)).stream as Stream;
   }
 
-  acceptStream(options: WaitOptions = {}): Promise<Stream> {
-    return this.#incoming.bidirectional.next(options.signal);
+  async acceptStream(options: WaitOptions = {}): Promise<Stream> {
+    const { entry, value } = await this.#incoming.bidirectional.next(options.signal);
+    this.#taken(entry);
+    return value;
   }
 
   openUniStream(options: StreamOptions = {}): SendStream {
@@ -85,8 +97,10 @@ export abstract class BaseSession implements Session {
     return this.#own(await this.#openWaiting("unidirectional", options)).send as SendStream;
   }
 
-  acceptUniStream(options: WaitOptions = {}): Promise<ReceiveStream> {
-    return this.#incoming.unidirectional.next(options.signal);
+  async acceptUniStream(options: WaitOptions = {}): Promise<ReceiveStream> {
+    const { entry, value } = await this.#incoming.unidirectional.next(options.signal);
+    this.#taken(entry);
+    return value;
   }
 
   async *incomingStreams(): AsyncIterable<Stream> {
@@ -153,7 +167,7 @@ export abstract class BaseSession implements Session {
   }
 
   async closeWithError(code: number, reason: string): Promise<void> {
-    this.proto.close(this.runtime.now(), code, reason, true);
+    this.proto.close(this.runtime.now(), checkCode(code, MAX_CLOSE_CODE), reason.slice(0, MAX_REASON_LENGTH), true);
     this.driver.pump();
     await this.closed;
   }
@@ -207,6 +221,9 @@ export abstract class BaseSession implements Session {
 
   #open(direction: StreamDirection, options: StreamOptions): StreamEntry {
     if (this.#endError !== undefined) throw this.#endError;
+    const { priority } = options;
+    if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= 255))
+      throw new KwikError("INVALID_ARGUMENT", `a priority is a whole number from 0 to 255, not ${priority}`);
     const member = this.memberFor(options);
     const entry = this.proto.openStream(member, direction, options.priority, options.contributions);
     if (entry === undefined) throw new StreamLimitError(this.proto.state.peerOf(member).outgoing[direction].limit);
@@ -253,8 +270,14 @@ export abstract class BaseSession implements Session {
 
   #accept(entry: StreamEntry): void {
     const { stream, receive } = this.#own(entry);
-    if (stream !== undefined) this.#incoming.bidirectional.push(stream);
-    else if (receive !== undefined) this.#incoming.unidirectional.push(receive);
+    if (stream !== undefined) this.#incoming.bidirectional.push({ entry, value: stream });
+    else if (receive !== undefined) this.#incoming.unidirectional.push({ entry, value: receive });
+  }
+
+  /** Only now may the other side open another in its place, if it is over already. */
+  #taken(entry: StreamEntry): void {
+    this.proto.takeStream(entry);
+    this.driver.schedule();
   }
 
   #update(entry: StreamEntry): void {
@@ -281,8 +304,10 @@ export abstract class BaseSession implements Session {
   #event(event: SessionEvent): void {
     switch (event.type) {
       case "streams-allowed":
+      case "member-lost":
+        // Those who wait for a server that is gone hear of it when they try again.
         for (const waiter of this.#openWaiters.splice(0)) waiter();
-        return;
+        break;
       case "path-active":
         this.publish({ type: "path-active", path: publicPath(event.path, this.runtime.now()), reason: event.path.stateReason });
         break;

@@ -7,6 +7,9 @@ import type { SendHalf } from "./send-half.ts";
 
 /** Blocks of an offered content: each is asked for, verified and delivered as a whole. */
 export const BLOCK_BYTES = 256 * 1024;
+/** What a client takes in one offer. spec: CONTENT-7 */
+const MAX_BLOCKS = 1n << 20n;
+const MAX_NAME_LENGTH = 1024;
 /** Hashes that one control message carries, at most. */
 const HASHES_PER_MESSAGE = 2048;
 /** The first message is short, and so are all while the hashes are still being made: the client wants to verify soon. */
@@ -32,6 +35,12 @@ export class ContentOffers {
     }
     if (contentOffset % BigInt(BLOCK_BYTES) !== 0n) {
       throw new KwikError("INVALID_ARGUMENT", `a content can be sent from a multiple of ${BLOCK_BYTES} bytes, not from ${contentOffset}`);
+    }
+    if (source.id.length === 0 || source.id.length > MAX_NAME_LENGTH || source.version.length > MAX_NAME_LENGTH) {
+      throw new KwikError("INVALID_ARGUMENT", `a content has an id of 1 to ${MAX_NAME_LENGTH} characters, and a version of at most that`);
+    }
+    if (length > MAX_BLOCKS * BigInt(BLOCK_BYTES) || source.length > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new KwikError("INVALID_ARGUMENT", `at most ${MAX_BLOCKS * BigInt(BLOCK_BYTES)} bytes can be sent at once; send "${source.id}" in parts`);
     }
     if (length === 0n) {
       if (options.end === true) await send.close();

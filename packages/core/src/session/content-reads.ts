@@ -31,10 +31,9 @@ export class ContentReads {
   }
 
   /** Lets go of everything that is open. */
-  async close(): Promise<void> {
-    const open = [...this.#open.values()];
+  close(): void {
+    for (const source of this.#open.values()) closeQuietly(source);
     this.#open.clear();
-    for (const source of open) await (await source.catch(() => undefined))?.close?.();
   }
 
   async #read(event: ReadWanted): Promise<void> {
@@ -62,13 +61,11 @@ export class ContentReads {
   #opened(contentId: string): Promise<ContentSource | undefined> {
     let opening = this.#open.get(contentId);
     if (opening !== undefined || this.#store === undefined) return opening ?? Promise.resolve(undefined);
-    opening = this.#store.open(contentId);
+    // A store that fails has nothing here.
+    opening = this.#store.open(contentId).catch(() => undefined);
     this.#open.set(contentId, opening);
     // What could not be opened is tried anew the next time.
-    opening.then(
-      (source) => source ?? this.#open.delete(contentId),
-      () => this.#open.delete(contentId),
-    );
+    void opening.then((source) => source ?? this.#open.delete(contentId));
     if (this.#open.size > MAX_OPEN_SOURCES) this.#closeOldest();
     return opening;
   }
@@ -77,6 +74,11 @@ export class ContentReads {
     const [oldest] = this.#open;
     if (oldest === undefined) return;
     this.#open.delete(oldest[0]);
-    void oldest[1].then((source) => source?.close?.()).catch(() => undefined);
+    closeQuietly(oldest[1]);
   }
+}
+
+/** What cannot be closed is of no use any more either. */
+function closeQuietly(opening: Promise<ContentSource | undefined>): void {
+  opening.then((source) => source?.close?.()).catch(() => undefined);
 }

@@ -1,5 +1,6 @@
 import { errorName, type StreamEntry } from "@kwik/proto";
 import type { ReceiveStream } from "../api/contract.ts";
+import { checkCode, codeOf } from "../api/application-code.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 
@@ -34,6 +35,7 @@ export class ReceiveHalf implements ReceiveStream {
   }
 
   stopReading(code: number): void {
+    checkCode(code);
     if (this.#error !== undefined) return;
     this.#driver.session.stopReading(this.#entry, code);
     this.fail(new StreamError("APPLICATION", `reading was stopped here with code ${code}`, this.id, code));
@@ -48,7 +50,7 @@ export class ReceiveHalf implements ReceiveStream {
           if (data === null) controller.close();
           else controller.enqueue(data);
         },
-        cancel: (reason) => this.stopReading(typeof reason === "number" ? reason : 0),
+        cancel: (reason) => this.stopReading(codeOf(reason)),
       },
       { highWaterMark: 0 },
     );

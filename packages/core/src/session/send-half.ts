@@ -1,5 +1,6 @@
 import { errorName, type StreamEntry, type StreamSender } from "@kwik/proto";
 import type { SendStream } from "../api/contract.ts";
+import { checkCode, codeOf } from "../api/application-code.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 import { WriteBuffer } from "./write-buffer.ts";
@@ -23,6 +24,7 @@ export class SendHalf implements SendStream {
   #isClosed = false;
   #isFlushScheduled = false;
   #writable: WritableStream<Uint8Array> | undefined;
+  #controller: WritableStreamDefaultController | undefined;
 
   constructor(entry: StreamEntry, sender: StreamSender, driver: SessionDriver) {
     this.id = BigInt(entry.id);
@@ -113,6 +115,7 @@ export class SendHalf implements SendStream {
   }
 
   reset(code: number): void {
+    checkCode(code);
     if (this.#error !== undefined || this.#sender.stream.state === "finished") return;
     this.#driver.session.reset(this.#entry, code);
     this.fail(new StreamError("APPLICATION", `the stream was reset here with code ${code}`, this.id, code));
@@ -122,9 +125,13 @@ export class SendHalf implements SendStream {
   get writable(): WritableStream<Uint8Array> {
     this.#writable ??= new WritableStream<Uint8Array>(
       {
+        start: (controller) => {
+          this.#controller = controller;
+          if (this.#error !== undefined) controller.error(this.#error);
+        },
         write: (chunk) => this.write(chunk),
         close: () => this.close(),
-        abort: (reason) => this.reset(typeof reason === "number" ? reason : 0),
+        abort: (reason) => this.reset(codeOf(reason)),
       },
       { highWaterMark: 1 },
     );
@@ -148,7 +155,7 @@ export class SendHalf implements SendStream {
       this.fail(new StreamError("APPLICATION", `the other side stopped reading with code ${code}`, this.id, code, { remote: true }));
       return;
     }
-    const { failure } = this.#entry;
+    const failure = this.#entry.failure ?? this.#entry.sendFailure;
     if (this.#error === undefined && failure !== undefined && stream.state !== "finished") {
       this.fail(new StreamError(errorName(failure.code), failure.reason, this.id, failure.code, { remote: true }));
       return;
@@ -165,6 +172,7 @@ export class SendHalf implements SendStream {
   fail(error: KwikError): void {
     if (this.#error !== undefined || this.#sender.stream.state === "finished") return;
     this.#error = error;
+    this.#controller?.error(error);
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
     for (const waiter of this.#closing.splice(0)) waiter.reject(error);
     for (const waiter of this.#flushing.splice(0)) waiter.reject(error);

@@ -125,6 +125,30 @@ test("of two copies the first that matches wins, and the other source is told to
   expect(fetch.pollDelivery()).toBeUndefined();
 });
 
+// spec: CONTENT-13
+test("beyond three blocks, or the share that may come twice, only a block over a second late is fetched again", () => {
+  const fetch = fetchOf(8, 0);
+  fetch.addSource(1, 0, 500);
+  expect(inShort(commands(fetch, 0))).toEqual(["1: 0-3", "1: 4-5", "1: 6-6", "1: 7-7"]);
+  // All eight are on their way as far as the round trip tells: each can only be fetched from both.
+  fetch.addSource(2, 550, 10);
+  expect(inShort(commands(fetch, 550))).toEqual(["2: 0-0", "2: 1-1", "2: 2-2"]);
+  for (const [requestId, block] of [
+    [5, 0],
+    [6, 1],
+    [7, 2],
+  ] as const) {
+    fetch.handleRangeData(570, requestId, block * BLOCK, new Uint8Array(BLOCK));
+  }
+  fetch.handleRangeData(570, 1, 3 * BLOCK, new Uint8Array(1));
+  expect(inShort(commands(fetch, 3000))).toContain("2: 3-3");
+});
+
+// spec: CONTENT-14
+test("the window begins at 4 MiB", () => {
+  expect(fetchOf(1000).windowBytes).toBe(4096 * KiB);
+});
+
 // spec: CONTENT-15
 test("at most 64 requests are open at one source", () => {
   const source = new FetchSource<{ readonly length: number }>(1, 10);

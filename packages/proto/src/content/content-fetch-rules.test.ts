@@ -42,6 +42,12 @@ test("offers that cannot be followed are named", () => {
   expect(bad({ contentId: "" })).toBe(ErrorCode.PROTOCOL_VIOLATION);
   expect(bad({ contentLength: 2 ** 50, length: 2 ** 49, contentOffset: 0 })).toBe(ErrorCode.TOO_LARGE);
   expect(ContentFetch.validate(OFFER, { maxContentWindowBytes: 2 * BLOCK })?.code).toBe(ErrorCode.TOO_LARGE);
+  const [longest, tooLong] = ["x".repeat(1024), "x".repeat(1025)];
+  expect(bad({ contentId: longest, version: longest })).toBeUndefined();
+  expect([bad({ contentId: tooLong }), bad({ version: tooLong })]).toEqual([ErrorCode.TOO_LARGE, ErrorCode.TOO_LARGE]);
+  const most = 2 ** 20 * BLOCK;
+  expect(bad({ contentLength: most + 1, length: most, contentOffset: 0 })).toBeUndefined();
+  expect(bad({ contentLength: most + 1, length: most + 1, contentOffset: 0 })).toBe(ErrorCode.TOO_LARGE);
 });
 
 // spec: CONTENT-6, CONTENT-9

@@ -39,6 +39,22 @@ test("reads in aligned pieces, ahead of sending, but only so far", () => {
 });
 
 // spec: CONTENT-16
+test("reads 2 MiB ahead, at most 256 KiB at a time, and forgets a cancelled request", () => {
+  const queue = new RangeQueue({ maxRequests: 8 });
+  queue.request(1, "file", "v", 2 * LENGTH, 100, 2 * LENGTH - 100, 128);
+  const reads = readAll(queue);
+  expect(reads.slice(0, 2).map(({ offset, length }) => [offset, length])).toEqual([
+    [100, 256 * KiB - 100],
+    [256 * KiB, 256 * KiB],
+  ]);
+  expect(reads.reduce((sum, { length }) => sum + length, 0)).toBe(2048 * KiB - 100);
+  queue.handleRead(1, 100, bytesOf({ offset: 100, length: 256 * KiB - 100 }));
+  expect(queue.isReady).toBe(true);
+  queue.cancel(1);
+  expect([queue.isReady, queue.bufferedBytes, queue.requestCount, queue.take(1000)]).toEqual([false, 0, 0, undefined]);
+});
+
+// spec: CONTENT-16
 test("what was lost goes out first, and what was acknowledged is released", () => {
   const queue = new RangeQueue({ maxRequests: 8, readBytes: 4 * KiB });
   queue.request(1, "file", "v", LENGTH, 0, 8 * KiB, 128);

@@ -31,6 +31,9 @@ test("computes the probe timeout from what is known, within its bounds", () => {
   expect(rtt.probeTimeoutMs(DEFAULT_LIMITS)).toBe(DEFAULT_LIMITS.minProbeTimeoutMs);
   for (let now = 1; now < 200; now += 1) rtt.update(300, 0, now);
   expect(rtt.probeTimeoutMs(DEFAULT_LIMITS)).toBeCloseTo(300 + DEFAULT_LIMITS.maxAckDelayMs, 0);
+  const first = new RttEstimator();
+  first.update(200, 0, 0);
+  expect(first.probeTimeoutMs(DEFAULT_LIMITS)).toBe(200 + 4 * 100 + DEFAULT_LIMITS.maxAckDelayMs);
 });
 
 test("forgets a minimum that was not seen for more than ten seconds", () => {

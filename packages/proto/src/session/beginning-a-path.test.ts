@@ -50,7 +50,9 @@ test("a second hello, or a second reply, on a path that has begun ends the path"
 test("a refusal ends the attempt with the server's code and reason", () => {
   const stage = new Stage("client", 0);
   stage.dial("a.example:1").say(body("refused", { code: ErrorCode.AUTH_REFUSED, reason: "unknown token" }));
-  expect(stage.events).toContainEqual(expect.objectContaining({ type: "path-failed", code: ErrorCode.AUTH_REFUSED, reason: "unknown token" }));
+  expect(stage.events).toContainEqual(
+    expect.objectContaining({ type: "path-failed", code: ErrorCode.AUTH_REFUSED, reason: "unknown token" }),
+  );
 });
 
 // spec: CTRL-10
@@ -70,9 +72,7 @@ test("a hello without a version in common is refused with VERSION, and a reply w
 test("features that are not known do no harm, on either side", () => {
   const stage = new Stage("client", 0);
   const server = stage.dial("a.example:1");
-  server.say(
-    body("helloReply", { version: 1, features: ["teleport"], sessionId: new Uint8Array(16), memberId: 1, credit: CREDIT }),
-  );
+  server.say(body("helloReply", { version: 1, features: ["teleport"], sessionId: new Uint8Array(16), memberId: 1, credit: CREDIT }));
   expect(stage.events.map((event) => event.type)).toContain("established");
   const hello = encodeEnvelope(envelopeOf(body("clientHello", { ...HELLO, features: ["teleport"] })));
   expect(acceptorWith(encodePreamble(CarrierKind.control), hello).pollOpening()).toMatchObject({ kind: "hello" });
@@ -214,16 +214,30 @@ test("either side opens data carriers, and packets go both ways on each, with a 
 });
 
 // spec: CARRIER-3
-test("a data carrier may end between packets; one that ends inside a packet ends the path", () => {
+test("a data carrier that ends between packets is missed by nobody; one that ends inside a packet ends the path", () => {
   const { stage, client } = Stage.server();
   const whole = client.open(CarrierKind.data);
-  client.bytes(whole, Uint8Array.of(0, 0, 1, 1));
+  client.packet((encoder) => encoder.probe());
+  client.acknowledge();
   stage.session.handleCarrierClosed(0, 0, whole);
   stage.settle();
   expect(client.closed).toBeUndefined();
   const cut = client.open(CarrierKind.data);
-  client.bytes(cut, Uint8Array.of(0, 1, 2, 1));
+  client.bytes(cut, Uint8Array.of(0, 9, 2, 1));
   stage.session.handleCarrierClosed(0, 0, cut);
+  stage.settle();
+  expect(client.closed?.code).toBe(ErrorCode.LINK_LOST);
+});
+
+// spec: CARRIER-3
+test("a data carrier that ends while packets of the path are unacknowledged ends it", () => {
+  const { stage, client } = Stage.server();
+  const carrier = client.open(CarrierKind.data);
+  const entry = stage.session.openStream(0, "unidirectional");
+  if (entry === undefined) throw new Error("no stream");
+  stage.session.write(entry, Uint8Array.of(1));
+  stage.settle();
+  stage.session.handleCarrierClosed(0, 0, carrier);
   stage.settle();
   expect(client.closed?.code).toBe(ErrorCode.LINK_LOST);
 });

@@ -77,6 +77,11 @@ export class Closing {
     if (this.#awaited.delete(from) && this.#awaited.size === 0) this.#closeLinks();
   }
 
+  /** No link is left on which anything could be waited for. */
+  linksGone(): void {
+    if (this.#state.hasEnded) this.#closeLinks();
+  }
+
   nextTimeout(): Instant | undefined {
     return this.#areLinksClosed ? undefined : this.#deadline;
   }

@@ -321,7 +321,8 @@ export class ContentClient {
   /** The last content of a stream whose home is gone: nothing follows, and nobody says so. */
   #endWithoutHome(entry: StreamEntry): void {
     const { streams } = this.#state;
-    if (entry.receive?.finalSize === undefined) entry.failure ??= { code: ErrorCode.HOME_LOST, reason: "the server at which the stream lived is gone" };
+    if (entry.receive?.finalSize === undefined)
+      entry.failure ??= { code: ErrorCode.HOME_LOST, reason: "the server at which the stream lived is gone" };
     streams.signal(entry, StreamSignal.ended | StreamSignal.readable | StreamSignal.writable | StreamSignal.sendDone);
     streams.remove(entry);
   }

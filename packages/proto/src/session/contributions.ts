@@ -1,5 +1,14 @@
 import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
-import { CLIENT_MEMBER, directionOf, homeOf, openerOf, sequenceOf, type MemberId, type StreamDirection, type StreamId } from "../base/ids.ts";
+import {
+  CLIENT_MEMBER,
+  directionOf,
+  homeOf,
+  openerOf,
+  sequenceOf,
+  type MemberId,
+  type StreamDirection,
+  type StreamId,
+} from "../base/ids.ts";
 import { SendStream } from "../data/send-stream.ts";
 import type { PacketEncoder } from "../wire/packet-encoder.ts";
 import type { OutgoingFrame } from "./outgoing-frame.ts";

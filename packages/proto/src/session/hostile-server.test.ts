@@ -39,7 +39,9 @@ test("a server cannot refuse in another's name the ranges that were asked of tha
   const { stage, primary, second } = three();
   const streamId = BigInt(streamIdOf(1, "server", "unidirectional", 0));
   const length = 1_000_000n;
-  primary.say(body("contentOffer", { streamId, offerId: 1, contentId: "film", version: "1", contentLength: length, length, blockBytes: 64 * KiB }));
+  primary.say(
+    body("contentOffer", { streamId, offerId: 1, contentId: "film", version: "1", contentLength: length, length, blockBytes: 64 * KiB }),
+  );
   const asked = primary.messages("rangeRequest") as { requestId: number }[];
   expect(asked.length).toBeGreaterThan(0);
   for (const { requestId } of asked) {
@@ -197,7 +199,8 @@ test("raw messages to a server that never answers take nothing from those to ano
     return { stage, primary, second: stage.dialVouched("b.example:1", "sha256:b") };
   })();
   const third = stage.dialVouched("c.example:1", "sha256:c");
-  for (let requestId = 1; requestId <= 4; requestId += 1) primary.say(body("rawMessage", { requestId, targetPathId: 1, data: new Uint8Array(1) }));
+  for (let requestId = 1; requestId <= 4; requestId += 1)
+    primary.say(body("rawMessage", { requestId, targetPathId: 1, data: new Uint8Array(1) }));
   primary.say(body("rawMessage", { requestId: 5, targetPathId: 1, data: new Uint8Array(1) }));
   expect(primary.messages("rawReply")).toEqual([expect.objectContaining({ requestId: 5, code: ErrorCode.LIMIT_REACHED })]);
   primary.say(body("rawMessage", { requestId: 6, targetPathId: 2, data: new Uint8Array(1) }));

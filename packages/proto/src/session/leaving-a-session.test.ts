@@ -85,7 +85,8 @@ test("a raw message is taken only between servers of one cluster, and only to a 
   const { stage, primary, vouched } = pair();
   const direct = stage.dial("c.example:1", "sha256:c");
   direct.reply(3);
-  const ask = (from: PlayedPeer, targetPathId: number) => from.say(body("rawMessage", { requestId: targetPathId, targetPathId, data: Uint8Array.of(1) }));
+  const ask = (from: PlayedPeer, targetPathId: number) =>
+    from.say(body("rawMessage", { requestId: targetPathId, targetPathId, data: Uint8Array.of(1) }));
   ask(primary, direct.pathId);
   ask(primary, 99);
   ask(direct, 0);

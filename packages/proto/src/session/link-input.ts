@@ -98,11 +98,6 @@ export class LinkInput {
     return this.#opened.shift();
   }
 
-  /** This side gave the carrier up. */
-  forget(carrier: CarrierId): void {
-    this.#carriers.delete(carrier);
-  }
-
   pollEnvelope(): Envelope | undefined {
     return this.#control.poll();
   }
@@ -120,6 +115,11 @@ export class LinkInput {
     }
     this.#heldBytes = 0;
     return undefined;
+  }
+
+  /** What is held of a carrier until the path is accepted. */
+  heldPieces(carrier: CarrierId): readonly Uint8Array[] {
+    return this.#carriers.get(carrier)?.held ?? [];
   }
 
   get heldBytes(): number {

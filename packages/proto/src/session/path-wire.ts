@@ -100,11 +100,6 @@ export class PathWire {
     this.#transmits.push({ kind: "close", pathId: this.id, code, reason });
   }
 
-  resetCarrier(carrier: CarrierId): void {
-    this.pool.closed(carrier);
-    this.#transmits.push({ kind: "reset-carrier", pathId: this.id, carrier });
-  }
-
   pollTransmit(): Transmit | undefined {
     return this.#transmits.shift();
   }

@@ -80,7 +80,8 @@ export class RawExchange {
     // Numbers grow: forgetting the oldest ones bounds the memory.
     if (this.#seen.size > 4 * this.#state.limits.maxRawOutstanding) this.#seen.delete(this.#seen.values().next().value as number);
     const { maxRawOutstanding } = this.#state.limits;
-    if (from.messages.length > 2 * maxRawOutstanding) return failure(ErrorCode.LIMIT_REACHED, "too many raw messages, and no reply is taken");
+    if (from.messages.length > 2 * maxRawOutstanding)
+      return failure(ErrorCode.LIMIT_REACHED, "too many raw messages, and no reply is taken");
     if (this.#answering.size >= maxRawOutstanding) {
       this.reply(requestId, ErrorCode.LIMIT_REACHED, new Uint8Array(0));
       return undefined;

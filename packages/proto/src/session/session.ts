@@ -102,22 +102,32 @@ export class Session implements FrameTargets, ControlTargets {
     wire.sendEnvelope(joinMessage(this.state, pathId, wire.path.member, token, link.address, proof, isResume));
   }
 
-  /** Server: takes a path in, after whatever had to be checked; its reply leaves. */
-  acceptPath(now: Instant, acceptor: PathAcceptor, opening: Opening, link: LinkInfo, isVouched: boolean): SessionPath | ProtocolFailure {
+  /** Server: why a path that begins so cannot be taken in; undefined if it can. */
+  refusalOf(opening: Opening): ProtocolFailure | undefined {
     const { state } = this;
-    state.now = now;
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
     if (state.paths.byId(pathId) !== undefined || state.paths.wasForgotten(pathId))
       return failure(ErrorCode.PROTOCOL_VIOLATION, `path ${pathId} was used before`);
     if (state.hasEnded) return failure(ErrorCode.NO_SESSION, "the session has ended");
     if (state.paths.all().filter((path) => !path.isFinal).length >= state.limits.maxPaths)
       return failure(ErrorCode.LIMIT_REACHED, `a session has at most ${state.limits.maxPaths} paths to this server`);
+    return opening.message.credit === undefined ? failure(ErrorCode.PROTOCOL_VIOLATION, "a hello without credit") : undefined;
+  }
+
+  /** Server: takes a path in, after whatever had to be checked; its reply leaves. */
+  acceptPath(now: Instant, acceptor: PathAcceptor, opening: Opening, link: LinkInfo, isVouched: boolean): SessionPath | ProtocolFailure {
+    const { state } = this;
+    state.now = now;
+    const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
+    const refusal = this.refusalOf(opening);
+    if (refusal !== undefined) return refusal;
     const peer = state.peerOf(CLIENT_MEMBER);
     const isResumed = peer.isKnown;
     const problem = adoptCredit(state, peer, opening.message.credit);
     if (problem !== undefined) return problem;
     const path: SessionPath = new Path<SentFrame>(pathId, CLIENT_MEMBER, state.limits, now);
-    path.address = link.address;
+    // The server's end of it, as on the client's side; what the client says of it concerns nobody but itself.
+    path.address = clipText(opening.message.dialled, MAX_REASON_LENGTH) || link.address;
     path.transport = link.transport;
     path.identity = state.config.identity;
     path.isPrimary = opening.kind === "hello";
@@ -178,6 +188,7 @@ export class Session implements FrameTargets, ControlTargets {
       this.lifecycle.die(path, code, reason);
     }
     this.state.wires.delete(pathId);
+    if (this.state.wires.size === 0) this.closing.linksGone();
   }
 
   // Polling ---------------------------------------------------------------------------------------------------------------

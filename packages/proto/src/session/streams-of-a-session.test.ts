@@ -216,7 +216,8 @@ test("streams that ended make room for others, told as the number that may ever 
   for (let sequence = 0; sequence < 100; sequence += 1) {
     client.packet((encoder) => encoder.stream(streamIdOf(1, "client", "unidirectional", sequence), 0, new Uint8Array(0), true));
   }
-  for (let entry = stage.session.pollIncomingStream(); entry !== undefined; entry = stage.session.pollIncomingStream()) stage.session.read(0, entry);
+  for (let entry = stage.session.pollIncomingStream(); entry !== undefined; entry = stage.session.pollIncomingStream())
+    stage.session.read(0, entry);
   stage.settle();
   const limits = client.frames("maxStreams").map((call) => [call[1], call[2]]);
   expect(limits.at(-1)?.[0]).toBe("unidirectional");

@@ -13,13 +13,16 @@ export function unfinishedWork(name: string, session: Session): string[] {
   for (const peer of state.peers.values()) {
     if (peer.isLost || state.paths.usableOf(peer.member).length === 0) continue;
     const { unacknowledgedCount } = peer.control;
-    if (unacknowledgedCount > 0) left.push(`${name}: ${unacknowledgedCount} control messages to member ${peer.member} without acknowledgement`);
+    if (unacknowledgedCount > 0)
+      left.push(`${name}: ${unacknowledgedCount} control messages to member ${peer.member} without acknowledgement`);
     if (!peer.frames.isEmpty) left.push(`${name}: ${peer.frames.length} frames wait for member ${peer.member}`);
     if (peer.queue.size > 0) left.push(`${name}: ${peer.queue.size} senders wait for member ${peer.member}`);
   }
   for (const entry of state.streams.values()) {
     const sendState = entry.sender?.stream.state ?? "none";
-    left.push(`${name}: stream ${entry.id} is kept, sending ${sendState}, read to ${entry.receive?.readOffset ?? "none"} of ${entry.receive?.finalSize ?? "?"}`);
+    left.push(
+      `${name}: stream ${entry.id} is kept, sending ${sendState}, read to ${entry.receive?.readOffset ?? "none"} of ${entry.receive?.finalSize ?? "?"}`,
+    );
   }
   return left;
 }

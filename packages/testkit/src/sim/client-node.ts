@@ -47,7 +47,14 @@ export class ClientNode implements EndpointOwner {
       },
       clock.now,
     );
-    this.endpoint = new Endpoint("client", session, clock, new StreamEnds("client", "client", session, clock, incidents, streams), incidents, this);
+    this.endpoint = new Endpoint(
+      "client",
+      session,
+      clock,
+      new StreamEnds("client", "client", session, clock, incidents, streams),
+      incidents,
+      this,
+    );
   }
 
   get session(): Session {

@@ -45,7 +45,8 @@ export class ContentShelf {
   read(wanted: ReadWanted): ReadAnswer {
     const content = this.#contents.get(wanted.contentId);
     const { has, isLiar, isOutdated } = this.options;
-    if (content === undefined || has?.includes(wanted.contentId) === false) return { code: ErrorCode.CONTENT_NOT_FOUND, reason: "not here", version: "" };
+    if (content === undefined || has?.includes(wanted.contentId) === false)
+      return { code: ErrorCode.CONTENT_NOT_FOUND, reason: "not here", version: "" };
     if (isOutdated === true) return { code: ErrorCode.CONTENT_VERSION, reason: "another version is here", version: "v0" };
     const data = patternBytes(content.key, wanted.offset, wanted.length);
     if (isLiar === true) data[0] = (data[0] as number) ^ 1;

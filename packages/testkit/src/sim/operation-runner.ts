@@ -177,7 +177,8 @@ export class OperationRunner {
     const home = stream === undefined ? undefined : this.#homeOf(stream);
     const contributor = this.#server(serverIndex);
     const { endpoint } = contributor;
-    if (stream?.down === undefined || home === undefined || contributor === home || endpoint === undefined || endpoint.ended !== undefined) return;
+    if (stream?.down === undefined || home === undefined || contributor === home || endpoint === undefined || endpoint.ended !== undefined)
+      return;
     if (stream.down.isFinishWanted || stream.down.resetCode !== undefined || home.endpoint?.streams.entry(stream.id) === undefined) return;
     const member = this.#memberOf(contributor);
     const peer = member === undefined ? undefined : this.world.client.session.state.peerOf(member);

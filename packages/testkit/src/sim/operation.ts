@@ -6,7 +6,14 @@ import type { Side } from "./sim-stream.ts";
  * streams, servers and lines count what there is then, from 0, and wrap around; what cannot be done is passed over.
  */
 export type Operation =
-  | { readonly do: "open"; readonly by: Side; readonly server: number; readonly isOneWay: boolean; readonly bytes: number; readonly priority: number }
+  | {
+      readonly do: "open";
+      readonly by: Side;
+      readonly server: number;
+      readonly isOneWay: boolean;
+      readonly bytes: number;
+      readonly priority: number;
+    }
   | { readonly do: "write"; readonly stream: number; readonly side: Side; readonly bytes: number }
   | { readonly do: "finish" | "pause" | "resume"; readonly stream: number; readonly side: Side }
   | { readonly do: "reset" | "stop-reading"; readonly stream: number; readonly side: Side; readonly code: number }

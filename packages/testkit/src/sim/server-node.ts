@@ -121,7 +121,8 @@ export class ServerNode implements Acceptor, EndpointOwner {
         return;
       case "raw-reply": {
         const sent = this.#rawSent.get(event.requestId);
-        if (sent === undefined || this.rawReplies.has(event.requestId)) throw new Error(`server ${this.index}: a reply to a raw message that was not open`);
+        if (sent === undefined || this.rawReplies.has(event.requestId))
+          throw new Error(`server ${this.index}: a reply to a raw message that was not open`);
         const isRight = Buffer.from(sent).reverse().equals(event.data);
         if (event.code === 0 && !isRight) throw new Error(`server ${this.index}: a raw reply with other bytes`);
         this.rawReplies.set(event.requestId, { code: event.code, isRight });
@@ -162,7 +163,8 @@ export class ServerNode implements Acceptor, EndpointOwner {
   sendContent(stream: SimStream, content: SimContent, isEnd: boolean, hashDelayMs = 1): number | undefined {
     const endpoint = this.#latest;
     const flow = stream.down;
-    if (endpoint === undefined || endpoint.ended !== undefined || flow === undefined || flow.isFinishWanted || flow.resetCode !== undefined) return undefined;
+    if (endpoint === undefined || endpoint.ended !== undefined || flow === undefined || flow.isFinishWanted || flow.resetCode !== undefined)
+      return undefined;
     if (endpoint.streams.entry(stream.id)?.sender === undefined) return undefined;
     const start = endpoint.streams.skip(stream.id, content.length);
     flow.addRegion(start, content.length, content.key, 0);
@@ -199,7 +201,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
       const { message } = opening;
       id = message.sessionId;
       member = message.memberId;
-      const known = this.sessions.get(hexOf(id));
+      const known = this.#live(id);
       if (known !== undefined && known.session.state.config.member !== member) {
         return refuse(ErrorCode.NO_SESSION, "the session is known here under another member number");
       }
@@ -209,13 +211,19 @@ export class ServerNode implements Acceptor, EndpointOwner {
         isVouched = false;
       } else if (message.ticket !== ticketFor(id, message.pathId, member)) return refuse(ErrorCode.TICKET_REFUSED, "not a ticket for this");
     }
-    const endpoint = this.sessions.get(hexOf(id)) ?? this.#begin(id.slice(), member, opening);
+    const endpoint = this.#live(id) ?? this.#begin(id.slice(), member, opening);
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
     endpoint.attach(pathId, end);
     const info = { address: line.address, transport: "simulated", identity: undefined, isEncrypted: true };
     const path = endpoint.session.acceptPath(clock.now, acceptor, opening, info, isVouched);
     if ("code" in path) return refuse(path.code, path.reason);
     endpoint.pump();
+  }
+
+  /** A session that has ended is forgotten, as a listener does. */
+  #live(id: Uint8Array): Endpoint | undefined {
+    const endpoint = this.sessions.get(hexOf(id));
+    return endpoint?.ended === undefined ? endpoint : undefined;
   }
 
   #begin(id: Uint8Array, member: number, opening: Opening): Endpoint {
@@ -236,9 +244,21 @@ export class ServerNode implements Acceptor, EndpointOwner {
       id,
     );
     const name = `server ${this.index}`;
-    const endpoint = new Endpoint(name, session, clock, new StreamEnds("server", name, session, clock, incidents, streams), incidents, this);
+    const endpoint = new Endpoint(
+      name,
+      session,
+      clock,
+      new StreamEnds("server", name, session, clock, incidents, streams),
+      incidents,
+      this,
+    );
     this.sessions.set(hexOf(id), endpoint);
     this.#latest = endpoint;
+    // Numbers of requests begin anew with each session.
+    this.requests.clear();
+    this.rawReplies.clear();
+    this.contentsDone.clear();
+    this.#rawSent.clear();
     return endpoint;
   }
 }

@@ -191,7 +191,11 @@ export class StreamEnds {
     if (flow.resetCode !== undefined || flow.writeFailure !== undefined || this.#session.state.hasEnded) return;
     const { maxSendBufferBytes } = this.#session.state.limits;
     const { stream } = sender;
-    const room = Math.min(stream.maxOffset - stream.writtenOffset, UNSENT_BYTES - (stream.writtenOffset - stream.sentOffset), maxSendBufferBytes - stream.bufferedBytes);
+    const room = Math.min(
+      stream.maxOffset - stream.writtenOffset,
+      UNSENT_BYTES - (stream.writtenOffset - stream.sentOffset),
+      maxSendBufferBytes - stream.bufferedBytes,
+    );
     if (room > 0) this.#hand(entry, flow, room);
     if (flow.isFinishWanted && flow.writtenOffset === flow.wantedOffset) this.#session.finish(entry);
   }

@@ -170,11 +170,12 @@ export class World {
   /** Lets everything come to rest, and throws if anything is left to do. */
   settle(restMs = 3_000): void {
     this.advance(restMs);
-    const work = () => this.endpoints().flatMap((endpoint) => (endpoint.ended === undefined ? unfinishedWork(endpoint.name, endpoint.session) : []));
+    const work = () =>
+      this.endpoints().flatMap((endpoint) => (endpoint.ended === undefined ? unfinishedWork(endpoint.name, endpoint.session) : []));
     let left = work();
-    // A probe may be under way at any one moment.
-    for (let tries = 0; left.length > 0 && tries < 5; tries += 1) {
-      this.advance(37);
+    // A stream that nobody had heard of when the last line went down may only be on its way now.
+    for (let tries = 0; left.length > 0 && tries < 300; tries += 1) {
+      this.advance(97);
       left = work();
     }
     if (left.length > 0) throw new Error(`at rest, but:\n  ${left.join("\n  ")}`);
@@ -223,13 +224,16 @@ export class World {
     const lines: string[] = [`at ${this.now.toFixed(1)} ms`];
     for (const endpoint of this.endpoints()) {
       for (const path of endpoint.session.state.paths.all()) {
-        lines.push(`${endpoint.name}: path ${path.id} to ${path.address} ${path.state} (${path.stateReason}), ${path.inFlightBytes} of ${path.inFlightLimitBytes} in flight`);
+        lines.push(
+          `${endpoint.name}: path ${path.id} to ${path.address} ${path.state} (${path.stateReason}), ${path.inFlightBytes} of ${path.inFlightLimitBytes} in flight`,
+        );
       }
       if (endpoint.ended === undefined) lines.push(...unfinishedWork(endpoint.name, endpoint.session));
       else lines.push(`${endpoint.name}: ended with ${endpoint.ended.code} ${endpoint.ended.reason}`);
     }
     lines.push(...this.openFlows());
-    for (const incident of this.incidents.all.slice(-15)) lines.push(`${incident.at.toFixed(1)} ${incident.side} ${incident.kind} ${incident.detail}`);
+    for (const incident of this.incidents.all.slice(-15))
+      lines.push(`${incident.at.toFixed(1)} ${incident.side} ${incident.kind} ${incident.detail}`);
     return lines.join("\n  ");
   }
 
