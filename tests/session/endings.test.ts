@@ -1,5 +1,16 @@
-import { dialWith, isKwikError, type Runtime, type SendStream, SessionClosedError, type Stream, StreamError, listenWith, systemRuntime } from "@kwik/core";
-import { memoryNetwork } from "@kwik/testkit";
+import { createHash } from "node:crypto";
+import {
+  dialWith,
+  isKwikError,
+  type Runtime,
+  type SendStream,
+  SessionClosedError,
+  type Stream,
+  StreamError,
+  listenWith,
+  systemRuntime,
+} from "@kwik/core";
+import { memoryNetwork, patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
 import { bytes, TestCluster } from "./pair.ts";
 
@@ -111,7 +122,7 @@ test("nothing of a stream hangs when its home is gone while other servers go on"
   const b = await cluster.serve({ limits: { maxStreams: 100 } });
   const client = await cluster.dial(a, { servers: [b.listener.url] });
   await a.next();
-  const second = await b.next();
+  await b.next();
   await until(() => client.stats().paths.filter((path) => path.state === "active").length === 2);
   const atB = client.stats().paths.find((path) => path.address === b.address)?.id ?? -1;
   const streams: SendStream[] = [];
@@ -130,7 +141,6 @@ test("nothing of a stream hangs when its home is gone while other servers go on"
   const waiting = client.openUniStreamSync({ pathId: atB });
   for (const promise of [writing, closing, waiting]) promise.catch(() => undefined);
   await new Promise((resolve) => setTimeout(resolve, 30));
-  void second;
   await b.listener.close();
   expect(await codeOf(writing)).toBe("HOME_LOST");
   expect(await codeOf(closing)).toMatch(/HOME_LOST|no error/);
@@ -243,12 +253,12 @@ test("a content source that cannot be closed does not bring the process down", a
   const primary = await a.next();
   await b.next();
   await until(() => client.stats().paths.filter((path) => path.state === "active").length === 2);
-  const stream = primary.openUniStream() as unknown as Stream;
-  void stream;
   const offered = primary.openStream();
   const sending = offered.sendContent({ ...source, length: 30_000_000n, version: "2" }, { end: true });
   const accepted = await client.acceptStream();
-  for await (const piece of accepted) void piece;
+  let got = 0;
+  for await (const piece of accepted) got += piece.length;
+  expect(got).toBe(30_000_000);
   await sending;
   await client.close();
 });
@@ -302,4 +312,53 @@ test("a dial that is aborted while its link comes up rejects, whatever the trans
   };
   const dialling = dialWith({ transport: deaf, runtime: systemRuntime, agent: "test" }, server.listener.url, { signal: abort.signal });
   expect(await codeOf(dialling)).toBe("ABORTED");
+});
+
+// spec: CONTENT-5, CLOSE-2
+test("a stream whose home is gone ends with an error after the content that others brought, and its writer at once", async () => {
+  await using cluster = new TestCluster();
+  const data = patternBytes(5, 0, 6_000_000);
+  const source = {
+    id: "film",
+    version: "1",
+    length: BigInt(data.length),
+    read: async (offset: bigint, length: number) => {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      return data.slice(Number(offset), Number(offset) + length);
+    },
+  };
+  const content = { open: async () => source };
+  const a = await cluster.serve({ content });
+  const b = await cluster.serve({ content });
+  const client = await cluster.dial(a, { servers: [b.listener.url] });
+  const primary = await a.next();
+  await b.next();
+  await until(() => client.stats().paths.filter((path) => path.state === "active").length === 2);
+  const stream = primary.openStream();
+  const hashes = Array.from({ length: Math.ceil(data.length / 262_144) }, (_, block) =>
+    createHash("sha256")
+      .update(data.subarray(block * 262_144, (block + 1) * 262_144))
+      .digest(),
+  );
+  void stream.sendContent({ ...source, hashes: async () => hashes }).catch(() => undefined);
+  const accepted = await client.acceptStream();
+  const pieces: Uint8Array[] = [];
+  const first = await accepted.read();
+  if (first !== null) pieces.push(first);
+  await a.listener.close();
+  const writing = (async () => {
+    for (;;) await accepted.write(new Uint8Array(100_000));
+  })();
+  expect(await codeOf(writing)).toBe("HOME_LOST");
+  let failed: unknown;
+  while (failed === undefined) {
+    await accepted.read().then(
+      (piece) => pieces.push(piece as Uint8Array),
+      (error: unknown) => {
+        failed = error;
+      },
+    );
+  }
+  expect(isKwikError(failed) ? failed.code : failed).toBe("HOME_LOST");
+  expect(Buffer.compare(Buffer.concat(pieces), data)).toBe(0);
 });

@@ -30,10 +30,7 @@ interface Attempt {
 async function join(cluster: TestCluster, server: TestServer, attempt: Attempt = {}): Promise<string> {
   const key = attempt.key ?? (await SessionKey.create());
   const state = { role: "client" as const, member: CLIENT_MEMBER, limits: DEFAULT_LIMITS, rng: new SeededRng(1), agent: "by hand" };
-  const session = new Session(
-    { ...state, scheduler: schedulerFactory(), clientKey: key.publicKey, identity: "", checksum: undefined },
-    0,
-  );
+  const session = new Session({ ...state, scheduler: schedulerFactory(), clientKey: key.publicKey, identity: "", checksum: undefined }, 0);
   session.state.id = SESSION_ID;
   const plan = { address: server.address, identity: server.identity, priority: 128, request: undefined };
   // Path 0 and member 1 belong to a primary that this client does not need here.
@@ -75,7 +72,13 @@ async function join(cluster: TestCluster, server: TestServer, attempt: Attempt =
     };
     link.attach({ onCarrier: know, onDatagram: () => undefined, onClose: (info) => resolve(errorName(info.code)), onBatchEnd: pump });
     const nonce = new Uint8Array(16).fill(3);
-    const fields = [Buffer.from(SESSION_ID).toString("hex"), String(path.id), String(path.member), attempt.identity ?? server.identity, nonce];
+    const fields = [
+      Buffer.from(SESSION_ID).toString("hex"),
+      String(path.id),
+      String(path.member),
+      attempt.identity ?? server.identity,
+      nonce,
+    ];
     const ticket = attempt.ticket ?? "";
     void (attempt.signer ?? key).sign(transcript([...fields, "1900000000000", ticket])).then((proof) => {
       const made: JoinProof = { ticket, nonce, issuedAtMs: 1_900_000_000_000, proof };
@@ -143,7 +146,12 @@ test("a link that says nothing is closed with TIMEOUT", async () => {
     signal: undefined,
   });
   const code = await new Promise<number>((resolve) => {
-    link.attach({ onCarrier: () => undefined, onDatagram: () => undefined, onClose: (info) => resolve(info.code), onBatchEnd: () => undefined });
+    link.attach({
+      onCarrier: () => undefined,
+      onDatagram: () => undefined,
+      onClose: (info) => resolve(info.code),
+      onBatchEnd: () => undefined,
+    });
   });
   expect(errorName(code)).toBe("TIMEOUT");
 });

@@ -114,9 +114,7 @@ test("closing the listener ends its sessions with GOING_AWAY and stops accepting
   await server.listener.close();
   expect(await codeOf(accepting)).toBe("CLOSED");
   expect(await client.closed).toMatchObject({ code: "GOING_AWAY" });
-  expect(
-    await codeOf(cluster.dial({ ...server, listener: { ...server.listener, url: `kwik://${server.address}` } })),
-  ).toBe("UNREACHABLE");
+  expect(await codeOf(cluster.dial({ ...server, listener: { ...server.listener, url: `kwik://${server.address}` } }))).toBe("UNREACHABLE");
 });
 
 test("events tell of paths, and end with the session", async () => {

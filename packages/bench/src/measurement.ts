@@ -35,7 +35,14 @@ export function tableOf(measurements: readonly Measurement[]): string {
     [verdictOf(one), one.note ?? ""].filter((part) => part !== "").join("  "),
   ]);
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length)));
-  return [head, ...rows].map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()).join("\n");
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
 }
 
 function verdictOf(measurement: Measurement): string {

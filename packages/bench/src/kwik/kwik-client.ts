@@ -178,7 +178,11 @@ class Endless {
 }
 
 /** Reads for a while, then not at all, then the rest. Answers what was held in between, in bytes. */
-async function pausedDownload(session: ClientSession, bytes: number, pauseMs: number): Promise<{ held: number; rss: number; bytes: number }> {
+async function pausedDownload(
+  session: ClientSession,
+  bytes: number,
+  pauseMs: number,
+): Promise<{ held: number; rss: number; bytes: number }> {
   const stream = session.openStream();
   await stream.write(encodeRequest(Ask.download, bytes));
   let got = 0;

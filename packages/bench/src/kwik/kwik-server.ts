@@ -4,7 +4,10 @@ import { Ask, BLOCK_BYTES, RequestReader } from "../request.ts";
 
 /** A server of the public API that does what the first bytes on each stream ask. */
 export async function kwikServer(argument: { readonly limits?: Partial<Limits> }): Promise<Role> {
-  const listener = await listen("127.0.0.1:0", { tls: "self-signed", ...(argument.limits === undefined ? {} : { limits: argument.limits }) });
+  const listener = await listen("127.0.0.1:0", {
+    tls: "self-signed",
+    ...(argument.limits === undefined ? {} : { limits: argument.limits }),
+  });
   void serveSessions(listener);
   return { ready: listener.url, commands: { stats: () => Promise.resolve(listener.stats()) } };
 }

@@ -12,9 +12,7 @@ export async function open(): Promise<Measurement[]> {
   using pair = await EnginePair.start();
   const micros: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) micros.push(await pair.kwik.ask<number>("open", { count: STREAMS }));
-  const measurements: Measurement[] = [
-    { name: "open: openStream", value: median(micros), unit: "µs", bar: { kind: "below", limit: 50 } },
-  ];
+  const measurements: Measurement[] = [{ name: "open: openStream", value: median(micros), unit: "µs", bar: { kind: "below", limit: 50 } }];
   for (const atOnce of [1, 32]) {
     const seconds = await pair.inTurns<number>(3, "exchange", { count: EXCHANGES, atOnce });
     const kwik = EXCHANGES / median(seconds.kwik);

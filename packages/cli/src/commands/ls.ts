@@ -45,5 +45,5 @@ function lineOf(entry: ListEntry): string {
 
 /** Names come from elsewhere: nothing in them may steer the terminal. */
 function printable(name: string): string {
-  return name.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return name.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

@@ -29,7 +29,7 @@ export interface SendStream {
   skip(bytes: number | bigint): void;
   /** Ends this direction after all written bytes; resolves when the peer's transport has acknowledged them. */
   close(): Promise<void>;
-  /** Gives up this direction at once; the peer's reads reject with `code`. */
+  /** Gives up this direction at once; the peer's reads reject with `code`, a whole number from 0 to 2^53 - 1 (else it throws INVALID_ARGUMENT). */
   reset(code: number): void;
   /** 0 to 255, higher first; may be changed at any time. */
   priority: number;
@@ -42,7 +42,7 @@ export interface ReceiveStream {
   readonly id: bigint;
   /** The next bytes in order, or null at the end. Rejects with StreamError if the peer reset it. The bytes belong to the caller. */
   read(): Promise<Uint8Array | null>;
-  /** Says that no more will be read; the peer's writes reject with `code`. */
+  /** Says that no more will be read; the peer's writes reject with `code`, which is as in `reset`. */
   stopReading(code: number): void;
   /** The same half as a web stream; use one of the two. */
   readonly readable: ReadableStream<Uint8Array>;
@@ -69,7 +69,10 @@ export interface ContentOptions {
 export interface Session extends AsyncDisposable {
   /** 32 hex digits, assigned by the primary. */
   readonly id: string;
-  /** Opens a stream now; throws StreamLimitError at the peer's limit. */
+  /**
+   * Opens a stream now. Throws StreamLimitError at the peer's limit, PathError HOME_LOST if the server of `pathId` is gone, INVALID_ARGUMENT
+   * for a priority or path that does not exist.
+   */
   openStream(options?: StreamOptions): Stream;
   /** Opens a stream, waiting for the peer's limit. It does not block: the name is that of quic-go. */
   openStreamSync(options?: StreamOptions & WaitOptions): Promise<Stream>;
@@ -87,8 +90,11 @@ export interface Session extends AsyncDisposable {
   stats(): SessionStats;
   events(): AsyncIterable<SessionEvent>;
   readonly closed: Promise<CloseInfo>;
-  /** Ends the session; what was written on closed streams is delivered first. */
+  /**
+   * Ends the session; what was written on closed streams is delivered first, however long its reader takes. `closeWithError` does not wait.
+   */
   close(): Promise<void>;
+  /** Ends the session now. `code` is a whole number from 0 to 2^32 - 1; of `reason` 512 characters travel. */
   closeWithError(code: number, reason: string): Promise<void>;
 }
 
@@ -101,7 +107,7 @@ export interface ServerSession extends Session {
   readonly clientIdentity: string | undefined;
   /** Asks the client to use a server too; resolves when the path is active, rejects with PathError. */
   addPath(address: string, options?: { signal?: AbortSignal; identity?: string; priority?: number }): Promise<PathInfo>;
-  /** Takes a path out of the session, after what is under way on it. */
+  /** Takes a path out of the session, after what is under way on it but at most `graceMs` (default 1000); resolves when it is closed. */
   removePath(pathId: number, options?: { graceMs?: number }): Promise<void>;
   activePaths(): PathInfo[];
   deadPaths(): PathInfo[];
@@ -111,7 +117,10 @@ export interface ServerSession extends Session {
   sendRaw(data: Uint8Array, pathId: number, options?: WaitOptions): Promise<Uint8Array>;
   /** Says what answers raw messages of other servers. One handler; a later one replaces it. */
   onRaw(handler: RawHandler): void;
-  /** Writes bytes into a stream whose home is elsewhere (or here), at an offset. */
+  /**
+   * Writes bytes into a stream whose home is elsewhere (or here), at an offset. Its writes reject with StreamError if the stream is over,
+   * nobody reads it, or it takes no contributions of this server.
+   */
   contribute(target: { streamId: bigint; offset: bigint }): Contribution;
 }
 

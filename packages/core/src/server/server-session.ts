@@ -32,6 +32,9 @@ export interface ServerSessionOptions {
   readonly onEnded: () => void;
 }
 
+/** Tickets that are being signed for one client, at most. */
+const MAX_MINTING = 32;
+
 interface Waiter<T> {
   readonly what: string;
   resolve(value: T): void;
@@ -48,6 +51,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   readonly #raws = new Map<number, Waiter<Uint8Array>>();
   readonly #contributions = new Map<StreamSender, OpenContribution>();
   #rawHandler: RawHandler | undefined;
+  #minting = 0;
 
   constructor(proto: Session, runtime: Runtime, options: ServerSessionOptions) {
     super(proto, runtime);
@@ -212,12 +216,18 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   }
 
   #publishRemote(path: PathInfo): void {
-    const types = { active: "path-active", degraded: "path-degraded", dead: "path-dead", closed: "path-closed" } as const;
+    // A path is reported as connecting once, when it is new.
+    const types = { connecting: "path-added", active: "path-active", degraded: "path-degraded", dead: "path-dead", closed: "path-closed" } as const;
     const type = path.state in types ? types[path.state as keyof typeof types] : undefined;
     if (type !== undefined) this.publish({ type, path, reason: path.reason });
   }
 
   async #mint(event: Extract<SessionEvent, { type: "ticket-wanted" }>): Promise<void> {
+    if (this.#minting >= MAX_MINTING) {
+      this.#server.answerTicket(event.requestId, "", ErrorCode.LIMIT_REACHED, "too many tickets are being signed");
+      return;
+    }
+    this.#minting += 1;
     let ticket = "";
     let code: ErrorCode = ErrorCode.NO_ERROR;
     let reason = "";
@@ -235,6 +245,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
       code = problem.code === "NOT_SUPPORTED" ? ErrorCode.NOT_SUPPORTED : ErrorCode.TICKET_REFUSED;
       reason = problem.message;
     }
+    this.#minting -= 1;
     this.#server.answerTicket(event.requestId, ticket, code, reason);
     this.driver.schedule();
   }
@@ -257,7 +268,13 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     this.driver.schedule();
   }
 
-  #wait<T>(waiters: Map<number, Waiter<T>>, requestId: number, what: string, signal: AbortSignal | undefined, onAborted?: () => void): Promise<T> {
+  #wait<T>(
+    waiters: Map<number, Waiter<T>>,
+    requestId: number,
+    what: string,
+    signal: AbortSignal | undefined,
+    onAborted?: () => void,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const abort = (): void => {
         waiters.delete(requestId);

@@ -308,8 +308,9 @@ export abstract class BaseSession implements Session {
         // Those who wait for a server that is gone hear of it when they try again.
         for (const waiter of this.#openWaiters.splice(0)) waiter();
         break;
+      case "path-added":
       case "path-active":
-        this.publish({ type: "path-active", path: publicPath(event.path, this.runtime.now()), reason: event.path.stateReason });
+        this.publish({ type: event.type, path: publicPath(event.path, this.runtime.now()), reason: event.path.stateReason });
         break;
       case "path-degraded":
       case "path-recovered":

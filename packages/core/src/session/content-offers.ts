@@ -40,7 +40,10 @@ export class ContentOffers {
       throw new KwikError("INVALID_ARGUMENT", `a content has an id of 1 to ${MAX_NAME_LENGTH} characters, and a version of at most that`);
     }
     if (length > MAX_BLOCKS * BigInt(BLOCK_BYTES) || source.length > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw new KwikError("INVALID_ARGUMENT", `at most ${MAX_BLOCKS * BigInt(BLOCK_BYTES)} bytes can be sent at once; send "${source.id}" in parts`);
+      throw new KwikError(
+        "INVALID_ARGUMENT",
+        `at most ${MAX_BLOCKS * BigInt(BLOCK_BYTES)} bytes can be sent at once; send "${source.id}" in parts`,
+      );
     }
     if (length === 0n) {
       if (options.end === true) await send.close();

@@ -43,6 +43,7 @@ export class PathLifecycle {
   }
 
   begin(path: SessionPath): void {
+    this.#state.emit({ type: "path-added", path });
     this.#deadlines.set(path, this.#state.now + this.#state.limits.handshakeTimeoutMs);
   }
 

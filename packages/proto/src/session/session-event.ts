@@ -7,7 +7,8 @@ export type SessionPath = Path<SentFrame>;
 
 /** What the owner of the state machine has to know or do. Streams that changed are polled apart: `pollChangedStream`. */
 export type SessionEvent =
-  | { readonly type: "path-active"; readonly path: SessionPath }
+  /** A path is being made (client), or was taken in (server). */
+  | { readonly type: "path-added" | "path-active"; readonly path: SessionPath }
   | { readonly type: "path-degraded" | "path-recovered" | "path-dead" | "path-closed"; readonly path: SessionPath; readonly reason: string }
   /** A path did not come to be: refused, or its handshake timed out. */
   | { readonly type: "path-failed"; readonly path: SessionPath; readonly code: number; readonly reason: string }

@@ -2,8 +2,7 @@ import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
 import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/error-codes.ts";
 import { CLIENT_MEMBER, homeOf, type CarrierId, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
 import type { Instant } from "../base/time.ts";
-import type { Envelope } from "../control/control-codec.ts";
-import { body, type ControlMessage, isPathScoped } from "../control/control-body.ts";
+import { body } from "../control/control-body.ts";
 import { Path } from "../path/path.ts";
 import type { AckFrame } from "../wire/frame.ts";
 import { CarrierKind } from "../wire/preamble.ts";
@@ -12,8 +11,9 @@ import { Closing } from "./closing.ts";
 import { ContentClient } from "./content-client.ts";
 import { ContentServer } from "./content-server.ts";
 import { Contributions } from "./contributions.ts";
-import { dispatchControl, type ControlTargets } from "./control-dispatch.ts";
-import { adoptCredit, checkReply, clientHello, helloReply, joinMessage, type JoinProof } from "./hello.ts";
+import type { ControlTargets } from "./control-dispatch.ts";
+import { ControlReader } from "./control-reader.ts";
+import { adoptCredit, clientHello, helloReply, joinMessage, type JoinProof } from "./hello.ts";
 import { LinkInput } from "./link-input.ts";
 import { PacketWriter } from "./packet-writer.ts";
 import type { Opening, PathAcceptor } from "./path-acceptor.ts";
@@ -53,6 +53,7 @@ export class Session implements FrameTargets, ControlTargets {
   readonly closing: Closing;
   readonly clientPaths: ClientPaths | undefined;
   readonly serverPaths: ServerPaths | undefined;
+  readonly #control: ControlReader;
   readonly #writer: PacketWriter;
 
   constructor(config: SessionConfig, now: Instant, sessionId?: Uint8Array) {
@@ -75,6 +76,7 @@ export class Session implements FrameTargets, ControlTargets {
       clientPaths: this.clientPaths,
       end: (code, reason, isRemote, isApplication) => this.closing.end(code, reason, isRemote, isApplication),
     });
+    this.#control = new ControlReader(this);
     this.#writer = new PacketWriter(state);
   }
 
@@ -138,8 +140,9 @@ export class Session implements FrameTargets, ControlTargets {
     wire.maySendData = true;
     state.wires.set(pathId, wire);
     wire.sendEnvelope(helloReply(state, isResumed));
+    state.emit({ type: "path-added", path });
     this.lifecycle.activate(path, peer, "accepted");
-    const refused = acceptor.input.accept(new PathSink(path, peer, this)) ?? this.#readInput(wire);
+    const refused = acceptor.input.accept(new PathSink(path, peer, this)) ?? this.#control.read(wire);
     if (refused !== undefined) this.lifecycle.die(path, refused.code, refused.reason);
     return path;
   }
@@ -161,7 +164,7 @@ export class Session implements FrameTargets, ControlTargets {
     const wire = this.state.wires.get(pathId);
     if (wire === undefined || wire.path.isFinal) return;
     wire.path.heard(now, data.length);
-    const problem = wire.input.handleData(carrier, data) ?? this.#readInput(wire);
+    const problem = wire.input.handleData(carrier, data) ?? this.#control.read(wire);
     if (problem !== undefined) this.#fail(wire, problem);
   }
 
@@ -413,70 +416,6 @@ export class Session implements FrameTargets, ControlTargets {
     return wire;
   }
 
-  #readInput(wire: PathWire): ProtocolFailure | undefined {
-    for (let carrier = wire.input.pollOpened(); carrier !== undefined; carrier = wire.input.pollOpened()) wire.pool.opened(carrier, true);
-    const peer = this.state.peerOf(wire.path.member);
-    for (let envelope = wire.input.pollEnvelope(); envelope !== undefined; envelope = wire.input.pollEnvelope()) {
-      const problem = this.#handleEnvelope(wire, peer, envelope);
-      if (problem !== undefined) return problem;
-      if (wire.path.isFinal) return undefined;
-    }
-    return undefined;
-  }
-
-  #handleEnvelope(wire: PathWire, peer: Peer, envelope: Envelope): ProtocolFailure | undefined {
-    switch (envelope.body.case) {
-      case "helloReply":
-        return this.#handleReply(wire, peer, envelope.body.value);
-      case "refused":
-        if (wire.path.state !== "authenticating") return failure(ErrorCode.PROTOCOL_VIOLATION, "a refusal of a path that has begun");
-        this.lifecycle.die(wire.path, knownCode(envelope.body.value.code), clipText(envelope.body.value.reason, MAX_REASON_LENGTH));
-        // It was here before and has forgotten the session: what lived there is gone.
-        if (peer.isKnown && envelope.body.value.code === ErrorCode.NO_SESSION)
-          this.lifecycle.loseMember(peer, "the server has forgotten the session");
-        return undefined;
-      case "clientHello":
-      case "join":
-        return failure(ErrorCode.PROTOCOL_VIOLATION, "a second hello on one path");
-      default:
-        // spec: CTRL-9
-        if (!wire.path.isUsable) return failure(ErrorCode.PROTOCOL_VIOLATION, "a control message before the hello was answered");
-    }
-    const problem = peer.control.handle(envelope, wire.id);
-    if (problem !== undefined) {
-      // A number too many or too few concerns the path; else the channel of both ends no longer agrees. spec: CTRL-4, CTRL-8
-      if (isNumberedRight(envelope)) this.lifecycle.expel(peer, problem.code, problem.reason);
-      return problem;
-    }
-    for (let message = peer.control.pollDelivered(); message !== undefined; message = peer.control.pollDelivered()) {
-      const refused = dispatchControl(this, peer, message);
-      if (refused !== undefined) return refused;
-      if (peer.isLost) return undefined;
-    }
-    return undefined;
-  }
-
-  #handleReply(wire: PathWire, peer: Peer, reply: ControlMessage<"helloReply">): ProtocolFailure | undefined {
-    const { state } = this;
-    const { path } = wire;
-    if (path.state !== "authenticating") return failure(ErrorCode.PROTOCOL_VIOLATION, "an unexpected hello reply");
-    const problem = checkReply(state, path, reply);
-    if (problem !== undefined) return problem;
-    if (path.isPrimary) state.id = reply.sessionId;
-    if (peer.isKnown && !reply.resumed) {
-      // The server has forgotten this session: what lived there is gone.
-      this.lifecycle.loseMember(peer, "the server restarted");
-      return failure(ErrorCode.NO_SESSION, "the server has forgotten the session");
-    }
-    const refused = adoptCredit(state, peer, reply.credit);
-    if (refused !== undefined) return refused;
-    wire.maySendData = true;
-    this.lifecycle.activate(path, peer, "accepted by the server");
-    this.clientPaths?.reportAllTo(path.member);
-    if (path.isPrimary) state.emit({ type: "established" });
-    return undefined;
-  }
-
   #fail(wire: PathWire, problem: ProtocolFailure): void {
     this.lifecycle.die(wire.path, problem.code, problem.reason);
   }
@@ -501,10 +440,4 @@ export class Session implements FrameTargets, ControlTargets {
     }
     return longest;
   }
-}
-
-function isNumberedRight(envelope: Envelope): boolean {
-  const kind = envelope.body.case;
-  if (kind === undefined || kind === "controlAck") return true;
-  return envelope.seq !== 0n && !isPathScoped(kind);
 }

@@ -70,8 +70,3 @@ export class Network {
     });
   }
 }
-
-/** A generator of its own for a part, so that one part's draws do not shift another's. */
-export function rngFor(seed: number, part: number): Rng {
-  return new SeededRng((seed * 2654435761 + part * 40503) >>> 0);
-}

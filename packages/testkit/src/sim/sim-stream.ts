@@ -1,16 +1,24 @@
 import { directionOf, homeOf, openerOf, type StreamId } from "@kwik/proto";
 import { Flow } from "./flow.ts";
-import type { StreamEnds } from "./stream-ends.ts";
 
 /** The side of a stream: the client, or the server that is its home. */
 export type Side = "client" | "server";
+
+/** The application at one side of a stream, as far as the stream needs it. */
+export interface StreamEnd {
+  readonly isGone: boolean;
+  work(id: StreamId): void;
+  reset(id: StreamId, code: number): void;
+  stopReading(id: StreamId, code: number): void;
+  setPriority(id: StreamId, priority: number): void;
+}
 
 /** A stream of the simulated session, with both ends in one hand. What is asked of an end that does not exist yet waits for it. */
 export class SimStream {
   readonly id: StreamId;
   readonly up: Flow | undefined;
   readonly down: Flow | undefined;
-  readonly #ends: { client: StreamEnds | undefined; server: StreamEnds | undefined } = { client: undefined, server: undefined };
+  readonly #ends: { client: StreamEnd | undefined; server: StreamEnd | undefined } = { client: undefined, server: undefined };
 
   constructor(id: StreamId) {
     this.id = id;
@@ -34,11 +42,11 @@ export class SimStream {
     return side === "client" ? this.down : this.up;
   }
 
-  bind(side: Side, ends: StreamEnds): void {
+  bind(side: Side, ends: StreamEnd): void {
     this.#ends[side] = ends;
   }
 
-  endsOf(side: Side): StreamEnds | undefined {
+  endsOf(side: Side): StreamEnd | undefined {
     return this.#ends[side];
   }
 
