@@ -1,4 +1,4 @@
-import { SeededRng, type Limits, type Rng, type SchedulerFactory } from "@kwik/proto";
+import type { Limits, Rng, SchedulerFactory } from "@kwik/proto";
 import type { Incidents } from "../guards/incidents.ts";
 import type { SimContent } from "./content-shelf.ts";
 import type { Line } from "./line.ts";
