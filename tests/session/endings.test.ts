@@ -362,3 +362,34 @@ test("a stream whose home is gone ends with an error after the content that othe
   expect(isKwikError(failed) ? failed.code : failed).toBe("HOME_LOST");
   expect(Buffer.compare(Buffer.concat(pieces), data)).toBe(0);
 });
+
+// spec: PATH-2, PATH-12
+test("events tell both sides of a path that is added before it is active, with the server's end as its address", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const b = await cluster.serve();
+  const client = await cluster.dial(a);
+  const primary = await a.next();
+  const seen: { readonly [side: string]: string[] } = { client: [], primary: [] };
+  for (const [name, session] of Object.entries({ client, primary })) {
+    void (async () => {
+      for await (const event of session.events()) {
+        if (event.type === "path-added" || event.type === "path-active") seen[name]?.push(`${event.type} ${event.path.address}`);
+      }
+    })();
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  const joined = b.next();
+  await primary.addPath(b.address, { identity: b.identity });
+  await until(() => seen.primary?.length === 2 && seen.client?.length === 2);
+  const expected = [`path-added ${b.address}`, `path-active ${b.address}`];
+  expect(seen).toEqual({ client: expected, primary: expected });
+  expect(primary.allPaths().map((path) => [path.address, path.primary, path.local])).toEqual([
+    [a.address, true, true],
+    [b.address, false, false],
+  ]);
+  expect((await joined).allPaths().map((path) => [path.address, path.primary, path.local])).toEqual([
+    [a.address, true, false],
+    [b.address, false, true],
+  ]);
+});

@@ -199,6 +199,7 @@ test("frames for a stream that is over are ignored, those for one that cannot be
     [(encoder) => encoder.stream(streamIdOf(1, "client", "bidirectional", 1000), 0, new Uint8Array(0), false), ErrorCode.STREAM_LIMIT],
     [(encoder) => encoder.stream(streamIdOf(1, "server", "unidirectional", 0), 0, Uint8Array.of(1), false), ErrorCode.STREAM_STATE],
     [(encoder) => encoder.resetStream(streamIdOf(1, "server", "unidirectional", 0), 1, 0), ErrorCode.STREAM_STATE],
+    [(encoder) => encoder.maxStreamData(streamIdOf(1, "server", "unidirectional", 1), 1), ErrorCode.STREAM_STATE],
     [(encoder) => encoder.stopSending(streamIdOf(1, "client", "unidirectional", 0), 1), ErrorCode.STREAM_STATE],
     [(encoder) => encoder.maxStreamData(streamIdOf(1, "client", "unidirectional", 0), 1), ErrorCode.STREAM_STATE],
   ];
