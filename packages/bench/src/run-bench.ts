@@ -1,10 +1,16 @@
 import { isMet, type Measurement, tableOf } from "./measurement.ts";
 import { bulk } from "./measures/bulk.ts";
 import { echo } from "./measures/echo.ts";
+import { fair } from "./measures/fair.ts";
+import { get } from "./measures/get.ts";
+import { memory } from "./measures/memory.ts";
+import { fair } from "./measures/fair.ts";
+import { get } from "./measures/get.ts";
+import { memory } from "./measures/memory.ts";
 import { messages } from "./measures/messages.ts";
 import { open } from "./measures/open.ts";
 
-const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = { bulk, echo, open, messages };
+const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = { bulk, echo, open, messages, fair, memory, get };
 
 /** How to say what was measured. */
 export interface BenchOptions {

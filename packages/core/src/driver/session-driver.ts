@@ -12,6 +12,14 @@ export interface SessionObserver {
   onDatagram(data: Uint8Array): void;
 }
 
+/** Somebody who keeps small writes back until the pump's next turn, so that they go out together. */
+export interface Gatherer {
+  /** Hands on what was gathered. */
+  flush(): void;
+  /** A moment after `rest`: lets go of memory if there is still nothing under way. */
+  settle(): void;
+}
+
 /** The pump writes at most so many packets, so many times, before the event loop gets its chance. */
 const MAX_TRANSMITS_PER_TURN = 1024;
 const MAX_TURNS = 8;
@@ -28,6 +36,8 @@ export class SessionDriver {
   readonly runtime: Runtime;
   readonly #observer: SessionObserver;
   readonly #links = new Map<PathId, LinkBinding>();
+  readonly #gatherers: Gatherer[] = [];
+  readonly #resting = new Set<Gatherer>();
   #timer: unknown;
   #timerAt = Number.POSITIVE_INFINITY;
   #isScheduled = false;
@@ -73,15 +83,36 @@ export class SessionDriver {
     });
   }
 
+  /** Flushes `gatherer` in the pump's next turn, which is scheduled. */
+  gather(gatherer: Gatherer): void {
+    this.#gatherers.push(gatherer);
+    this.schedule();
+  }
+
+  /** Nothing of `gatherer` is under way; it is told to settle when the timer next goes off. */
+  rest(gatherer: Gatherer): void {
+    this.#resting.add(gatherer);
+  }
+
   pump(): void {
+    if (this.#isPumping) this.schedule();
+    else this.#run(() => this.#turn());
+  }
+
+  /**
+   * What the network brought is in the state machine. The application hears of it first: what it answers at once, and the
+   * acknowledgements, then leave together.
+   */
+  batchEnd(): void {
+    if (!this.#isPumping) this.#run(() => this.#tell());
+    this.schedule();
+  }
+
+  #run(work: () => void): void {
     if (this.#hasFailed) return;
-    if (this.#isPumping) {
-      this.schedule();
-      return;
-    }
     this.#isPumping = true;
     try {
-      this.#turn();
+      work();
     } catch (error) {
       this.fail(error);
     } finally {
@@ -119,6 +150,7 @@ export class SessionDriver {
   }
 
   #turn(): void {
+    for (let gatherer = this.#gatherers.pop(); gatherer !== undefined; gatherer = this.#gatherers.pop()) gatherer.flush();
     const now = this.runtime.now();
     const due = this.session.pollTimeout();
     if (due !== undefined && due <= now) this.session.handleTimeout(now);
@@ -200,6 +232,8 @@ export class SessionDriver {
       () => {
         this.#timer = undefined;
         this.#timerAt = Number.POSITIVE_INFINITY;
+        for (const gatherer of this.#resting) gatherer.settle();
+        this.#resting.clear();
         this.pump();
       },
       Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(at - this.runtime.now()))),
@@ -261,6 +295,6 @@ export class LinkBinding {
   }
 
   onBatchEnd(): void {
-    this.#driver.pump();
+    this.#driver.batchEnd();
   }
 }

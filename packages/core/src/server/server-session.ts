@@ -216,8 +216,16 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   }
 
   #publishRemote(path: PathInfo): void {
+    // Of its own paths this side knows more than the client tells.
+    if (this.proto.state.paths.byId(path.id) !== undefined) return;
     // A path is reported as connecting once, when it is new.
-    const types = { connecting: "path-added", active: "path-active", degraded: "path-degraded", dead: "path-dead", closed: "path-closed" } as const;
+    const types = {
+      connecting: "path-added",
+      active: "path-active",
+      degraded: "path-degraded",
+      dead: "path-dead",
+      closed: "path-closed",
+    } as const;
     const type = path.state in types ? types[path.state as keyof typeof types] : undefined;
     if (type !== undefined) this.publish({ type, path, reason: path.reason });
   }

@@ -85,14 +85,19 @@ export class ReceiveHalf implements ReceiveStream {
     this.update();
   }
 
+  /** Whether reading has earned credit that is to be announced, or moved a content on. */
+  #hasEarned(): boolean {
+    const { peer, contributors } = this.#entry;
+    return !peer.frames.isEmpty || contributors !== undefined || this.#driver.session.content.hasFetches;
+  }
+
   #take(): Uint8Array | null | KwikError | undefined {
     const { receive } = this.#entry;
     if (receive === undefined) return null;
     if (receive.stopCode === undefined && receive.resetCode === undefined) {
       const data = this.#driver.session.read(this.#driver.runtime.now(), this.#entry);
       if (data !== undefined) {
-        // Reading may have earned credit for the sender.
-        this.#driver.schedule();
+        if (this.#hasEarned()) this.#driver.schedule();
         return data;
       }
       if (receive.isFinished) return null;

@@ -2,27 +2,29 @@ import { errorName, type StreamEntry, type StreamSender } from "@kwik/proto";
 import type { SendStream } from "../api/contract.ts";
 import { checkCode, codeOf } from "../api/application-code.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
-import type { SessionDriver } from "../driver/session-driver.ts";
+import type { Gatherer, SessionDriver } from "../driver/session-driver.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 
 /** `write` waits while this much was written and not yet sent: enough to keep every path busy between two turns. */
 const UNSENT_BYTES = 1024 * 1024;
+/** Those who wait go on when this much is left of it: a turn for each packet would cost more than the packet. */
+const LOW_UNSENT_BYTES = 512 * 1024;
 
 /** The writing half of a stream over the state machine. */
-export class SendHalf implements SendStream {
+export class SendHalf implements SendStream, Gatherer {
   readonly id: bigint;
   readonly #entry: StreamEntry;
   readonly #sender: StreamSender;
   readonly #driver: SessionDriver;
   readonly #maxBufferBytes: number;
   readonly #buffer = new WriteBuffer();
-  readonly #handOn: (bytes: Uint8Array) => void;
+  readonly #handOn: (bytes: Uint8Array) => number;
   #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #closing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #flushing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #error: KwikError | undefined;
   #isClosed = false;
-  #isFlushScheduled = false;
+  #isGathering = false;
   #writable: WritableStream<Uint8Array> | undefined;
   #controller: WritableStreamDefaultController | undefined;
 
@@ -32,7 +34,10 @@ export class SendHalf implements SendStream {
     this.#sender = sender;
     this.#driver = driver;
     this.#maxBufferBytes = driver.session.state.limits.maxSendBufferBytes;
-    this.#handOn = (bytes) => this.#driver.session.write(this.#entry, bytes);
+    this.#handOn = (bytes) => {
+      this.#driver.session.write(this.#entry, bytes);
+      return this.#sender.stream.writtenOffset;
+    };
   }
 
   get priority(): number {
@@ -49,10 +54,9 @@ export class SendHalf implements SendStream {
     if (this.#isClosed) return Promise.reject(new KwikError("CLOSED", "write after close; the stream's sending side has ended"));
     if (data.length > 0) {
       this.#buffer.append(data, this.#handOn);
-      this.#scheduleFlush();
+      this.#gather();
     }
     if (this.#hasRoom()) return Promise.resolve();
-    this.#flush();
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
@@ -160,45 +164,53 @@ export class SendHalf implements SendStream {
       this.fail(new StreamError(errorName(failure.code), failure.reason, this.id, failure.code, { remote: true }));
       return;
     }
+    if (stream.resetCode === undefined) this.#buffer.recycle(stream.firstHeldOffset, !stream.wasResent);
     if (stream.bufferedBytes === 0) {
-      this.#buffer.release();
+      this.#driver.rest(this);
       for (const waiter of this.#flushing.splice(0)) waiter.resolve();
     }
     if (stream.state === "finished") for (const waiter of this.#closing.splice(0)) waiter.resolve();
-    if (this.#waiting.length > 0 && this.#hasRoom()) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
+    if (this.#waiting.length > 0 && this.#hasRoom(LOW_UNSENT_BYTES)) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
   }
 
   /** Ends this half for the application. */
   fail(error: KwikError): void {
     if (this.#error !== undefined || this.#sender.stream.state === "finished") return;
     this.#error = error;
+    this.#buffer.abandon();
     this.#controller?.error(error);
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
     for (const waiter of this.#closing.splice(0)) waiter.reject(error);
     for (const waiter of this.#flushing.splice(0)) waiter.reject(error);
   }
 
-  #hasRoom(): boolean {
+  #hasRoom(unsentBytes = UNSENT_BYTES): boolean {
     const { stream } = this.#sender;
     const gathered = this.#buffer.gatheredBytes;
     return (
       stream.writtenOffset + gathered < stream.maxOffset &&
-      stream.writtenOffset + gathered - stream.sentOffset < UNSENT_BYTES &&
+      stream.writtenOffset + gathered - stream.sentOffset < unsentBytes &&
       stream.bufferedBytes + gathered < this.#maxBufferBytes
     );
+  }
+
+  /** The driver's turn: small writes of the application's turn go out as one. */
+  flush(): void {
+    this.#isGathering = false;
+    this.#flush();
+  }
+
+  settle(): void {
+    if (this.#sender.stream.bufferedBytes === 0) this.#buffer.release();
   }
 
   #flush(): void {
     this.#buffer.flush(this.#handOn);
   }
 
-  #scheduleFlush(): void {
-    if (this.#isFlushScheduled) return;
-    this.#isFlushScheduled = true;
-    this.#driver.runtime.queueMicrotask(() => {
-      this.#isFlushScheduled = false;
-      this.#flush();
-      this.#driver.schedule();
-    });
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#driver.gather(this);
   }
 }

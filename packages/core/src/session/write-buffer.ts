@@ -1,47 +1,109 @@
-/** Small writes are gathered in slabs of this size. */
-const SLAB_BYTES = 64 * 1024;
-/** Writes of at least this size get a buffer of their own. */
-const OWN_BUFFER_FROM_BYTES = 16 * 1024;
+/** The first slab of a stream that writes little holds about this many of its writes. */
+const FIRST_SLAB_WRITES = 64;
+const MIN_SLAB_BYTES = 4 * 1024;
+/** A stream that fills its slabs gets larger ones, up to this size. */
+const MAX_SLAB_BYTES = 256 * 1024;
+/** Empty slabs that a busy stream keeps for its next writes, at most: as much as may be in flight. */
+const MAX_SPARE_SLABS = 32;
+
+/** A full slab whose bytes are under way. */
+interface UsedSlab {
+  readonly slab: Uint8Array;
+  /** Stream offset after its last byte. */
+  readonly endOffset: number;
+}
 
 /**
- * Copies what an application writes, once, into memory that never changes again: the protocol keeps it until it is acknowledged,
- * and the application has its own bytes back when `write` resolves. Small writes share slabs and come out as one view.
+ * Copies what an application writes, once, into memory that does not change while the protocol needs it: until it is acknowledged. The
+ * application has its own bytes back at once. Writes share slabs and come out as views of them.
+ *
+ * A slab whose bytes were all acknowledged is written again, by the same stream only: should a hostile peer acknowledge what it has not
+ * got, it spoils nothing but the stream that it reads.
  */
 export class WriteBuffer {
   #slab: Uint8Array | undefined;
   #start = 0;
   #end = 0;
+  #slabBytes = 0;
+  #used: UsedSlab[] = [];
+  #spare: Uint8Array[] = [];
+  /** Stream offset after what was handed on last. */
+  #offset = 0;
 
-  /** Takes a copy; answers bytes that are ready to be handed on, those gathered before first. */
-  append(data: Uint8Array, handOn: (bytes: Uint8Array) => void): void {
-    if (data.length >= OWN_BUFFER_FROM_BYTES) {
-      this.flush(handOn);
-      handOn(data.slice());
-      return;
+  /** Takes a copy. Hands on what fills a slab; `handOn` answers the stream's offset after the bytes it is given. */
+  append(data: Uint8Array, handOn: (bytes: Uint8Array) => number): void {
+    for (let at = 0; at < data.length; ) {
+      let slab = this.#slab;
+      if (slab === undefined || this.#end === slab.length) slab = this.#nextSlab(data.length - at, handOn);
+      const taken = Math.min(data.length - at, slab.length - this.#end);
+      slab.set(taken === data.length ? data : data.subarray(at, at + taken), this.#end);
+      this.#end += taken;
+      at += taken;
     }
-    if (this.#slab === undefined || this.#end + data.length > this.#slab.length) {
-      this.flush(handOn);
-      this.#slab = new Uint8Array(data.length > 1024 ? SLAB_BYTES : Math.max(4096, Math.min(SLAB_BYTES, data.length * 64)));
-      this.#start = 0;
-      this.#end = 0;
-    }
-    this.#slab.set(data, this.#end);
-    this.#end += data.length;
   }
 
   /** Hands on what was gathered. */
-  flush(handOn: (bytes: Uint8Array) => void): void {
+  flush(handOn: (bytes: Uint8Array) => number): void {
     if (this.#slab === undefined || this.#start === this.#end) return;
-    handOn(this.#slab.subarray(this.#start, this.#end));
+    this.#offset = handOn(this.#slab.subarray(this.#start, this.#end));
     this.#start = this.#end;
   }
 
-  /** Nothing is under way: lets go of the slab, so that an idle stream holds none. */
+  /**
+   * Everything before `offset` was acknowledged. `isIntact` says that nothing was ever sent twice: only then no link can still
+   * hold bytes of it back, and its memory may be used again.
+   */
+  recycle(offset: number, isIntact: boolean): void {
+    let count = 0;
+    for (let used = this.#used[count]; used !== undefined && used.endOffset <= offset; used = this.#used[count]) {
+      if (isIntact && this.#spare.length < MAX_SPARE_SLABS && used.slab.length === this.#slabBytes) this.#spare.push(used.slab);
+      count += 1;
+    }
+    if (count > 0) this.#used.splice(0, count);
+  }
+
+  /** Nothing was under way for a while: lets go of the memory, so that an idle stream holds a small slab at most. */
   release(): void {
-    if (this.#start === this.#end) this.#slab = undefined;
+    if (this.#start !== this.#end) return;
+    this.#spare = [];
+    this.#used = [];
+    if (this.#slabBytes <= MIN_SLAB_BYTES) return;
+    this.#slab = undefined;
+    this.#slabBytes = 0;
+  }
+
+  /** Nothing will be written any more. What is under way stays as it is. */
+  abandon(): void {
+    this.#slab = undefined;
+    this.#start = 0;
+    this.#end = 0;
+    this.#spare = [];
+    this.#used = [];
   }
 
   get gatheredBytes(): number {
     return this.#end - this.#start;
   }
+
+  #nextSlab(bytes: number, handOn: (bytes: Uint8Array) => number): Uint8Array {
+    this.flush(handOn);
+    if (this.#slab !== undefined) this.#used.push({ slab: this.#slab, endOffset: this.#offset });
+    let slab = this.#spare.pop();
+    if (slab === undefined) {
+      this.#slabBytes = nextSlabBytes(this.#slabBytes, bytes);
+      slab = new Uint8Array(this.#slabBytes);
+    }
+    this.#slab = slab;
+    this.#start = 0;
+    this.#end = 0;
+    return slab;
+  }
+}
+
+function nextSlabBytes(previousBytes: number, writeBytes: number): number {
+  if (previousBytes === 0) {
+    const wanted = writeBytes > 1024 ? writeBytes : writeBytes * FIRST_SLAB_WRITES;
+    return Math.min(MAX_SLAB_BYTES, Math.max(MIN_SLAB_BYTES, wanted));
+  }
+  return Math.min(MAX_SLAB_BYTES, Math.max(previousBytes * 2, writeBytes));
 }

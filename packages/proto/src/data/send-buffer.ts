@@ -3,6 +3,9 @@ import { RangeSet } from "../base/range-set.ts";
 /** Chunks in front of the list that are gone before the list is made shorter. */
 const COMPACT_AFTER = 1024;
 
+/** A chunk of this size grows no more: memory goes when all of a chunk is acknowledged. */
+const MAX_JOINED_BYTES = 256 * 1024;
+
 /**
  * The bytes of one stream from `write` until their acknowledgement, by reference and with gaps where nothing is sent.
  * Views are handed out of the chunks as they were written; nothing is copied. In-order use costs O(1) for each call, anything else
@@ -36,6 +39,11 @@ export class SendBuffer {
     return this.#dataEndOffset;
   }
 
+  /** Where the first chunk begins that is still needed; the end if there is none. */
+  get firstHeldOffset(): number {
+    return this.#chunks[this.#head]?.start ?? this.#endOffset;
+  }
+
   /** Bytes appended and not acknowledged. */
   get heldBytes(): number {
     return this.#heldBytes;
@@ -55,9 +63,15 @@ export class SendBuffer {
     if (data.length === 0) return;
     const start = this.#endOffset;
     this.#endOffset = start + data.length;
+    const follows = start === this.#dataEndOffset;
     this.#dataEndOffset = this.#endOffset;
     this.#heldBytes += data.length;
-    this.#chunks.push(new Chunk(start, this.#endOffset, data));
+    const last = this.#chunks[this.#chunks.length - 1];
+    if (follows && last?.data !== undefined && last.data.length < MAX_JOINED_BYTES && isFollowedBy(last.data, data)) {
+      // One view of the same memory: frames need not end where a write did.
+      last.data = new Uint8Array(data.buffer, last.data.byteOffset, last.data.length + data.length);
+      last.end = this.#endOffset;
+    } else this.#chunks.push(new Chunk(start, this.#endOffset, data));
   }
 
   /** Leaves a gap of that many bytes. */
@@ -201,7 +215,7 @@ export class SendBuffer {
 
 class Chunk {
   readonly start: number;
-  readonly end: number;
+  end: number;
   /** Undefined once all of it is acknowledged. */
   data: Uint8Array | undefined;
 
@@ -210,6 +224,10 @@ class Chunk {
     this.end = end;
     this.data = data;
   }
+}
+
+function isFollowedBy(data: Uint8Array, next: Uint8Array): boolean {
+  return data.buffer === next.buffer && data.byteOffset + data.length === next.byteOffset;
 }
 
 /** Index of the first range that ends after `offset`. */

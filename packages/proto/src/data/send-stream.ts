@@ -52,6 +52,7 @@ export class SendStream {
   #writtenBytes = 0;
   #sentBytes = 0;
   #isGapLost = false;
+  #wasResent = false;
   #finalOffset: number | undefined;
   #isFinPending = false;
   #isFinAcked = false;
@@ -110,6 +111,16 @@ export class SendStream {
   /** Bytes written and not acknowledged; what `write` holds in memory. */
   get bufferedBytes(): number {
     return this.#buffer.heldBytes;
+  }
+
+  /** Everything written before it was acknowledged. */
+  get firstHeldOffset(): number {
+    return this.#buffer.firstHeldOffset;
+  }
+
+  /** Whether bytes of it went out more than once, so that an old copy may still be waiting in some link. */
+  get wasResent(): boolean {
+    return this.#wasResent;
   }
 
   /** Something can be sent now within the stream's credit. Connection credit may still prevent it. */
@@ -235,7 +246,10 @@ export class SendStream {
   /** A segment has to go out again, except for what of it was acknowledged. May be called again. */
   markLost(offset: number, length: number, fin: boolean): void {
     if (this.#resetCode !== undefined && !this.#isContribution) return;
-    if (length > 0) this.#lostBytes += this.#buffer.addNeeded(offset, offset + length, this.#lost);
+    if (length > 0) {
+      this.#wasResent = true;
+      this.#lostBytes += this.#buffer.addNeeded(offset, offset + length, this.#lost);
+    }
     if (fin && !this.#isFinAcked) this.#isFinPending = true;
     // A later segment tells the receiver of the gap as well.
     if (length === 0 && !fin && offset === this.#sentOffset) this.#isGapLost = true;

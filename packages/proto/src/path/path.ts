@@ -196,6 +196,11 @@ export class Path<F> implements Vitals {
     return dueAt === undefined || dueAt > now ? undefined : this.#acks.build(now, this.id);
   }
 
+  /** The acknowledgement that is owed, due or not: a packet that leaves anyway can take it along. */
+  takeAck(now: Instant): AckContent | undefined {
+    return this.#acks.dueAt === undefined ? undefined : this.#acks.build(now, this.id);
+  }
+
   /** Whether bytes are awaited from the peer on this path. */
   setExpecting(now: Instant, isExpecting: boolean): void {
     this.#liveness.setExpecting(now, isExpecting);

@@ -151,7 +151,7 @@ export class ClientPaths {
   }
 
   /** Tells the servers that may know how a path does. spec: PATH-12 */
-  report(path: SessionPath): void {
+  report(path: SessionPath, only?: MemberId): void {
     const message = body("pathStatus", {
       pathId: path.id,
       memberId: path.member,
@@ -168,14 +168,14 @@ export class ClientPaths {
       bytesSent: BigInt(path.bytesSent),
     });
     for (const peer of this.#state.peers.values()) {
-      if (peer.isLost || !peer.isKnown) continue;
+      if (peer.isLost || !peer.isKnown || (only !== undefined && peer.member !== only)) continue;
       if (peer.member === PRIMARY_MEMBER || peer.vouchedBy !== undefined) peer.control.send(message);
     }
   }
 
   /** A server that has just joined learns of all paths. */
   reportAllTo(member: MemberId): void {
-    for (const path of this.#state.paths.all()) if (path.member !== member) this.report(path);
+    for (const path of this.#state.paths.all()) if (path.member !== member) this.report(path, member);
   }
 
   /** The member of a server, by its key if that is known, else by its address; a new number if it is new. */

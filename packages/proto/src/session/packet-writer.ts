@@ -15,6 +15,15 @@ import type { Transmit } from "./transmit.ts";
 /** Frames that are only of use at once (acknowledgements aside) go in packets of at most this size. */
 const FEEDBACK_PACKET_BYTES = 4096;
 
+/**
+ * While less than this is in flight on a peer's only path, acknowledgements travel with what is sent anyway. Beyond it they would
+ * wait behind bulk.
+ */
+const RIDE_BELOW_BYTES = 32 * 1024;
+
+/** Headers come on top of the data that a packet aims at, so that a write of just that size needs one packet. spec: WIRE-4 */
+const HEADER_ROOM_BYTES = 64;
+
 /** How often the number of carriers is looked at when no stream came or went, in milliseconds. */
 const FIT_CARRIERS_MS = 1_000;
 
@@ -29,6 +38,8 @@ export class PacketWriter {
   /** The one of the packet that is being written. */
   #encoder: PacketEncoder;
   readonly #usable: SessionPath[] = [];
+  /** The path whose packets take their acknowledgements along in this poll. */
+  #riding: SessionPath | undefined = undefined;
 
   constructor(state: SessionState) {
     this.#state = state;
@@ -53,13 +64,17 @@ export class PacketWriter {
     if (paths.length === 0) return this.#pollRemoved(peer, now);
     const opening = this.#fitCarriers(peer, paths, now);
     if (opening !== undefined) return opening;
+    const riding = ridden(paths);
+    this.#riding = riding;
+    const willSend = riding !== undefined && (peer.queue.size > 0 || !peer.frames.isEmpty);
     return (
       this.#control(peer, paths) ??
-      this.#acknowledgement(peer, paths, now) ??
+      (willSend ? undefined : this.#acknowledgement(peer, paths, now)) ??
       this.#probe(peer, now) ??
       this.#smallFrames(peer, paths, now) ??
       this.#messages(peer, paths, now) ??
-      this.#data(peer, paths, now)
+      this.#data(peer, paths, now) ??
+      (willSend ? this.#acknowledgement(peer, paths, now) : undefined)
     );
   }
 
@@ -71,6 +86,7 @@ export class PacketWriter {
       if (wire?.isDraining === true && wire.maySendData && !wire.isClosing) paths.push(path);
     }
     if (paths.length === 0) return undefined;
+    this.#riding = undefined;
     return (
       this.#control(peer, paths) ?? this.#acknowledgement(peer, paths, now) ?? this.#probe(peer, now) ?? this.#smallFrames(peer, paths, now)
     );
@@ -184,6 +200,7 @@ export class PacketWriter {
     }
     if (!isBegun || this.#encoder.payloadBytes === 0) return undefined;
     path.nextPacketNumber();
+    this.#ride(path, now);
     return this.#finish(wire, carrier, frames, now);
   }
 
@@ -207,9 +224,10 @@ export class PacketWriter {
       const frames: SentFrame[] = [];
       const resentBefore = peer.resentBytes;
       this.#begin(wire, path.peekPacketNumber());
-      this.#fill(peer, path.packetBytes(), frames);
+      this.#fill(peer, path.packetBytes() + HEADER_ROOM_BYTES, frames);
       if (frames.length > 0) {
         path.nextPacketNumber();
+        this.#ride(path, now);
         return this.#finish(wire, carrier, frames, now, peer.resentBytes > resentBefore);
       }
     }
@@ -231,6 +249,12 @@ export class PacketWriter {
       } else if (head.isReady) peer.queue.rotate(taken);
       else peer.dequeue(head);
     }
+  }
+
+  /** Takes the acknowledgement that the packet's own path owes along. */
+  #ride(path: SessionPath, now: Instant): void {
+    const ack = path === this.#riding ? path.takeAck(now) : undefined;
+    if (ack !== undefined) this.#encoder.ack(ack);
   }
 
   /** Links that protect their bytes need no checksum. spec: WIRE-6 */
@@ -259,6 +283,12 @@ export class PacketWriter {
     if (carrier === undefined && wire.openingCount === 0) wire.wantCarrier(CarrierKind.data, this.#state.now);
     return carrier;
   }
+}
+
+/** The path on which acknowledgements may ride, if there is just one and it is quiet. */
+function ridden(paths: readonly SessionPath[]): SessionPath | undefined {
+  const [only] = paths;
+  return only !== undefined && paths.length === 1 && !only.isSuspect && only.inFlightBytes < RIDE_BELOW_BYTES ? only : undefined;
 }
 
 /** The path for what is small and urgent: not suspect, lowest round-trip time. */

@@ -75,9 +75,10 @@ export class ServerPaths {
       bytesReceived: Number(message.bytesReceived),
       bytesSent: Number(message.bytesSent),
     };
+    const isNews = this.#remote.get(status.pathId)?.state !== status.state;
     this.#remote.set(status.pathId, status);
     if (this.#remote.size > MAX_REMOTE_PATHS) this.#forgetOne();
-    this.#state.emit({ type: "remote-path", status });
+    if (isNews) this.#state.emit({ type: "remote-path", status });
   }
 
   /** What the client told of paths that end at other servers, in order of their numbers. */

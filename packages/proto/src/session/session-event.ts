@@ -12,7 +12,7 @@ export type SessionEvent =
   | { readonly type: "path-degraded" | "path-recovered" | "path-dead" | "path-closed"; readonly path: SessionPath; readonly reason: string }
   /** A path did not come to be: refused, or its handshake timed out. */
   | { readonly type: "path-failed"; readonly path: SessionPath; readonly code: number; readonly reason: string }
-  /** Server: what the client reported of a path to another member. */
+  /** Server: the client reported another state of a path. */
   | { readonly type: "remote-path"; readonly status: RemotePathStatus }
   /** The session id is known and the primary has accepted (client); once. */
   | { readonly type: "established" }
