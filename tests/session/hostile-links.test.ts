@@ -1,9 +1,16 @@
 import { type Carrier, dialWith, ErrorCode, joinTranscript, type Link, SessionKey, systemRuntime } from "@kwik/core";
 import { patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
-import { body, type ControlBody, envelopeOf } from "../../packages/proto/src/control/control-body.ts";
-import { ControlDecoder, encodeEnvelope, type Envelope } from "../../packages/proto/src/control/control-codec.ts";
-import { CarrierKind, encodePreamble } from "../../packages/proto/src/wire/preamble.ts";
+import {
+  body,
+  CarrierKind,
+  type ControlBody,
+  ControlDecoder,
+  encodeEnvelope,
+  encodePreamble,
+  type Envelope,
+  envelopeOf,
+} from "@kwik/proto";
 import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
 
 const CREDIT = { streamWindowBytes: 300_000n, sessionWindowBytes: 2_000_000n, maxBidirectionalStreams: 100, maxUnidirectionalStreams: 100 };

@@ -4,9 +4,6 @@ import { echo } from "./measures/echo.ts";
 import { fair } from "./measures/fair.ts";
 import { get } from "./measures/get.ts";
 import { memory } from "./measures/memory.ts";
-import { fair } from "./measures/fair.ts";
-import { get } from "./measures/get.ts";
-import { memory } from "./measures/memory.ts";
 import { messages } from "./measures/messages.ts";
 import { open } from "./measures/open.ts";
 

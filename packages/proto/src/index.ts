@@ -15,3 +15,8 @@ export type { SessionConfig } from "./session/session-state.ts";
 export { type StreamEntry, type StreamSender, StreamSignal } from "./session/stream-entry.ts";
 export type { Transmit } from "./session/transmit.ts";
 export type { Checksum } from "./wire/frame.ts";
+
+// the codec itself, for tools and tests that speak the protocol by hand
+export { body, type ControlBody, envelopeOf } from "./control/control-body.ts";
+export { ControlDecoder, encodeEnvelope, type Envelope } from "./control/control-codec.ts";
+export { CarrierKind, encodePreamble } from "./wire/preamble.ts";

@@ -4,7 +4,7 @@ import { pause } from "../sampling.ts";
 
 const FLOW_MS = 2_000;
 /** Half of what a client has alone is its fair share beside one that takes what it gets; a stopped one is owed nothing. */
-const CASES: readonly { readonly name: string; readonly share: number; offend(client: BenchProcess): Promise<unknown> }[] = [
+const CASES: readonly { readonly name: string; readonly share: number; readonly offend: (client: BenchProcess) => Promise<unknown> }[] = [
   { name: "one that resets each download", share: 0.5, offend: (client) => client.ask("greedy", { streams: 4, reset: true }) },
   { name: "a greedy one, 16 downloads", share: 0.5, offend: (client) => client.ask("greedy", { streams: 16, reset: false }) },
   { name: "one that reads nothing of 1 GB", share: 1, offend: (client) => client.ask("stall", { bytes: 1e9 }) },

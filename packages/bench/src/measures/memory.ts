@@ -47,7 +47,7 @@ async function pausedReader(): Promise<Measurement[]> {
   const note = `${(paused.bytes / 1e9).toFixed(0)} GB, paused for ${PAUSE_MS / 1000} s, window 8 MiB`;
   return [
     { name: "memory: held by a paused reader", value: paused.held / KIB, unit: "KiB", bar: { kind: "at most", limit: 8 * KIB }, note },
-    { name: "memory: growth of its process", value: paused.rss / KIB, unit: "KiB", note },
+    { name: "memory: growth of its process", value: paused.rss / KIB, unit: "KiB", bar: { kind: "at most", limit: 8 * KIB }, note },
   ];
 }
 

@@ -1,5 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { extname } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Question, Reply, RoleName } from "./role.ts";
 
@@ -9,6 +11,8 @@ const COMMAND_TIMEOUT_MS = 60_000;
 const here = fileURLToPath(import.meta.url);
 const entry = fileURLToPath(new URL(`./role-process${extname(here)}`, import.meta.url));
 const alive = new Set<ChildProcess>();
+/** Temporary files of all these processes: they are killed, and leave theirs behind. */
+let temporary: string | undefined;
 
 /** A process of a measurement. Disposing of it kills it; it ends by itself when this process does. */
 export class BenchProcess implements Disposable {
@@ -27,10 +31,14 @@ export class BenchProcess implements Disposable {
 
   /** Starts a process and waits until it works. Rejects with what went wrong in it. */
   static async start(role: RoleName, argument: object = {}, nodeArguments: readonly string[] = []): Promise<BenchProcess> {
-    if (alive.size === 0) process.once("exit", killAll);
+    if (temporary === undefined) {
+      temporary = mkdtempSync(join(tmpdir(), "kwik-bench-"));
+      process.once("exit", cleanUp);
+    }
     const child = fork(entry, [role, JSON.stringify(argument)], {
       execArgv: [...process.execArgv, "--expose-gc", ...nodeArguments],
-      stdio: ["ignore", process.env["KB_OUT"] ? "inherit" : "ignore", "inherit", "ipc"],
+      env: { ...process.env, TMPDIR: temporary },
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     alive.add(child);
     const waiting = new Map<number, Waiter>();
@@ -87,6 +95,7 @@ function settle(waiting: Map<number, Waiter>, reply: Reply): void {
   else waiter?.reject(new Error(reply.error));
 }
 
-function killAll(): void {
+function cleanUp(): void {
   for (const child of alive) child.kill("SIGKILL");
+  if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
 }

@@ -26,7 +26,7 @@ export function loopbackCertificate(): { readonly cert: string; readonly key: st
   const certificate = der(0x30, body, algorithm, der(0x03, Buffer.of(0), signature));
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${certificate.toString("base64").replace(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`,
-    key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    key: privateKey.export({ type: "pkcs8", format: "pem" }),
   };
 }
 

@@ -15,7 +15,9 @@ import { MAX_VARINT, MAX_VARINT_BYTES, varintLength, writeVarint } from "./varin
 /** Data from this size on travels as a part of its own, by reference; below it is copied beside the frame headers. */
 export const REFERENCE_FROM_BYTES = 1024;
 
-const SLAB_BYTES = 64 * 1024;
+/** A session that says little makes do with a small slab. */
+const FIRST_SLAB_BYTES = 4 * 1024;
+const MAX_SLAB_BYTES = 64 * 1024;
 /** A packet begins in a slab only if this much room is left, so that short packets stay in one part. */
 const MIN_BEGIN_ROOM = MAX_PACKET_HEADER_BYTES + 128;
 /** Up to here a loop beats `Uint8Array.set`. */
@@ -72,7 +74,7 @@ export class PacketEncoder {
     // Nothing of a dropped packet was handed out, so its room is free again.
     if (this.#isOpen && this.#slab === this.#headSlab) this.#at = this.#payloadStart - MAX_PACKET_HEADER_BYTES;
     if (this.#at + MIN_BEGIN_ROOM > this.#slab.length) {
-      this.#slab = new Uint8Array(SLAB_BYTES);
+      this.#slab = new Uint8Array(this.#nextSlabBytes());
       this.#at = 0;
     }
     this.#at += MAX_PACKET_HEADER_BYTES;
@@ -296,10 +298,14 @@ export class PacketEncoder {
     this.#segmentStart = this.#at;
   }
 
+  #nextSlabBytes(): number {
+    return Math.min(MAX_SLAB_BYTES, Math.max(FIRST_SLAB_BYTES, this.#slab.length * 4));
+  }
+
   #nextSlab(bytes: number): void {
     if (!this.#isOpen) throw new Error("a frame was written outside a packet");
     this.#closeSegment();
-    this.#slab = new Uint8Array(Math.max(SLAB_BYTES, bytes));
+    this.#slab = new Uint8Array(Math.max(this.#nextSlabBytes(), bytes));
     this.#roomEnd = this.#slab.length;
     this.#at = 0;
     this.#segmentStart = 0;
