@@ -6,15 +6,10 @@ import { trustAnchorFor, trustAnchorUnder } from "@kwik/trust";
 
 export const AGENT = "kwik/0.1.0";
 
-/** Content below this size is hashed at once: handing it to another thread costs more. */
-const HASH_HERE_BELOW_BYTES = 64 * 1024;
-
 const nodeRuntime: Runtime = {
   ...systemRuntime,
+  // Blocks are small: handing one to another thread copies it and costs about as much as hashing it here.
   sha256: (parts) => {
-    let length = 0;
-    for (const part of parts) length += part.length;
-    if (length >= HASH_HERE_BELOW_BYTES) return systemRuntime.sha256(parts);
     const hash = createHash("sha256");
     for (const part of parts) hash.update(part);
     return Promise.resolve(new Uint8Array(hash.digest()));

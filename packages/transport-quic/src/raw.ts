@@ -3,6 +3,9 @@ import type { NativeEvent, NativeSendOutcome } from "./engine/binding.ts";
 import { COMMON_OPTIONS } from "./engine/options.ts";
 import { withPrivateTmpdir } from "./engine/private-tmpdir.ts";
 
+/** The engine's settings for kwik; but nobody keeps an idle connection alive here. */
+const OPTIONS = { ...COMMON_OPTIONS, maxIdleTimeoutMs: 120_000 };
+
 /** The calls of the engine that a connection needs, bound to it. */
 interface ConnectionCalls {
   open(): number;
@@ -159,7 +162,7 @@ export function listenRaw(tls: { readonly cert: string; readonly key: string }, 
   const native = withPrivateTmpdir(
     () =>
       new (quicBinding().NativeQuicServer)(
-        { ...COMMON_OPTIONS, cert: Buffer.from(tls.cert), key: Buffer.from(tls.key), disableRetry: true },
+        { ...OPTIONS, cert: Buffer.from(tls.cert), key: Buffer.from(tls.key), disableRetry: true },
         (_error, events) => {
           for (const event of events) onEvent(event);
           native.ackEventBatch(events.length);
@@ -190,7 +193,7 @@ export function connectRaw(port: number): Promise<RawConnection> {
   return new Promise((resolve, reject) => {
     const native = withPrivateTmpdir(
       () =>
-        new (quicBinding().NativeQuicClient)({ ...COMMON_OPTIONS, rejectUnauthorized: false }, (_error, events) => {
+        new (quicBinding().NativeQuicClient)({ ...OPTIONS, rejectUnauthorized: false }, (_error, events) => {
           for (const event of events) {
             if (event.eventType === EventType.handshake) resolve(connection);
             else if (event.eventType === EventType.close) reject(new Error("the bare server refused the connection"));

@@ -4,6 +4,9 @@ import { CommandError, ExitStatus } from "../exit-status.ts";
 import { BLOCK_BYTES } from "../files/file-protocol.ts";
 import type { Output } from "./output.ts";
 
+/** Small pieces are written together: a call for each costs more than the bytes. */
+const GATHERED_BYTES = 1024 * 1024;
+
 /** A download into a file. An unfinished one stays under the file's own name and is continued by the next run. */
 export class OutputFile implements Output {
   readonly label: string;
@@ -12,7 +15,12 @@ export class OutputFile implements Output {
   readonly isResumable: boolean;
   readonly #file: FileHandle;
   readonly #isNew: boolean;
+  /** Up to where bytes were verified and taken. */
   #position = 0;
+  /** Up to where they were handed to the file. */
+  #writtenTo = 0;
+  readonly #gathered: Uint8Array[] = [];
+  #writing: Promise<void> = Promise.resolve();
   #mustTruncate: boolean;
 
   private constructor(label: string, file: FileHandle, existingBytes: number, isRegular: boolean, isNew: boolean) {
@@ -65,31 +73,54 @@ export class OutputFile implements Output {
         break;
       this.hash.update(data);
       this.#position = offset + length;
+      this.#writtenTo = this.#position;
     }
     return this.#position;
   }
 
+  /** Gathers what comes and writes it in large pieces, one at a time, while more comes. A failed write shows with a later one. */
   async write(data: Uint8Array): Promise<void> {
     try {
       if (this.#mustTruncate) {
         this.#mustTruncate = false;
         await this.#file.truncate(this.#position);
+        this.#writtenTo = this.#position;
       }
       this.hash.update(data);
-      let written = 0;
-      while (written < data.length) {
-        const at = this.isResumable ? this.#position : null;
-        const { bytesWritten } = await this.#file.write(data, written, data.length - written, at);
-        written += bytesWritten;
-        this.#position += bytesWritten;
-      }
+      this.#gathered.push(data);
+      this.#position += data.length;
+      if (this.#position - this.#writtenTo < GATHERED_BYTES) return;
+      await this.#writing;
+      this.#writing = this.#writeGathered();
+      // Whoever writes next, or finishes, hears of it.
+      this.#writing.catch(() => undefined);
     } catch (error) {
       throw storageError(this.label, error);
     }
   }
 
+  /** Everything that came is in the file. */
+  async #flush(): Promise<void> {
+    await this.#writing;
+    await this.#writeGathered();
+  }
+
+  async #writeGathered(): Promise<void> {
+    const pieces = this.#gathered.splice(0);
+    let at = this.#writtenTo;
+    this.#writtenTo += pieces.reduce((sum, piece) => sum + piece.length, 0);
+    while (pieces.length > 0) {
+      const { bytesWritten } = await this.#file.writev(pieces, this.isResumable ? at : undefined);
+      at += bytesWritten;
+      let rest = bytesWritten;
+      while (rest > 0 && rest >= (pieces[0]?.length ?? 0)) rest -= pieces.shift()?.length ?? 0;
+      if (rest > 0) pieces[0] = pieces[0]?.subarray(rest) ?? new Uint8Array(0);
+    }
+  }
+
   async finish(): Promise<void> {
     try {
+      await this.#flush();
       if (this.isResumable && this.existingBytes > this.#position) await this.#file.truncate(this.#position);
       await this.#file.close();
     } catch (error) {
@@ -98,6 +129,7 @@ export class OutputFile implements Output {
   }
 
   async abandon(): Promise<void> {
+    await this.#flush().catch(() => undefined);
     await this.#file.close().catch(() => undefined);
     if (this.#isNew && this.#position === 0) await unlink(this.label).catch(() => undefined);
   }
