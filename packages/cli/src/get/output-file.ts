@@ -86,6 +86,7 @@ export class OutputFile implements Output {
         await this.#file.truncate(this.#position);
         this.#writtenTo = this.#position;
       }
+      if (data.length === 0) return;
       this.hash.update(data);
       this.#gathered.push(data);
       this.#position += data.length;
