@@ -4,12 +4,14 @@ import { BenchProcess } from "../process/bench-process.ts";
 export class EnginePair implements Disposable {
   readonly kwik: BenchProcess;
   readonly raw: BenchProcess;
-  readonly #all: readonly BenchProcess[];
+  readonly #kwikServer: BenchProcess;
+  readonly #rawServer: BenchProcess;
 
-  private constructor(kwik: BenchProcess, raw: BenchProcess, all: readonly BenchProcess[]) {
+  private constructor(kwikServer: BenchProcess, kwik: BenchProcess, rawServer: BenchProcess, raw: BenchProcess) {
+    this.#kwikServer = kwikServer;
     this.kwik = kwik;
+    this.#rawServer = rawServer;
     this.raw = raw;
-    this.#all = all;
   }
 
   static async start(): Promise<EnginePair> {
@@ -24,7 +26,7 @@ export class EnginePair implements Disposable {
       const kwik = await begin("kwik-client", { url: kwikServer.ready });
       const rawServer = await begin("raw-server");
       const raw = await begin("raw-client", { port: rawServer.ready });
-      return new EnginePair(kwik, raw, started);
+      return new EnginePair(kwikServer, kwik, rawServer, raw);
     } catch (error) {
       for (const one of started) one[Symbol.dispose]();
       throw error;
@@ -39,6 +41,16 @@ export class EnginePair implements Disposable {
       results.kwik.push(await this.kwik.ask<T>(command, argument));
     }
     return results;
+  }
+
+  /** Processor time of both ends so far, in seconds. Unlike a rate it is hardly changed by what else the machine does. */
+  async processorTime(): Promise<{ readonly kwik: number; readonly raw: number }> {
+    const [kwikServer, kwik, rawServer, raw] = await Promise.all(this.#all.map((one) => one.ask<number>("cpu")));
+    return { kwik: (kwikServer ?? 0) + (kwik ?? 0), raw: (rawServer ?? 0) + (raw ?? 0) };
+  }
+
+  get #all(): BenchProcess[] {
+    return [this.#kwikServer, this.kwik, this.#rawServer, this.raw];
   }
 
   [Symbol.dispose](): void {

@@ -29,6 +29,8 @@ export async function get(): Promise<Measurement[]> {
     throw new Error("it starts the kwik command itself; run it as `kwik bench get`");
   }
   await using servers = await GetServers.start([...process.execArgv, script]);
+  // The first download waits until each server has hashed the file.
+  await servers.fetch("first");
   const rates: number[] = [];
   for (let round = 0; round < 2; round += 1) {
     const report = await servers.fetch(`whole-${round}`);
