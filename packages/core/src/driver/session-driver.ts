@@ -24,9 +24,6 @@ export interface Gatherer {
 const MAX_TRANSMITS_PER_TURN = 1024;
 const MAX_TURNS = 8;
 
-/** An answer of the application may be this many promises away from what it was told; the pump lets it come first. */
-const ANSWER_HOPS = 12;
-
 /** Hosts take a longer delay for none at all. */
 const MAX_TIMER_MS = 0x7fff_ffff;
 
@@ -80,15 +77,7 @@ export class SessionDriver {
   schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#pumpAfter(0);
-  }
-
-  #pumpAfter(hops: number): void {
     this.runtime.queueMicrotask(() => {
-      if (hops > 0) {
-        this.#pumpAfter(hops - 1);
-        return;
-      }
       this.#isScheduled = false;
       this.pump();
     });
@@ -116,9 +105,7 @@ export class SessionDriver {
    */
   batchEnd(): void {
     if (!this.#isPumping) this.#run(() => this.#tell());
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    this.#pumpAfter(ANSWER_HOPS);
+    this.schedule();
   }
 
   #run(work: () => void): void {
