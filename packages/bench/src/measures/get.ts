@@ -5,10 +5,11 @@ import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Measurement } from "../measurement.ts";
-import { median, pause } from "../sampling.ts";
+import { pause } from "../sampling.ts";
 
 const SERVERS = 3;
-const FILE_BYTES = 240e6;
+/** Long enough that beginning and end are less than the twentieth that the bar leaves. */
+const FILE_BYTES = 400e6;
 const RATE = "20MB/s";
 const READY_MS = 15_000;
 const GET_TIMEOUT_MS = 40_000;
@@ -31,17 +32,13 @@ export async function get(): Promise<Measurement[]> {
   await using servers = await GetServers.start([...process.execArgv, script]);
   // The first download waits until each server has hashed the file.
   await servers.fetch("first");
-  const rates: number[] = [];
-  for (let round = 0; round < 2; round += 1) {
-    const report = await servers.fetch(`whole-${round}`);
-    rates.push(report.bytes / MB / report.seconds);
-  }
+  const whole = await servers.fetch("whole");
   const killed = servers.fetch("killed");
   await pause((FILE_BYTES / (SERVERS * 20 * MB)) * 500);
   servers.killLast();
   const report = await killed;
   return [
-    { name: "get: three servers of 20 MB/s", value: median(rates), unit: "MB/s", bar: { kind: "at least", limit: 57 } },
+    { name: "get: three servers of 20 MB/s", value: whole.bytes / MB / whole.seconds, unit: "MB/s", bar: { kind: "at least", limit: 57 } },
     { name: "get: one killed half-way", value: report.bytes / MB / report.seconds, unit: "MB/s", note: "bytes verified" },
     { name: "get: longest gap then", value: report.longestGapMs ?? 0, unit: "ms" },
   ];
