@@ -77,7 +77,7 @@ export const DEFAULT_LIMITS: Limits = {
   // Above about 8 MB of unacknowledged bytes the engine can break a connection with FLOW_CONTROL_ERROR.
   maxInFlightBytes: 8_000_000,
   initialInFlightBytes: 128 * KiB,
-  maxPacketBytes: 64 * KiB,
+  maxPacketBytes: 128 * KiB,
   maxControlMessageBytes: 1 * MiB,
   maxControlQueue: 4096,
   maxRawBytes: 256 * KiB,

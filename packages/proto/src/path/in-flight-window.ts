@@ -10,6 +10,8 @@ const SLACK_BYTES = 64 * KiB;
 const LOOP_ALLOWANCE_MS = 2;
 /** Bursts of acknowledgements are covered up to this much time of the rate. */
 const MAX_BURST_MS = 10;
+/** All of that together stays below this: what waits in memory longer falls out of the processors' caches, and costs more than it covers. */
+const MAX_SLACK_BYTES = 1536 * KiB;
 const STEADY_GAIN = 1.25;
 const STARTUP_GAIN = 2;
 /** The startup goes on while a round brings at least this factor … */
@@ -92,7 +94,8 @@ export class InFlightWindow {
 
   /** 64 KiB, or the bursts in which acknowledgements come if these are larger, and two milliseconds of the rate. */
   #slackBytes(rate: number): number {
-    return Math.max(SLACK_BYTES, Math.min(this.#rate.burstBytes, MAX_BURST_MS * rate)) + LOOP_ALLOWANCE_MS * rate;
+    const burstBytes = Math.max(SLACK_BYTES, Math.min(this.#rate.burstBytes, MAX_BURST_MS * rate));
+    return Math.min(MAX_SLACK_BYTES, burstBytes + LOOP_ALLOWANCE_MS * rate);
   }
 
   #judgeRound(now: Instant, rate: number, minRttMs: DurationMs, largestAcked: number, nextNumber: number): void {

@@ -243,11 +243,11 @@ test("a data carrier that ends while packets of the path are unacknowledged ends
 });
 
 // spec: WIRE-4
-test("packets of 68 KiB are taken whatever the limits, and no larger ones", () => {
+test("packets of 132 KiB are taken whatever the limits, and no larger ones", () => {
   const { client } = Stage.server({ maxPacketBytes: 1000, maxRawBytes: 1000 });
-  client.packet((encoder) => encoder.padding(68 * KiB));
+  client.packet((encoder) => encoder.padding(132 * KiB));
   expect(client.closed).toBeUndefined();
-  client.packet((encoder) => encoder.padding(68 * KiB + 1));
+  client.packet((encoder) => encoder.padding(132 * KiB + 1));
   expect(client.closed?.code).toBe(ErrorCode.TOO_LARGE);
 });
 

@@ -13,7 +13,7 @@ const MAX_CARRIERS = 256;
 const GATHER_BYTES = 4096;
 
 /** Whatever the own limits: a peer with the default ones may send this. spec: WIRE-4 */
-const MIN_ACCEPTED_PACKET_BYTES = 64 * 1024;
+const MIN_ACCEPTED_PACKET_BYTES = 128 * 1024;
 
 export interface LinkInputOptions {
   readonly limits: Limits;

@@ -24,6 +24,9 @@ const RIDE_BELOW_BYTES = 32 * 1024;
 /** Headers come on top of the data that a packet aims at, so that a write of just that size needs one packet. spec: WIRE-4 */
 const HEADER_ROOM_BYTES = 64;
 
+/** What a scheduler decides about at once, at most; the packet of a fast path may then be larger. */
+const SCHEDULED_BYTES = 64 * 1024;
+
 /** How often the number of carriers is looked at when no stream came or went, in milliseconds. */
 const FIT_CARRIERS_MS = 1_000;
 
@@ -95,11 +98,14 @@ export class PacketWriter {
   /** Paths on which data may go now. The array is reused by the next call. */
   #usablePaths(peer: Peer): SessionPath[] {
     const usable = this.#usable;
-    usable.length = 0;
+    let count = 0;
     for (const path of this.#state.paths.usableOf(peer.member)) {
-      const wire = this.#state.wireOf(path);
-      if (wire?.isOpenForData(this.#state.now) === true) usable.push(path);
+      if (this.#state.wireOf(path)?.isOpenForData(this.#state.now) !== true) continue;
+      usable[count] = path;
+      count += 1;
     }
+    // Emptying and filling it again would allocate in every poll.
+    if (usable.length !== count) usable.length = count;
     return usable;
   }
 
@@ -205,10 +211,11 @@ export class PacketWriter {
   }
 
   #data(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
+    const scheduledBytes = Math.min(this.#state.limits.maxPacketBytes, SCHEDULED_BYTES);
     for (let head = peer.queue.peek(); head !== undefined; head = peer.queue.peek()) {
       // A lone end of a stream is ready without having bytes.
       const readyBytes = Math.max(head.readyBytes, 1);
-      const packetBytes = Math.min(readyBytes, this.#state.limits.maxPacketBytes);
+      const packetBytes = Math.min(readyBytes, scheduledBytes);
       const path = peer.scheduler.pick(paths, packetBytes, readyBytes + (peer.queue.size - 1) * packetBytes, now) as
         | SessionPath
         | undefined;
@@ -231,9 +238,8 @@ export class PacketWriter {
         return this.#finish(wire, carrier, frames, now, peer.resentBytes > resentBefore);
       }
     }
-    const { maxPacketBytes } = this.#state.limits;
     // A path that is full but for a piece of a packet is no idle one.
-    for (const path of paths) if (hasRoom(path, maxPacketBytes, maxPacketBytes)) path.setAppLimited();
+    for (const path of paths) if (hasRoom(path, scheduledBytes, scheduledBytes)) path.setAppLimited();
     return undefined;
   }
 
