@@ -44,7 +44,7 @@ export class QuicListener implements TransportListener {
   readonly #remotes = new Map<number, string>();
   readonly #links = new Map<number, ServerLink>();
   /** Links that had an event in this batch. */
-  readonly #touched = new Set<ServerLink>();
+  #touched: ServerLink[] = [];
   readonly #answer: Uint8Array;
   #hasWarnedOfMtu = false;
   #onStopped: (() => void) | undefined;
@@ -121,10 +121,18 @@ export class QuicListener implements TransportListener {
     if (events === null) return;
     try {
       for (const event of events) this.#onEvent(event);
-      for (const peer of this.#touched) this.#guard(peer, () => peer.endBatch());
     } finally {
-      this.#touched.clear();
+      this.#endBatch();
       this.#native.ackEventBatch(events.length);
+    }
+  }
+
+  #endBatch(): void {
+    const touched = this.#touched;
+    this.#touched = [];
+    for (const peer of touched) {
+      peer.isTouched = false;
+      this.#guard(peer, () => peer.endBatch());
     }
   }
 
@@ -155,7 +163,10 @@ export class QuicListener implements TransportListener {
   #forward(event: NativeEvent): void {
     const peer = this.#links.get(event.connHandle);
     if (peer === undefined) return;
-    this.#touched.add(peer);
+    if (!peer.isTouched) {
+      peer.isTouched = true;
+      this.#touched.push(peer);
+    }
     try {
       peer.handle(event);
     } catch (error) {

@@ -16,6 +16,8 @@ const FIRST_BYTES_TIMEOUT_MS = 5_000;
 export class ServerLink {
   readonly link: QuicLink;
   readonly connection: ServerConnection;
+  /** Whether it had an event in the batch that is being handed over. */
+  isTouched = false;
   readonly #answer: Uint8Array;
   readonly #onLink: (link: Link) => void;
   #phase: "first-bytes" | "offered" | "query" = "first-bytes";

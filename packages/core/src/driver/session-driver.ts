@@ -37,7 +37,7 @@ export class SessionDriver {
   readonly #observer: SessionObserver;
   readonly #links = new Map<PathId, LinkBinding>();
   readonly #gatherers: Gatherer[] = [];
-  readonly #resting = new Set<Gatherer>();
+  #resting: Gatherer[] = [];
   #timer: unknown;
   #timerAt = Number.POSITIVE_INFINITY;
   #isScheduled = false;
@@ -89,9 +89,9 @@ export class SessionDriver {
     this.schedule();
   }
 
-  /** Nothing of `gatherer` is under way; it is told to settle when the timer next goes off. */
+  /** Nothing of `gatherer` is under way; it is told to settle when the timer next goes off. Not to be repeated before that. */
   rest(gatherer: Gatherer): void {
-    this.#resting.add(gatherer);
+    this.#resting.push(gatherer);
   }
 
   pump(): void {
@@ -216,6 +216,13 @@ export class SessionDriver {
     return told;
   }
 
+  #settle(): void {
+    const resting = this.#resting;
+    if (resting.length === 0) return;
+    this.#resting = [];
+    for (const gatherer of resting) gatherer.settle();
+  }
+
   #setTimer(isMore: boolean): void {
     const at = isMore ? 0 : (this.session.pollTimeout() ?? Number.POSITIVE_INFINITY);
     // Nothing is left to do: a timer would only keep the process alive.
@@ -232,8 +239,7 @@ export class SessionDriver {
       () => {
         this.#timer = undefined;
         this.#timerAt = Number.POSITIVE_INFINITY;
-        for (const gatherer of this.#resting) gatherer.settle();
-        this.#resting.clear();
+        this.#settle();
         this.pump();
       },
       Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(at - this.runtime.now()))),

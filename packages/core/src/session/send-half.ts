@@ -5,10 +5,13 @@ import { KwikError, StreamError } from "../api/errors.ts";
 import type { Gatherer, SessionDriver } from "../driver/session-driver.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 
-/** `write` waits while this much was written and not yet sent: enough to keep every path busy between two turns. */
-const UNSENT_BYTES = 1024 * 1024;
-/** Those who wait go on when this much is left of it: a turn for each packet would cost more than the packet. */
-const LOW_UNSENT_BYTES = 512 * 1024;
+/**
+ * `write` waits while this much was written and not yet sent: enough for two packets, and no more than stays in the processor's cache
+ * until they leave.
+ */
+const UNSENT_BYTES = 256 * 1024;
+/** Those who wait go on when less than this is left of it: a turn for each packet would cost more than the packet. */
+const LOW_UNSENT_BYTES = 128 * 1024;
 
 /** The writing half of a stream over the state machine. */
 export class SendHalf implements SendStream, Gatherer {
@@ -25,6 +28,7 @@ export class SendHalf implements SendStream, Gatherer {
   #error: KwikError | undefined;
   #isClosed = false;
   #isGathering = false;
+  #isResting = false;
   #writable: WritableStream<Uint8Array> | undefined;
   #controller: WritableStreamDefaultController | undefined;
 
@@ -56,8 +60,7 @@ export class SendHalf implements SendStream, Gatherer {
       this.#buffer.append(data, this.#handOn);
       this.#gather();
     }
-    if (this.#hasRoom()) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return this.#hasRoom() ? Promise.resolve() : this.#waitForRoom();
   }
 
   /** As `write`, for bytes that the caller gives away for good: no copy. */
@@ -67,8 +70,7 @@ export class SendHalf implements SendStream, Gatherer {
     this.#flush();
     this.#handOn(data);
     this.#driver.schedule();
-    if (this.#hasRoom()) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return this.#hasRoom() ? Promise.resolve() : this.#waitForRoom();
   }
 
   skip(bytes: number | bigint): void {
@@ -166,7 +168,7 @@ export class SendHalf implements SendStream, Gatherer {
     }
     if (stream.resetCode === undefined) this.#buffer.recycle(stream.firstHeldOffset, !stream.wasResent);
     if (stream.bufferedBytes === 0) {
-      this.#driver.rest(this);
+      this.#rest();
       for (const waiter of this.#flushing.splice(0)) waiter.resolve();
     }
     if (stream.state === "finished") for (const waiter of this.#closing.splice(0)) waiter.resolve();
@@ -189,9 +191,14 @@ export class SendHalf implements SendStream, Gatherer {
     const gathered = this.#buffer.gatheredBytes;
     return (
       stream.writtenOffset + gathered < stream.maxOffset &&
-      stream.writtenOffset + gathered - stream.sentOffset < unsentBytes &&
+      stream.unsentBytes + gathered < unsentBytes &&
       stream.bufferedBytes + gathered < this.#maxBufferBytes
     );
+  }
+
+  #waitForRoom(): Promise<void> {
+    this.#sender.wakeBelowBytes = LOW_UNSENT_BYTES;
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
   /** The driver's turn: small writes of the application's turn go out as one. */
@@ -201,7 +208,14 @@ export class SendHalf implements SendStream, Gatherer {
   }
 
   settle(): void {
+    this.#isResting = false;
     if (this.#sender.stream.bufferedBytes === 0) this.#buffer.release();
+  }
+
+  #rest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
+    this.#driver.rest(this);
   }
 
   #flush(): void {

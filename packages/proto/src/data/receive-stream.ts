@@ -15,13 +15,8 @@ export interface ReceiveStreamOptions {
   readonly window: ReceiveWindow;
 }
 
-/** Connection credit that goes back to a member. */
-export interface ReleasedCredit {
-  readonly member: MemberId;
-  readonly bytes: number;
-}
-
-const NOTHING_RELEASED: readonly ReleasedCredit[] = [];
+/** Takes connection credit that goes back to a member. */
+export type CreditRelease = (member: MemberId, bytes: number) => void;
 
 /**
  * The receiving half of a stream: puts the bytes of the home, of contributors and of verified content in order, checks credit and
@@ -209,19 +204,18 @@ export class ReceiveStream {
     this.#content = undefined;
   }
 
-  /** Connection credit to give back since the last call. */
-  takeReleased(): readonly ReleasedCredit[] {
+  /** Tells `give` of the connection credit to give back since the last call. */
+  takeReleased(give: CreditRelease): void {
     const readTo = this.#isDiscarding || this.isFinished ? Number.POSITIVE_INFINITY : this.#assembler.readOffset;
     const homeTo = Math.min(readTo, this.#highestOffset);
     const homeBytes = homeTo - this.#releasedOffset;
     this.#releasedOffset = homeTo;
-    if (this.#contributors === undefined) return homeBytes > 0 ? [{ member: this.home, bytes: homeBytes }] : NOTHING_RELEASED;
-    const released: ReleasedCredit[] = homeBytes > 0 ? [{ member: this.home, bytes: homeBytes }] : [];
+    if (homeBytes > 0) give(this.home, homeBytes);
+    if (this.#contributors === undefined) return;
     for (const [member, ledger] of this.#contributors) {
       const bytes = ledger.release(readTo);
-      if (bytes > 0) released.push({ member, bytes });
+      if (bytes > 0) give(member, bytes);
     }
-    return released;
   }
 
   get #isDiscarding(): boolean {

@@ -103,6 +103,11 @@ export class SendStream {
     return this.#sentOffset;
   }
 
+  /** Bytes written and never sent, gaps not counted. */
+  get unsentBytes(): number {
+    return this.#writtenBytes - this.#sentBytes;
+  }
+
   /** Bytes acknowledged, gaps not counted. */
   get ackedBytes(): number {
     return this.#buffer.ackedBytes;
@@ -135,7 +140,7 @@ export class SendStream {
 
   /** Lost bytes plus new bytes within the stream's credit. An upper bound if gaps are still to be crossed. */
   get readyBytes(): number {
-    const unsent = this.#writtenBytes - this.#sentBytes;
+    const unsent = this.unsentBytes;
     return this.#lostBytes + Math.max(0, Math.min(unsent, this.#maxOffset - this.#sentOffset));
   }
 

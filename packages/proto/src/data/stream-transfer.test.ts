@@ -151,13 +151,13 @@ class Transfer {
       this.home.handleMaxOffset(limit);
       this.other.handleMaxOffset(limit);
     }
-    for (const { member, bytes } of this.receive.takeReleased()) {
+    this.receive.takeReleased((member, bytes) => {
       const connection = this.connections.get(member) as Connection;
       connection.released += bytes;
       connection.window.consumed(bytes, this.#now, 10);
       const sum = connection.window.pollUpdate();
       if (sum !== undefined) connection.credit.raise(sum);
-    }
+    });
   }
 
   reset(): void {

@@ -1,5 +1,5 @@
 import { ErrorCode, errorName } from "../base/error-codes.ts";
-import type { Instant } from "../base/time.ts";
+import { earlier, type Instant } from "../base/time.ts";
 import type { ClientPaths } from "./client-paths.ts";
 import type { ContentClient } from "./content-client.ts";
 import type { PathWire } from "./path-wire.ts";
@@ -135,13 +135,10 @@ export class PathLifecycle {
 
   nextTimeout(): Instant | undefined {
     let next: Instant | undefined;
-    const consider = (at: Instant | undefined): void => {
-      if (at !== undefined && (next === undefined || at < next)) next = at;
-    };
-    for (const path of this.#state.paths.all()) if (path.isUsable) consider(path.nextTimeout());
-    for (const at of this.#deadlines.values()) consider(at);
-    for (const at of this.#draining.values()) consider(Math.min(at, this.#state.now + 10));
-    for (const since of this.#unreachable.values()) consider(since + this.#state.limits.graceMs);
+    for (const path of this.#state.paths.all()) if (path.isUsable) next = earlier(next, path.nextTimeout());
+    if (this.#deadlines.size > 0) for (const at of this.#deadlines.values()) next = earlier(next, at);
+    if (this.#draining.size > 0) for (const at of this.#draining.values()) next = earlier(next, Math.min(at, this.#state.now + 10));
+    for (const since of this.#unreachable.values()) next = earlier(next, since + this.#state.limits.graceMs);
     return next;
   }
 

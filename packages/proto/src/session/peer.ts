@@ -109,6 +109,7 @@ export class Peer {
   }
 
   releaseWaiting(): void {
+    if (this.#waiting.size === 0) return;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const sendable of waiting) this.enqueue(sendable);

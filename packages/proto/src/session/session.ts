@@ -1,7 +1,7 @@
 import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
 import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/error-codes.ts";
 import { CLIENT_MEMBER, homeOf, type CarrierId, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
-import type { Instant } from "../base/time.ts";
+import { earlier, type Instant } from "../base/time.ts";
 import { body } from "../control/control-body.ts";
 import { Path } from "../path/path.ts";
 import type { AckFrame } from "../wire/frame.ts";
@@ -55,6 +55,11 @@ export class Session implements FrameTargets, ControlTargets {
   readonly serverPaths: ServerPaths | undefined;
   readonly #control: ControlReader;
   readonly #writer: PacketWriter;
+  readonly #giveBack = (member: MemberId, bytes: number): void => {
+    const peer = this.state.peerOf(member);
+    peer.receiveWindow.consumed(bytes, this.state.now, this.#rttOf(peer));
+    if (peer.receiveWindow.pollUpdate() !== undefined) peer.frames.push(peer.creditFrame);
+  };
 
   constructor(config: SessionConfig, now: Instant, sessionId?: Uint8Array) {
     const state = new SessionState(config, now);
@@ -203,17 +208,12 @@ export class Session implements FrameTargets, ControlTargets {
 
   /** When `handleTimeout` is wanted next. */
   pollTimeout(): Instant | undefined {
-    let next: Instant | undefined = this.closing.nextTimeout();
-    const consider = (at: Instant | undefined): void => {
-      if (at !== undefined && (next === undefined || at < next)) next = at;
-    };
     if (this.closing.isDone) return undefined;
-    for (const path of this.state.paths.all()) if (!path.isFinal) consider(path.ackDueAt);
+    let next = this.closing.nextTimeout();
+    for (const path of this.state.paths.all()) if (!path.isFinal) next = earlier(next, path.ackDueAt);
     if (this.state.hasEnded) return next;
     this.#updateExpectations();
-    consider(this.lifecycle.nextTimeout());
-    consider(this.content.nextTimeout());
-    return next;
+    return earlier(earlier(next, this.lifecycle.nextTimeout()), this.content.nextTimeout());
   }
 
   handleTimeout(now: Instant): void {
@@ -330,12 +330,7 @@ export class Session implements FrameTargets, ControlTargets {
   settleCredit(entry: StreamEntry): void {
     const { receive } = entry;
     if (receive === undefined) return;
-    const { now } = this.state;
-    for (const released of receive.takeReleased()) {
-      const peer = this.state.peerOf(released.member);
-      peer.receiveWindow.consumed(released.bytes, now, this.#rttOf(peer));
-      if (peer.receiveWindow.pollUpdate() !== undefined) peer.frames.push(peer.creditFrame);
-    }
+    receive.takeReleased(this.#giveBack);
     if (receive.window.pollUpdate() === undefined) return;
     if (entry.creditFrame !== undefined) entry.peer.frames.push(entry.creditFrame);
     if (entry.contributors === undefined) return;

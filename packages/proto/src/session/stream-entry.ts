@@ -67,6 +67,8 @@ export class StreamSender implements Sendable {
   readonly stream: SendStream;
   readonly peer: Peer;
   isQueued = false;
+  /** A writer waits until less than this is unsent, in bytes; 0 if none does. Told once, through `onChange`. */
+  wakeBelowBytes = 0;
   /** Told when the state or the room may have changed. */
   readonly onChange: SenderObserver;
   readonly resetFrame: ResetStreamFrame;
@@ -110,6 +112,10 @@ export class StreamSender implements Sendable {
     const before = encoder.payloadBytes;
     encoder.stream(this.stream.id, segment.offset, segment.data, segment.fin);
     frames.push(new StreamSegmentSent(this, segment.offset, segment.data.length, segment.fin));
+    if (this.stream.unsentBytes < this.wakeBelowBytes) {
+      this.wakeBelowBytes = 0;
+      this.onChange.senderChanged(this);
+    }
     return encoder.payloadBytes - before;
   }
 }
