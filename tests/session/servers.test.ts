@@ -166,3 +166,20 @@ test("removePath takes a path out while the rest goes on", async () => {
   void stream.close();
   expect(await textOf(await primary.acceptStream())).toBe("still here");
 });
+
+test("events are kept from the call on, before anybody asks for the first", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const b = await cluster.serve();
+  const client = await cluster.dial(a);
+  const primary = await a.next();
+  const events = client.events()[Symbol.asyncIterator]();
+  await primary.addPath(b.address, { identity: b.identity });
+  const seen: string[] = [];
+  while (!seen.includes("path-active")) {
+    const next = await events.next();
+    if (next.done === true) break;
+    seen.push(next.value.type);
+  }
+  expect(seen).toContain("path-added");
+});

@@ -1,5 +1,6 @@
 import { ErrorCode, type PathId, type Session, type SessionEvent, type StreamEntry, type Transmit } from "@kwik/proto";
 import type { Carrier, Link, LinkCloseInfo } from "../transport/link.ts";
+import { LinkBinding, type LinkOwner } from "./link-binding.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Who is told what happened in the session. */
@@ -31,7 +32,7 @@ const MAX_TIMER_MS = 0x7fff_ffff;
  * The one pump of a session: puts what links bring into the state machine, and carries out what it polls. One timer, no promise
  * per packet.
  */
-export class SessionDriver {
+export class SessionDriver implements LinkOwner {
   readonly session: Session;
   readonly runtime: Runtime;
   readonly #observer: SessionObserver;
@@ -135,10 +136,20 @@ export class SessionDriver {
     for (const entry of [...this.session.state.streams.values()]) this.#observer.onStream(entry);
   }
 
+  /** Puts something rare into the state machine. */
+  attempt(input: (session: Session, now: number) => void): void {
+    if (this.#hasFailed) return;
+    try {
+      input(this.session, this.runtime.now());
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
   linkClosed(pathId: PathId, info: LinkCloseInfo): void {
     this.#links.delete(pathId);
     const code = info.code === 0 && !info.remote ? ErrorCode.LINK_LOST : info.code || ErrorCode.LINK_LOST;
-    this.session.linkLost(this.runtime.now(), pathId, code, info.reason === "" ? "the connection ended" : info.reason);
+    this.attempt((session, now) => session.linkLost(now, pathId, code, info.reason === "" ? "the connection ended" : info.reason));
     this.pump();
   }
 
@@ -182,7 +193,7 @@ export class SessionDriver {
         this.session.handleCarrierOpened(now, transmit.pathId, binding?.open());
         return;
       case "reset-carrier":
-        binding?.carrier(transmit.carrier)?.reset(0);
+        binding?.reset(transmit.carrier);
         return;
       case "close":
         binding?.link.close(transmit.code, transmit.reason);
@@ -244,63 +255,5 @@ export class SessionDriver {
       },
       Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(at - this.runtime.now()))),
     );
-  }
-}
-
-/** One link of a session: carriers by number, and what it brings on its way into the state machine. */
-export class LinkBinding {
-  readonly link: Link;
-  readonly #driver: SessionDriver;
-  readonly #pathId: PathId;
-  readonly #carriers = new Map<number, Carrier>();
-
-  constructor(driver: SessionDriver, pathId: PathId, link: Link) {
-    this.#driver = driver;
-    this.#pathId = pathId;
-    this.link = link;
-  }
-
-  carrier(id: number): Carrier | undefined {
-    return this.#carriers.get(id);
-  }
-
-  open(): number | undefined {
-    const carrier = this.link.openCarrier();
-    if (carrier === undefined) return undefined;
-    this.know(carrier);
-    return carrier.id;
-  }
-
-  know(carrier: Carrier): void {
-    this.#carriers.set(carrier.id, carrier);
-    carrier.receiver = {
-      onData: (data) => {
-        try {
-          this.#driver.session.handleCarrierData(this.#driver.runtime.now(), this.#pathId, carrier.id, data);
-        } catch (error) {
-          this.#driver.fail(error);
-        }
-      },
-      onEnd: () => {
-        this.#carriers.delete(carrier.id);
-        this.#driver.session.handleCarrierClosed(this.#driver.runtime.now(), this.#pathId, carrier.id);
-      },
-    };
-  }
-
-  onCarrier(carrier: Carrier): void {
-    this.know(carrier);
-  }
-
-  onDatagram(data: Uint8Array): void {
-    this.#driver.session.handleDatagram(this.#driver.runtime.now(), this.#pathId, data);
-  }
-
-  onClose(info: LinkCloseInfo): void {
-    this.#driver.linkClosed(this.#pathId, info);
-  }
-
-  onBatchEnd(): void {
-    this.#driver.batchEnd();
   }
 }

@@ -148,10 +148,15 @@ export abstract class BaseSession implements Session {
     return { bytesSent, bytesReceived, openStreams: state.streams.size, receiveBufferBytes, sendBufferBytes, duplicateBytes, paths };
   }
 
-  async *events(): AsyncIterable<PublicEvent> {
+  events(): AsyncIterable<PublicEvent> {
+    // Not in the generator, whose body waits for the first `next`: what happens from now on is what the caller wants to hear of.
     const queue = new AsyncQueue<PublicEvent>();
     this.#eventReaders.add(queue);
     if (this.#endError !== undefined) queue.end(this.#endError);
+    return this.#eventsOf(queue);
+  }
+
+  async *#eventsOf(queue: AsyncQueue<PublicEvent>): AsyncIterable<PublicEvent> {
     try {
       for (;;) yield await queue.next();
     } catch (error) {
