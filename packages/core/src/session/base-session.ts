@@ -19,6 +19,7 @@ import { DuplexStream, type ContentOfferer } from "./duplex-stream.ts";
 import { publicPath } from "./path-info.ts";
 import { ReceiveHalf } from "./receive-half.ts";
 import { SendHalf } from "./send-half.ts";
+import { SlabPool } from "./slab-pool.ts";
 
 /** Events that wait for a slow reader of `events()`, at most; the oldest go first. */
 const MAX_WAITING_EVENTS = 1024;
@@ -47,6 +48,7 @@ export abstract class BaseSession implements Session {
   readonly #incoming = { bidirectional: new AsyncQueue<Incoming<Stream>>(), unidirectional: new AsyncQueue<Incoming<ReceiveStream>>() };
   readonly #datagrams = new AsyncQueue<Uint8Array>();
   readonly #eventReaders = new Set<AsyncQueue<PublicEvent>>();
+  readonly #slabs = new WeakMap<StreamEntry["peer"], SlabPool>();
   readonly #openWaiters: (() => void)[] = [];
   #resolveClosed!: (info: CloseInfo) => void;
   #closeInfo: CloseInfo | undefined;
@@ -265,12 +267,21 @@ export abstract class BaseSession implements Session {
   }
 
   #own(entry: StreamEntry): OwnedStream & { stream: Stream | undefined } {
-    const send = entry.sender === undefined ? undefined : new SendHalf(entry, entry.sender, this.driver);
+    const send = entry.sender === undefined ? undefined : new SendHalf(entry, entry.sender, this.driver, this.#slabsOf(entry.peer));
     const receive = entry.receive === undefined ? undefined : new ReceiveHalf(entry, this.driver);
     const stream = send !== undefined && receive !== undefined ? new DuplexStream(entry, send, receive, this.contentOfferer) : undefined;
     const owned = { send, receive, stream };
     entry.owner = owned;
     return owned;
+  }
+
+  #slabsOf(peer: StreamEntry["peer"]): SlabPool {
+    let slabs = this.#slabs.get(peer);
+    if (slabs === undefined) {
+      slabs = new SlabPool();
+      this.#slabs.set(peer, slabs);
+    }
+    return slabs;
   }
 
   #accept(entry: StreamEntry): void {

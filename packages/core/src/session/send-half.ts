@@ -3,6 +3,7 @@ import type { SendStream } from "../api/contract.ts";
 import { checkCode, codeOf } from "../api/application-code.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import type { Gatherer, SessionDriver } from "../driver/session-driver.ts";
+import type { SlabPool } from "./slab-pool.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 
 /**
@@ -20,7 +21,7 @@ export class SendHalf implements SendStream, Gatherer {
   readonly #sender: StreamSender;
   readonly #driver: SessionDriver;
   readonly #maxBufferBytes: number;
-  readonly #buffer = new WriteBuffer();
+  readonly #buffer: WriteBuffer;
   readonly #handOn: (bytes: Uint8Array) => number;
   #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #closing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
@@ -32,11 +33,12 @@ export class SendHalf implements SendStream, Gatherer {
   #writable: WritableStream<Uint8Array> | undefined;
   #controller: WritableStreamDefaultController | undefined;
 
-  constructor(entry: StreamEntry, sender: StreamSender, driver: SessionDriver) {
+  constructor(entry: StreamEntry, sender: StreamSender, driver: SessionDriver, slabs: SlabPool) {
     this.id = BigInt(entry.id);
     this.#entry = entry;
     this.#sender = sender;
     this.#driver = driver;
+    this.#buffer = new WriteBuffer(slabs);
     this.#maxBufferBytes = driver.session.state.limits.maxSendBufferBytes;
     this.#handOn = (bytes) => {
       this.#driver.session.write(this.#entry, bytes);

@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
+import { SLAB_BYTES, SlabPool } from "./slab-pool.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 
 const KiB = 1024;
 
 /** A write buffer with what it handed on, in order. */
 function staged() {
-  const buffer = new WriteBuffer();
+  const pool = new SlabPool();
+  const buffer = new WriteBuffer(pool);
   const views: Uint8Array[] = [];
   let offset = 0;
   const handOn = (bytes: Uint8Array): number => {
@@ -16,7 +18,7 @@ function staged() {
   const write = (length: number, value: number): void => buffer.append(new Uint8Array(length).fill(value), handOn);
   const flush = (): void => buffer.flush(handOn);
   const memories = () => new Set(views.map((view) => view.buffer)).size;
-  return { buffer, views, write, flush, memories, offset: () => offset };
+  return { pool, buffer, views, write, flush, memories, offset: () => offset };
 }
 
 test("small writes come out as one view, and the caller's bytes are its own again at once", () => {
@@ -97,4 +99,30 @@ test("what is under way when a stream is given up is never written again", () =>
   flush();
   expect(views[0]?.[0]).toBe(1);
   expect(views[views.length - 1]?.buffer).not.toBe(views[0]?.buffer);
+});
+
+test("streams to one peer use the same memory in turn", () => {
+  const { pool, write, flush, buffer, offset, memories, views } = staged();
+  for (let round = 0; round < 8; round += 1) write(256 * KiB, round);
+  flush();
+  buffer.recycle(offset(), true);
+  const before = memories();
+  const other = new WriteBuffer(pool);
+  const handOn = (bytes: Uint8Array): number => views.push(bytes);
+  for (let round = 0; round < 4; round += 1) other.append(new Uint8Array(256 * KiB), handOn);
+  other.flush(handOn);
+  expect(memories()).toBe(before);
+});
+
+test("a pool that nobody used for a while lets go of its memory", () => {
+  const pool = new SlabPool();
+  const slab = pool.take();
+  pool.give(slab);
+  pool.settle();
+  expect(pool.take()).toBe(slab);
+  pool.give(slab);
+  pool.settle();
+  pool.settle();
+  expect(pool.take()).not.toBe(slab);
+  expect(slab).toHaveLength(SLAB_BYTES);
 });

@@ -1,10 +1,8 @@
+import { SLAB_BYTES, type SlabPool } from "./slab-pool.ts";
+
 /** The first slab of a stream that writes little holds about this many of its writes. */
 const FIRST_SLAB_WRITES = 64;
 const MIN_SLAB_BYTES = 4 * 1024;
-/** A stream that fills its slabs gets larger ones, up to this size. */
-const MAX_SLAB_BYTES = 256 * 1024;
-/** Empty slabs that a busy stream keeps for its next writes, at most: as much as may be in flight. */
-const MAX_SPARE_SLABS = 32;
 
 /** A full slab whose bytes are under way. */
 interface UsedSlab {
@@ -17,8 +15,7 @@ interface UsedSlab {
  * Copies what an application writes, once, into memory that does not change while the protocol needs it: until it is acknowledged. The
  * application has its own bytes back at once. Writes share slabs and come out as views of them.
  *
- * A slab whose bytes were all acknowledged is written again, by the same stream only: should a hostile peer acknowledge what it has not
- * got, it spoils nothing but the stream that it reads.
+ * A stream that fills its slabs gets larger ones, up to those of the pool, which go back to it when their bytes were all acknowledged.
  */
 export class WriteBuffer {
   #slab: Uint8Array | undefined;
@@ -26,9 +23,13 @@ export class WriteBuffer {
   #end = 0;
   #slabBytes = 0;
   #used: UsedSlab[] = [];
-  #spare: Uint8Array[] = [];
+  readonly #pool: SlabPool;
   /** Stream offset after what was handed on last. */
   #offset = 0;
+
+  constructor(pool: SlabPool) {
+    this.#pool = pool;
+  }
 
   /** Takes a copy. Hands on what fills a slab; `handOn` answers the stream's offset after the bytes it is given. */
   append(data: Uint8Array, handOn: (bytes: Uint8Array) => number): void {
@@ -56,7 +57,7 @@ export class WriteBuffer {
   recycle(offset: number, isIntact: boolean): void {
     let count = 0;
     for (let used = this.#used[count]; used !== undefined && used.endOffset <= offset; used = this.#used[count]) {
-      if (isIntact && this.#spare.length < MAX_SPARE_SLABS && used.slab.length === this.#slabBytes) this.#spare.push(used.slab);
+      if (isIntact && used.slab.length === SLAB_BYTES) this.#pool.give(used.slab);
       count += 1;
     }
     if (count > 0) this.#used.splice(0, count);
@@ -64,8 +65,8 @@ export class WriteBuffer {
 
   /** Nothing was under way for a while: lets go of the memory, so that an idle stream holds a small slab at most. */
   release(): void {
+    this.#pool.settle();
     if (this.#start !== this.#end) return;
-    this.#spare = [];
     this.#used = [];
     if (this.#slabBytes <= MIN_SLAB_BYTES) return;
     this.#slab = undefined;
@@ -77,7 +78,6 @@ export class WriteBuffer {
     this.#slab = undefined;
     this.#start = 0;
     this.#end = 0;
-    this.#spare = [];
     this.#used = [];
   }
 
@@ -88,11 +88,8 @@ export class WriteBuffer {
   #nextSlab(bytes: number, handOn: (bytes: Uint8Array) => number): Uint8Array {
     this.flush(handOn);
     if (this.#slab !== undefined) this.#used.push({ slab: this.#slab, endOffset: this.#offset });
-    let slab = this.#spare.pop();
-    if (slab === undefined) {
-      this.#slabBytes = nextSlabBytes(this.#slabBytes, bytes);
-      slab = new Uint8Array(this.#slabBytes);
-    }
+    this.#slabBytes = nextSlabBytes(this.#slabBytes, bytes);
+    const slab = this.#slabBytes === SLAB_BYTES ? this.#pool.take() : new Uint8Array(this.#slabBytes);
     this.#slab = slab;
     this.#start = 0;
     this.#end = 0;
@@ -103,7 +100,7 @@ export class WriteBuffer {
 function nextSlabBytes(previousBytes: number, writeBytes: number): number {
   if (previousBytes === 0) {
     const wanted = writeBytes > 1024 ? writeBytes : writeBytes * FIRST_SLAB_WRITES;
-    return Math.min(MAX_SLAB_BYTES, Math.max(MIN_SLAB_BYTES, wanted));
+    return Math.min(SLAB_BYTES, Math.max(MIN_SLAB_BYTES, wanted));
   }
-  return Math.min(MAX_SLAB_BYTES, Math.max(previousBytes * 2, writeBytes));
+  return Math.min(SLAB_BYTES, Math.max(previousBytes * 2, writeBytes));
 }

@@ -1,0 +1,31 @@
+/** Memory that writers fill is made in pieces of this size, once they write much. */
+export const SLAB_BYTES = 256 * 1024;
+/** Empty slabs kept for what is written next, at most: as much as may be in flight. */
+const MAX_SPARE_SLABS = 32;
+
+/**
+ * Empty slabs of all streams to one peer. The last one given is taken first: its memory is most likely still in the processor's cache.
+ *
+ * One peer only: should a hostile one acknowledge what it has not got, a slab is written again while a link still holds its bytes back, and
+ * what then reaches that peer at the wrong place is meant for it all the same.
+ */
+export class SlabPool {
+  #spare: Uint8Array[] = [];
+  #isInUse = false;
+
+  take(): Uint8Array {
+    this.#isInUse = true;
+    return this.#spare.pop() ?? new Uint8Array(SLAB_BYTES);
+  }
+
+  /** Takes a slab back that nobody reads any more. */
+  give(slab: Uint8Array): void {
+    if (this.#spare.length < MAX_SPARE_SLABS) this.#spare.push(slab);
+  }
+
+  /** To be called now and then while some stream is quiet: lets go of the memory if none was taken since the last time. */
+  settle(): void {
+    if (!this.#isInUse) this.#spare = [];
+    this.#isInUse = false;
+  }
+}
