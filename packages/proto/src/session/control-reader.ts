@@ -17,7 +17,7 @@ export class ControlReader {
 
   /** Takes all that came in and waits: carriers that were opened, and messages. */
   read(wire: PathWire): ProtocolFailure | undefined {
-    for (let carrier = wire.input.pollOpened(); carrier !== undefined; carrier = wire.input.pollOpened()) wire.pool.opened(carrier, true);
+    wire.takeOpened();
     const peer = this.#targets.state.peerOf(wire.path.member);
     for (let envelope = wire.input.pollEnvelope(); envelope !== undefined; envelope = wire.input.pollEnvelope()) {
       const problem = this.#handleEnvelope(wire, peer, envelope);

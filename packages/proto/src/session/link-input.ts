@@ -22,15 +22,15 @@ export interface LinkInputOptions {
 }
 
 /**
- * What comes in on one link: tells carriers apart by their preamble, decodes the control plane, and gives packets to a sink. Until
- * a sink is set (the path is not accepted yet) data carriers are held, within `maxBytesBeforeAuth`. spec: PATH-3
+ * What comes in on one link: tells carriers apart by their preamble, decodes the control plane, and gives packets to a sink for each. Until
+ * there are sinks (the path is not accepted yet) data carriers are held, within `maxBytesBeforeAuth`. spec: PATH-3
  */
 export class LinkInput {
   readonly #options: LinkInputOptions;
   readonly #carriers = new Map<CarrierId, CarrierInput>();
   readonly #control: ControlDecoder;
   readonly #opened: CarrierId[] = [];
-  #sink: PacketSink | undefined;
+  #sinkOf: ((carrier: CarrierId) => PacketSink) | undefined;
   #controlCarrier: CarrierId | undefined;
   #heldBytes = 0;
   #bytes = 0;
@@ -52,17 +52,17 @@ export class LinkInput {
   /** This side opened a carrier; the answering direction has no preamble. */
   carrierOpened(carrier: CarrierId, kind: CarrierKind): void {
     if (kind === CarrierKind.control) this.#controlCarrier = carrier;
-    this.#carriers.set(carrier, new CarrierInput(kind));
+    this.#carriers.set(carrier, new CarrierInput(carrier, kind));
   }
 
   handleData(carrier: CarrierId, data: Uint8Array): ProtocolFailure | undefined {
     let input = this.#carriers.get(carrier);
     if (input === undefined) {
       if (this.#carriers.size >= MAX_CARRIERS) return failure(ErrorCode.LIMIT_REACHED, `more than ${MAX_CARRIERS} carriers on one link`);
-      input = new CarrierInput(undefined);
+      input = new CarrierInput(carrier, undefined);
       this.#carriers.set(carrier, input);
     }
-    if (this.#sink === undefined) {
+    if (this.#sinkOf === undefined) {
       this.#bytes += data.length;
       if (this.#bytes > this.#options.limits.maxBytesBeforeAuth) {
         return failure(ErrorCode.TOO_LARGE, `more than ${this.#options.limits.maxBytesBeforeAuth} bytes before the path was accepted`);
@@ -93,6 +93,11 @@ export class LinkInput {
     return undefined;
   }
 
+  /** Nothing more comes on a carrier that this side ends. */
+  forget(carrier: CarrierId): void {
+    this.#carriers.delete(carrier);
+  }
+
   /** Data carriers that the peer opened since the last call. */
   pollOpened(): CarrierId | undefined {
     return this.#opened.shift();
@@ -102,9 +107,9 @@ export class LinkInput {
     return this.#control.poll();
   }
 
-  /** The path was accepted: from now on packets go to the sink, those held first. */
-  accept(sink: PacketSink): ProtocolFailure | undefined {
-    this.#sink = sink;
+  /** The path was accepted: from now on packets go to their carrier's sink, those held first. */
+  accept(sinkOf: (carrier: CarrierId) => PacketSink): ProtocolFailure | undefined {
+    this.#sinkOf = sinkOf;
     for (const input of this.#carriers.values()) {
       const held = input.held;
       input.held = [];
@@ -142,19 +147,19 @@ export class LinkInput {
 
   #route(input: CarrierInput, data: Uint8Array): ProtocolFailure | undefined {
     if (input.kind === CarrierKind.control) return this.#readControl(data);
-    if (this.#sink === undefined) {
+    if (this.#sinkOf === undefined) {
       input.hold(data);
       this.#heldBytes += data.length;
       return undefined;
     }
-    input.decoder ??= this.#newDecoder(this.#sink);
+    input.decoder ??= this.#newDecoder(this.#sinkOf(input.id));
     return input.decoder.push(data);
   }
 
   #readControl(data: Uint8Array): ProtocolFailure | undefined {
     const refused = this.#control.push(data);
     // Nothing follows the first message before it was answered. spec: CTRL-9
-    if (refused === undefined && this.#sink === undefined && this.#control.count > 1)
+    if (refused === undefined && this.#sinkOf === undefined && this.#control.count > 1)
       return failure(ErrorCode.PROTOCOL_VIOLATION, "a second control message before the first was answered");
     return refused;
   }
@@ -173,6 +178,7 @@ export class LinkInput {
 }
 
 class CarrierInput {
+  readonly id: CarrierId;
   kind: CarrierKind | undefined;
   readonly preamble = new PreambleReader();
   decoder: PacketDecoder | undefined;
@@ -180,7 +186,8 @@ class CarrierInput {
   /** The buffer that the last held piece lies in, if it is one for gathering. */
   #gathering: Uint8Array | undefined;
 
-  constructor(kind: CarrierKind | undefined) {
+  constructor(id: CarrierId, kind: CarrierKind | undefined) {
+    this.id = id;
     this.kind = kind;
   }
 

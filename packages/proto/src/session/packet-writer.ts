@@ -109,10 +109,7 @@ export class PacketWriter {
     return usable;
   }
 
-  /**
-   * Opens carriers as streams come. None is given back: the other side may have packets under way on any, and what a carrier loses on a
-   * path that lives is never sent again. spec: STREAM-8, ACK-3
-   */
+  /** Opens carriers as streams come, and gives them back when few are left. spec: STREAM-8 */
   #fitCarriers(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
     const streams = this.#state.streams.size;
     if (streams === peer.fittedStreams && now < peer.fitCarriersAt) return undefined;
@@ -121,9 +118,10 @@ export class PacketWriter {
     for (const path of paths) {
       const wire = this.#state.wireOf(path);
       if (wire === undefined) continue;
-      const wanted = wire.pool.wanted(streams, now) - wire.openingCount;
-      for (let count = 0; count < wanted; count += 1) wire.wantCarrier(CarrierKind.data, this.#state.now);
-      const transmit = wire.pollTransmit();
+      const wanted = wire.pool.wanted(streams, now);
+      for (let count = wire.openingCount; count < wanted; count += 1) wire.wantCarrier(CarrierKind.data, this.#state.now);
+      if (wanted < 0) wire.pool.giveBack(-wanted);
+      const transmit = wire.pollTransmit() ?? this.#farewell(peer, wire, now);
       if (transmit !== undefined) {
         // The other paths have their turn with the next poll.
         peer.fitCarriersAt = now;
@@ -131,6 +129,21 @@ export class PacketWriter {
       }
     }
     return undefined;
+  }
+
+  /** The last packet on a carrier that is given back, by this side or the other. spec: CARRIER-6 */
+  #farewell(peer: Peer, wire: PathWire, now: Instant): Transmit | undefined {
+    if (!wire.pool.hasFarewell) return undefined;
+    if (wire.path.roomBytes === 0) {
+      // A peer that opens carriers, gives them back and acknowledges nothing is not answered without end. spec: PATH-11
+      peer.fitCarriersAt = now;
+      return undefined;
+    }
+    const carrier = wire.pool.pollFarewell();
+    if (carrier === undefined) return undefined;
+    this.#begin(wire, wire.path.nextPacketNumber());
+    this.#encoder.carrierRetire();
+    return this.#finish(wire, carrier, [], now);
   }
 
   #control(peer: Peer, paths: readonly SessionPath[]): Transmit | undefined {

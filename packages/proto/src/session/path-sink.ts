@@ -1,5 +1,5 @@
 import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
-import { directionOf, homeOf, type PathId, type StreamDirection, type StreamId } from "../base/ids.ts";
+import { type CarrierId, directionOf, homeOf, type PathId, type StreamDirection, type StreamId } from "../base/ids.ts";
 import type { AckFrame } from "../wire/frame.ts";
 import type { PacketSink } from "../wire/packet-decoder.ts";
 import type { ContentClient } from "./content-client.ts";
@@ -25,14 +25,18 @@ export interface FrameTargets {
 
 type Outcome = ProtocolFailure | undefined;
 
-/** Takes the frames of one path's packets to the facts they change. */
+/** Takes the frames of one carrier's packets to the facts they change. */
 export class PathSink implements PacketSink {
   readonly #path: SessionPath;
   readonly #peer: Peer;
   readonly #targets: FrameTargets;
   readonly #state: SessionState;
+  readonly #carrier: CarrierId;
+  /** CARRIER_RETIRE came: the packet that it came in is the last. */
+  #isRetired = false;
 
-  constructor(path: SessionPath, peer: Peer, targets: FrameTargets) {
+  constructor(path: SessionPath, peer: Peer, targets: FrameTargets, carrier: CarrierId) {
+    this.#carrier = carrier;
     this.#path = path;
     this.#peer = peer;
     this.#targets = targets;
@@ -40,12 +44,13 @@ export class PathSink implements PacketSink {
   }
 
   packetBegin(): Outcome {
-    return undefined;
+    return this.#isRetired ? failure(ErrorCode.PROTOCOL_VIOLATION, "a packet after CARRIER_RETIRE") : undefined;
   }
 
   packetEnd(packetNumber: number, isAckEliciting: boolean, payloadBytes: number): Outcome {
     const result = this.#path.handlePacket(this.#state.now, packetNumber, isAckEliciting, payloadBytes);
-    return typeof result === "object" ? result : undefined;
+    if (typeof result === "object") return result;
+    return this.#isRetired ? this.#retire() : undefined;
   }
 
   probe(): Outcome {
@@ -174,6 +179,19 @@ export class PathSink implements PacketSink {
   pathClose(pathId: PathId, code: number, reason: string): Outcome {
     this.#targets.handlePathClose(pathId, code, reason, this.#peer);
     return undefined;
+  }
+
+  carrierRetire(): Outcome {
+    if (this.#isRetired) return failure(ErrorCode.PROTOCOL_VIOLATION, "a second CARRIER_RETIRE");
+    this.#isRetired = true;
+    return undefined;
+  }
+
+  /** Only now all that came on the carrier was processed; before that it must not end. spec: CARRIER-6 */
+  #retire(): Outcome {
+    // Answers are sent where carriers are opened and given back.
+    this.#peer.fitCarriersAt = 0;
+    return this.#state.wireOf(this.#path)?.carrierRetired(this.#carrier);
   }
 
   /** The stream of a frame that only its own two ends may send; a member has no say in the streams of another. spec: STREAM-6 */

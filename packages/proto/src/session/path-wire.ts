@@ -1,3 +1,4 @@
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
 import type { CarrierId, PathId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
 import type { DurationMs, Instant } from "../base/time.ts";
@@ -87,11 +88,30 @@ export class PathWire {
     return now >= this.#refusedUntil;
   }
 
-  /** Answers whether packets may have gone out on it. */
+  /** Data carriers that the peer opened are for use. */
+  takeOpened(): void {
+    for (let carrier = this.input.pollOpened(); carrier !== undefined; carrier = this.input.pollOpened()) this.pool.opened(carrier, true);
+  }
+
+  /** The peer sends nothing more on a carrier, and all that it had sent there was processed. spec: CARRIER-6 */
+  carrierRetired(carrier: CarrierId): ProtocolFailure | undefined {
+    // It may have come in one piece with the carrier's first bytes.
+    this.takeOpened();
+    switch (this.pool.retired(carrier)) {
+      case "unasked":
+        return failure(ErrorCode.PROTOCOL_VIOLATION, "CARRIER_RETIRE on a carrier that this side opened and did not give back");
+      case "over":
+        this.input.forget(carrier);
+        this.#transmits.push({ kind: "reset-carrier", pathId: this.id, carrier });
+        return undefined;
+      case "to-answer":
+        return undefined;
+    }
+  }
+
+  /** Answers whether what went out on it may be lost. */
   carrierClosed(carrier: CarrierId): boolean {
-    const before = this.pool.size;
-    this.pool.closed(carrier);
-    return this.pool.size < before;
+    return this.pool.closed(carrier);
   }
 
   closeLink(code: number, reason: string): void {

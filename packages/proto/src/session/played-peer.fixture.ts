@@ -120,7 +120,8 @@ export class Stage {
         const peer = this.peers.get(next.pathId);
         if (next.kind === "open") this.session.handleCarrierOpened(this.now, next.pathId, peer?.carrierOfOther());
         else if (next.kind === "send") for (const part of next.parts) peer?.arrived(next.carrier, part);
-        else if (next.kind === "close" && peer !== undefined) peer.closed = { code: next.code, reason: next.reason };
+        else if (next.kind === "reset-carrier") peer?.resets.push(next.carrier);
+        else if (peer !== undefined) peer.closed = { code: next.code, reason: next.reason };
       }
       for (let event = this.session.pollEvent(); event !== undefined; event = this.session.pollEvent()) this.events.push(event);
     }
@@ -153,6 +154,8 @@ export class PlayedPeer {
   /** Numbers of the packets that came, and whether they ask for an acknowledgement. */
   readonly packets: { readonly number: number; readonly isAckEliciting: boolean }[] = [];
   closed: { readonly code: number; readonly reason: string } | undefined;
+  /** Carriers that the session ended. */
+  readonly resets: CarrierId[] = [];
   /** Packets that came with a checksum. */
   checksumCount = 0;
   readonly #inputs = new Map<CarrierId, { kind: CarrierKind | undefined; preamble: PreambleReader; packets: PacketDecoder }>();
@@ -181,7 +184,7 @@ export class PlayedPeer {
   /** Opens a carrier of its own; its number. */
   open(kind: CarrierKind): CarrierId {
     const carrier = this.#nextCarrier++;
-    this.#inputs.set(carrier, { kind, preamble: new PreambleReader(), packets: this.#newDecoder() });
+    this.#inputs.set(carrier, { kind, preamble: new PreambleReader(), packets: this.#newDecoder(carrier) });
     if (kind === CarrierKind.control) this.#controlCarrier = carrier;
     if (kind === CarrierKind.data) this.#dataCarrier = carrier;
     this.bytes(carrier, encodePreamble(kind));
@@ -191,7 +194,7 @@ export class PlayedPeer {
 
   carrierOfOther(): CarrierId {
     const carrier = this.#nextCarrier++;
-    this.#inputs.set(carrier, { kind: undefined, preamble: new PreambleReader(), packets: this.#newDecoder() });
+    this.#inputs.set(carrier, { kind: undefined, preamble: new PreambleReader(), packets: this.#newDecoder(carrier) });
     return carrier;
   }
 
@@ -212,14 +215,19 @@ export class PlayedPeer {
     this.say(body("helloReply", { version: 1, sessionId: SESSION_ID, memberId, credit: CREDIT, ...more }));
   }
 
-  /** A packet of whatever frames `write` puts into it; answers its number. */
-  packet(write: (encoder: PacketEncoder) => void, number = this.#nextPacket++): number {
-    const carrier = this.#dataCarrier ?? this.open(CarrierKind.data);
+  /** A packet of whatever frames `write` puts into it, on its first data carrier if none is given; answers its number. */
+  packet(write: (encoder: PacketEncoder) => void, number = this.#nextPacket++, on: CarrierId | undefined = this.#dataCarrier): number {
+    const carrier = on ?? this.open(CarrierKind.data);
     this.#encoder.begin(number);
     write(this.#encoder);
     for (const part of this.#encoder.finish()) this.bytes(carrier, part.slice());
     if (this.acceptor === undefined) this.#stage.settle();
     return number;
+  }
+
+  /** Its last packet on a carrier. */
+  retire(carrier: CarrierId): void {
+    this.packet((encoder) => encoder.carrierRetire(), undefined, carrier);
   }
 
   /** Acknowledges every packet of this path that came, on `way` (this path by default). */
@@ -248,7 +256,7 @@ export class PlayedPeer {
     }
   }
 
-  #newDecoder(): PacketDecoder {
+  #newDecoder(carrier: CarrierId): PacketDecoder {
     const sink = new Proxy(
       {},
       {
@@ -257,6 +265,8 @@ export class PlayedPeer {
             if (name === "packetEnd") this.packets.push({ number: fields[0] as number, isAckEliciting: fields[1] as boolean });
             if (name === "packetBegin" || name === "packetEnd") return;
             const kept = fields.map((field) => (name === "ack" ? structuredCloneOfAck(field) : field));
+            // The only frame that speaks of its carrier.
+            if (name === "carrierRetire") kept.push(carrier);
             this.told.push([String(name), ...kept]);
           };
         },

@@ -147,7 +147,7 @@ export class Session implements FrameTargets, ControlTargets {
     wire.sendEnvelope(helloReply(state, isResumed));
     state.emit({ type: "path-added", path });
     this.lifecycle.activate(path, peer, "accepted");
-    const refused = acceptor.input.accept(new PathSink(path, peer, this)) ?? this.#control.read(wire);
+    const refused = acceptor.input.accept((carrier) => new PathSink(path, peer, this, carrier)) ?? this.#control.read(wire);
     if (refused !== undefined) this.lifecycle.die(path, refused.code, refused.reason);
     return path;
   }
@@ -405,7 +405,8 @@ export class Session implements FrameTargets, ControlTargets {
     const wire = new PathWire(path, input, state.limits);
     wire.isLinkUp = true;
     state.wires.set(pathId, wire);
-    input.accept(new PathSink(path, state.peerOf(path.member), this));
+    const peer = state.peerOf(path.member);
+    input.accept((carrier) => new PathSink(path, peer, this, carrier));
     wire.wantCarrier(CarrierKind.control, now);
     wire.wantCarrier(CarrierKind.data, now);
     return wire;

@@ -140,6 +140,10 @@ export class FrameDecoder {
         this.#isAckEliciting = true;
         this.#failure = this.#sink.probe();
         return;
+      case FrameType.CARRIER_RETIRE:
+        this.#isAckEliciting = true;
+        this.#failure = this.#sink.carrierRetire();
+        return;
       case FrameType.ACK:
         return this.#readAck(reader);
       case FrameType.STREAM:

@@ -23,6 +23,7 @@ export const FrameType = {
   RAW_REPLY: 0x29,
   DATAGRAM: 0x30,
   PATH_CLOSE: 0x3c,
+  CARRIER_RETIRE: 0x3d,
 } as const;
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];

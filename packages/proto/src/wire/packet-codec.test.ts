@@ -93,7 +93,7 @@ const ack = fc
     return { pathId, largest: ranges[1] as number, delayMicros, ranges };
   });
 const frame: fc.Arbitrary<Frame> = fc.oneof(
-  fc.constant<Frame>(["probe"]),
+  fc.constantFrom<Frame>(["probe"], ["carrierRetire"]),
   fc.tuple(fc.constant<"padding">("padding"), fc.integer({ min: 1, max: 50 })),
   fc.tuple(fc.constant<"ack">("ack"), ack),
   fc.tuple(fc.constant<"stream">("stream"), number, offset, data, fc.boolean()),
@@ -181,7 +181,7 @@ test("every truncation is incomplete, never a failure", () => {
 });
 
 test("random bytes never throw, and what is kept stays bounded", () => {
-  const type = fc.constantFrom(0x02, 0x08, 0x20, 0x28, 0x29, 0x30, 0x3c, 0x00, 0x01, 0xc0, 0x80);
+  const type = fc.constantFrom(0x02, 0x08, 0x20, 0x28, 0x29, 0x30, 0x3c, 0x3d, 0x00, 0x01, 0xc0, 0x80);
   const bytes = fc.array(fc.oneof(type, fc.nat(255)), { maxLength: 300 }).map((list) => Uint8Array.from(list));
   const header = fc.constantFrom([], [0, 0, 0x41, 0x00], [0, 0, 0x80, 1, 0, 0], [1, 0, 0x41, 0x00], [0, 5, 20]);
   fc.assert(
@@ -392,6 +392,7 @@ function recordingSinkMethods(): PacketSink {
     rawReply: nothing,
     datagram: nothing,
     pathClose: nothing,
+    carrierRetire: nothing,
     packetEnd: nothing,
   };
 }

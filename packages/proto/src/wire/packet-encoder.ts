@@ -192,6 +192,11 @@ export class PacketEncoder {
     this.#isAckEliciting = wasEliciting;
   }
 
+  /** Makes this packet the sender's last on its carrier. spec: CARRIER-6 */
+  carrierRetire(): void {
+    this.#type(FrameType.CARRIER_RETIRE, 1);
+  }
+
   /** `count` bytes of PADDING. */
   padding(count: number): void {
     if (this.#at + count > this.#roomEnd) this.#nextSlab(count);

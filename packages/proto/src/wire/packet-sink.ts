@@ -37,6 +37,8 @@ export interface PacketSink {
   /** `data` is a copy that belongs to the receiver. */
   datagram(data: Uint8Array): ProtocolFailure | undefined;
   pathClose(pathId: PathId, code: number, reason: string): ProtocolFailure | undefined;
+  /** No packet follows this one on its carrier. spec: CARRIER-6 */
+  carrierRetire(): ProtocolFailure | undefined;
   /** All bytes of the packet were processed: it may be acknowledged. spec: ACK-1 */
   packetEnd(packetNumber: number, isAckEliciting: boolean, payloadBytes: number): ProtocolFailure | undefined;
 }
