@@ -34,11 +34,11 @@ async function join(cluster: TestCluster, server: TestServer, attempt: Attempt =
   session.state.id = SESSION_ID;
   const plan = { address: server.address, identity: server.identity, priority: 128, request: undefined };
   // Path 0 and member 1 belong to a primary that this client does not need here.
-  const first = session.openPath(0, { ...plan, identity: "sha256:primary" });
+  const first = session.opening.openPath(0, { ...plan, identity: "sha256:primary" });
   session.linkLost(0, first.id, 0, "not needed");
   while (session.pollEvent() !== undefined);
   session.state.hasEnded = false;
-  const path = session.openPath(0, plan);
+  const path = session.opening.openPath(0, plan);
   if (attempt.isResume === true) session.state.peerOf(path.member).isKnown = true;
 
   const trust = { ca: undefined, pins: [server.identity], dangerouslyTrustAnyServer: false };
@@ -83,7 +83,7 @@ async function join(cluster: TestCluster, server: TestServer, attempt: Attempt =
     void (attempt.signer ?? key).sign(transcript([...fields, "1900000000000", ticket])).then((proof) => {
       const made: JoinProof = { ticket, nonce, issuedAtMs: 1_900_000_000_000, proof };
       const info = { address: server.address, transport: "memory", identity: server.identity, isEncrypted: true };
-      session.join(0, path.id, info, attempt.token ?? "", made);
+      session.opening.join(0, path.id, info, attempt.token ?? "", made);
       pump();
     });
   });

@@ -92,7 +92,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       link.close(ErrorCode.NO_ERROR, "the dial was aborted");
       throw new KwikError("ABORTED", "the dial was aborted", { cause: signal?.reason });
     }
-    const path = this.proto.openPath(this.runtime.now(), {
+    const path = this.proto.opening.openPath(this.runtime.now(), {
       address: text,
       identity: link.properties.provenIdentity,
       priority: 128,
@@ -114,7 +114,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       identity: link.properties.provenIdentity,
       isEncrypted: link.capabilities.encrypted,
     };
-    this.proto.hello(this.runtime.now(), path.id, info, this.#token);
+    this.proto.opening.hello(this.runtime.now(), path.id, info, this.#token);
     this.driver.pump();
     try {
       await established;

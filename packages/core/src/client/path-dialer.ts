@@ -100,7 +100,7 @@ export class PathDialer {
       refuse(full.code, full.reason);
       return;
     }
-    const path = session.openPath(runtime.now(), {
+    const path = session.opening.openPath(runtime.now(), {
       address: formatAddress(address),
       identity,
       priority: event.priority,
@@ -194,7 +194,12 @@ export class PathDialer {
           link.close(full.code, full.reason);
           throw new KwikError("LIMIT_REACHED", full.reason);
         }
-        const path = session.openPath(runtime.now(), { address: formatAddress(address), identity: proven, priority, request: undefined });
+        const path = session.opening.openPath(runtime.now(), {
+          address: formatAddress(address),
+          identity: proven,
+          priority,
+          request: undefined,
+        });
         const isKnown = session.state.peerOf(path.member).isKnown;
         const ticket = isKnown ? undefined : await this.#ticket(path.id, proven ?? "");
         const isTicketed = ticket !== undefined && ticket.code === 0;
@@ -234,7 +239,7 @@ export class PathDialer {
       identity: link.properties.provenIdentity,
       isEncrypted: link.capabilities.encrypted,
     };
-    session.join(runtime.now(), path.id, info, this.#options.token, { ticket, nonce, issuedAtMs, proof });
+    session.opening.join(runtime.now(), path.id, info, this.#options.token, { ticket, nonce, issuedAtMs, proof });
     this.#driver.pump();
   }
 

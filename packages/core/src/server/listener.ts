@@ -308,7 +308,7 @@ class SessionListener implements Listener {
     if (admission.isOver) return;
     const { link } = admission;
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
-    const refused = session.protocol.refusalOf(opening);
+    const refused = session.protocol.opening.refusalOf(opening);
     if (refused !== undefined) throw new KwikError(errorName(refused.code), refused.reason);
     this.#admissions.delete(admission);
     const binding = session.pump.adopt(pathId, link, admission.carriers());
@@ -319,7 +319,7 @@ class SessionListener implements Listener {
       identity: undefined,
       isEncrypted: link.capabilities.encrypted,
     };
-    const path = session.protocol.acceptPath(this.#environment.runtime.now(), admission.acceptor, opening, info, isVouched);
+    const path = session.protocol.opening.acceptPath(this.#environment.runtime.now(), admission.acceptor, opening, info, isVouched);
     if ("reason" in path && "code" in path) throw new Error(`a path was refused after it had been allowed: ${path.reason}`);
     session.pump.pump();
   }

@@ -26,7 +26,7 @@ test("a reply to a raw message with a code that no control message can carry rea
 test("a link that closes with a code that no control message can carry fails the path, and says so to who wanted it", () => {
   const { stage, primary } = Stage.client();
   const plan = { address: "b.example:1", identity: "sha256:b", priority: 128, request: { member: 1, requestId: 3 } };
-  const path = stage.session.openPath(0, plan);
+  const path = stage.session.opening.openPath(0, plan);
   stage.session.linkLost(0, path.id, 2 ** 60, "x".repeat(100_000));
   stage.settle();
   expect(primary.messages("addPathResult")).toEqual([expect.objectContaining({ requestId: 3, code: ErrorCode.INTERNAL_ERROR })]);
@@ -54,7 +54,7 @@ test("a server cannot refuse in another's name the ranges that were asked of tha
 // spec: PATH-8
 test("only the server that was asked for a ticket can give or refuse it", () => {
   const { stage, primary, second } = three();
-  const path = stage.session.openPath(0, {
+  const path = stage.session.opening.openPath(0, {
     address: "c.example:1",
     identity: "sha256:c",
     priority: 128,
@@ -101,7 +101,7 @@ test("a server that asks for more members than a session can have is refused, an
   for (let member = 2; member < 512; member += 1) {
     const address = `s${member}.example:1`;
     expect(clientPaths?.refusalOf(address, undefined)).toBeUndefined();
-    const path = stage.session.openPath(0, { address, identity: undefined, priority: 128, request: undefined });
+    const path = stage.session.opening.openPath(0, { address, identity: undefined, priority: 128, request: undefined });
     stage.session.linkLost(0, path.id, ErrorCode.UNREACHABLE, "nobody");
     if (member % 50 === 0) stage.settle();
   }
@@ -168,7 +168,7 @@ test("contents under way may have so many blocks together, and no more", () => {
 test("a path that a server wants removed while it is being made does not come to be", () => {
   const { stage, primary } = Stage.client();
   const plan = { address: "b.example:1", identity: "sha256:b", priority: 128, request: { member: 1, requestId: 1 } };
-  const path = stage.session.openPath(0, plan);
+  const path = stage.session.opening.openPath(0, plan);
   stage.session.clientPaths?.vouched(path, 1);
   primary.say(body("removePath", { requestId: 2, pathId: 1, graceMs: 1000 }));
   expect(stage.session.state.paths.byId(1)?.state).toBe("closed");
@@ -283,7 +283,7 @@ test("what a suspect path owes goes out when another path to the same server rec
 test("paths that ended long ago are forgotten, and late acknowledgements of theirs do no harm", () => {
   const { stage, primary } = Stage.client();
   for (let count = 0; count < 3000; count += 1) {
-    const path = stage.session.openPath(0, { address: "b.example:1", identity: "sha256:b", priority: 128, request: undefined });
+    const path = stage.session.opening.openPath(0, { address: "b.example:1", identity: "sha256:b", priority: 128, request: undefined });
     stage.session.linkLost(0, path.id, ErrorCode.UNREACHABLE, "nobody");
     if (count % 100 === 0) primary.say(body("goingAway", {}), undefined, count);
     stage.settle();

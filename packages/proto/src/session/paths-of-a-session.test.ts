@@ -197,7 +197,7 @@ test("a client asks for the ticket at the server that wanted the path, with path
     identity: "sha256:b",
     priority: 90,
   });
-  const path = stage.session.openPath(0, {
+  const path = stage.session.opening.openPath(0, {
     address: "b.example:1",
     identity: "sha256:b",
     priority: 90,

@@ -67,15 +67,15 @@ export class Stage {
   /** Client: begins the next path, and the played server takes the hello or join. */
   dial(address: string, identity?: string, isEncrypted = true): PlayedPeer {
     const plan = { address, identity, priority: 128, request: undefined };
-    const path = this.session.openPath(this.now, plan);
+    const path = this.session.opening.openPath(this.now, plan);
     if ("code" in path) throw new Error("the path may not be opened");
     const peer = new PlayedPeer(this, path.id);
     this.peers.set(path.id, peer);
     const link = { address, transport: "played", identity, isEncrypted };
-    if (path.id === 0) this.session.hello(this.now, path.id, link, "");
+    if (path.id === 0) this.session.opening.hello(this.now, path.id, link, "");
     else {
       const proof = { ticket: "", nonce: new Uint8Array(16), issuedAtMs: 0, proof: new Uint8Array(64) };
-      this.session.join(this.now, path.id, link, "", proof);
+      this.session.opening.join(this.now, path.id, link, "", proof);
     }
     this.settle();
     return peer;
@@ -106,7 +106,7 @@ export class Stage {
     if (opening === undefined || "code" in opening) throw new Error("the played client is refused");
     peer.acceptor = undefined;
     const link = { address: "client:1", transport: "played", identity: undefined, isEncrypted: true };
-    this.session.acceptPath(this.now, acceptor, opening, link, true);
+    this.session.opening.acceptPath(this.now, acceptor, opening, link, true);
     this.settle();
     return peer;
   }

@@ -3,41 +3,27 @@ import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/err
 import { CLIENT_MEMBER, homeOf, type CarrierId, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
 import { earlier, type Instant } from "../base/time.ts";
 import { body } from "../control/control-body.ts";
-import { Path } from "../path/path.ts";
 import type { AckFrame } from "../wire/frame.ts";
-import { CarrierKind } from "../wire/preamble.ts";
-import { ClientPaths, type PathPlan } from "./client-paths.ts";
+import { ClientPaths } from "./client-paths.ts";
 import { Closing } from "./closing.ts";
 import { ContentClient } from "./content-client.ts";
 import { ContentServer } from "./content-server.ts";
 import { Contributions } from "./contributions.ts";
 import type { ControlTargets } from "./control-dispatch.ts";
 import { ControlReader } from "./control-reader.ts";
-import { adoptCredit, clientHello, helloReply, joinMessage, type JoinProof } from "./hello.ts";
-import { LinkInput } from "./link-input.ts";
 import { PacketWriter } from "./packet-writer.ts";
-import type { Opening, PathAcceptor } from "./path-acceptor.ts";
 import { PathLifecycle } from "./path-lifecycle.ts";
-import { PathSink, type FrameTargets } from "./path-sink.ts";
-import { PathWire } from "./path-wire.ts";
+import { PathOpening } from "./path-opening.ts";
+import type { FrameTargets } from "./path-sink.ts";
+import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
 import { RawExchange } from "./raw-exchange.ts";
 import { DatagramFrame, PriorityFrame } from "./single-frames.ts";
-import type { SentFrame } from "./sent-frame.ts";
 import { ServerPaths } from "./server-paths.ts";
-import type { SessionEvent, SessionPath } from "./session-event.ts";
+import type { SessionEvent } from "./session-event.ts";
 import { SessionState, type SessionConfig } from "./session-state.ts";
 import type { StreamEntry } from "./stream-entry.ts";
 import type { Transmit } from "./transmit.ts";
-
-/** What is known of a link when it is given to the session. */
-export interface LinkInfo {
-  readonly address: string;
-  readonly transport: string;
-  /** "sha256:…" if the transport proved it. */
-  readonly identity: string | undefined;
-  readonly isEncrypted: boolean;
-}
 
 /**
  * One side of a session: composition and order. Facts live in its parts. Told the time on every call; after any input, poll
@@ -53,6 +39,7 @@ export class Session implements FrameTargets, ControlTargets {
   readonly closing: Closing;
   readonly clientPaths: ClientPaths | undefined;
   readonly serverPaths: ServerPaths | undefined;
+  readonly opening: PathOpening;
   readonly #control: ControlReader;
   readonly #writer: PacketWriter;
   readonly #giveBack = (member: MemberId, bytes: number): void => {
@@ -82,75 +69,16 @@ export class Session implements FrameTargets, ControlTargets {
       end: (code, reason, isRemote, isApplication) => this.closing.end(code, reason, isRemote, isApplication),
     });
     this.#control = new ControlReader(this);
+    this.opening = new PathOpening(state, {
+      lifecycle: this.lifecycle,
+      control: this.#control,
+      clientPaths: this.clientPaths,
+      targets: this,
+    });
     this.#writer = new PacketWriter(state);
   }
 
-  // Paths -----------------------------------------------------------------------------------------------------------------
-
-  /** Client: begins a path; its link is being dialled. Give the link with `linkUp`, or tell `linkLost`. */
-  openPath(now: Instant, plan: PathPlan): SessionPath {
-    this.state.now = now;
-    const path = (this.clientPaths as ClientPaths).open(plan);
-    this.lifecycle.begin(path);
-    return path;
-  }
-
-  /** Client: the link of the first path is there; the hello leaves. */
-  hello(now: Instant, pathId: PathId, link: LinkInfo, token: string): void {
-    const wire = this.#linkUp(now, pathId, link);
-    wire?.sendEnvelope(clientHello(this.state, token, link.address));
-  }
-
-  /** Client: the link of a further path is there, and the proof was made; the join leaves. */
-  join(now: Instant, pathId: PathId, link: LinkInfo, token: string, proof: JoinProof): void {
-    const wire = this.#linkUp(now, pathId, link);
-    if (wire === undefined) return;
-    const isResume = this.state.peerOf(wire.path.member).isKnown;
-    wire.sendEnvelope(joinMessage(this.state, pathId, wire.path.member, token, link.address, proof, isResume));
-  }
-
-  /** Server: why a path that begins so cannot be taken in; undefined if it can. */
-  refusalOf(opening: Opening): ProtocolFailure | undefined {
-    const { state } = this;
-    const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
-    if (state.paths.byId(pathId) !== undefined || state.paths.wasForgotten(pathId))
-      return failure(ErrorCode.PROTOCOL_VIOLATION, `path ${pathId} was used before`);
-    if (state.hasEnded) return failure(ErrorCode.NO_SESSION, "the session has ended");
-    if (state.paths.all().filter((path) => !path.isFinal).length >= state.limits.maxPaths)
-      return failure(ErrorCode.LIMIT_REACHED, `a session has at most ${state.limits.maxPaths} paths to this server`);
-    return opening.message.credit === undefined ? failure(ErrorCode.PROTOCOL_VIOLATION, "a hello without credit") : undefined;
-  }
-
-  /** Server: takes a path in, after whatever had to be checked; its reply leaves. */
-  acceptPath(now: Instant, acceptor: PathAcceptor, opening: Opening, link: LinkInfo, isVouched: boolean): SessionPath | ProtocolFailure {
-    const { state } = this;
-    state.now = now;
-    const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
-    const refusal = this.refusalOf(opening);
-    if (refusal !== undefined) return refusal;
-    const peer = state.peerOf(CLIENT_MEMBER);
-    const isResumed = peer.isKnown;
-    const problem = adoptCredit(state, peer, opening.message.credit);
-    if (problem !== undefined) return problem;
-    const path: SessionPath = new Path<SentFrame>(pathId, CLIENT_MEMBER, state.limits, now);
-    // The server's end of it, as on the client's side; what the client says of it concerns nobody but itself.
-    path.address = clipText(opening.message.dialled, MAX_REASON_LENGTH) || link.address;
-    path.transport = link.transport;
-    path.identity = state.config.identity;
-    path.isPrimary = opening.kind === "hello";
-    path.isVouched = isVouched;
-    state.paths.add(path);
-    const wire = new PathWire(path, acceptor.input, state.limits);
-    wire.isLinkUp = true;
-    wire.maySendData = true;
-    state.wires.set(pathId, wire);
-    wire.sendEnvelope(helloReply(state, isResumed));
-    state.emit({ type: "path-added", path });
-    this.lifecycle.activate(path, peer, "accepted");
-    const refused = acceptor.input.accept((carrier) => new PathSink(path, peer, this, carrier)) ?? this.#control.read(wire);
-    if (refused !== undefined) this.lifecycle.die(path, refused.code, refused.reason);
-    return path;
-  }
+  // Links -----------------------------------------------------------------------------------------------------------------
 
   handleDatagram(now: Instant, pathId: PathId, data: Uint8Array): void {
     this.state.now = now;
@@ -391,25 +319,6 @@ export class Session implements FrameTargets, ControlTargets {
   handlePathClose(pathId: PathId, _code: number, _reason: string, from: Peer): void {
     const path = this.state.paths.byId(pathId);
     if (path !== undefined && path.member === from.member) this.lifecycle.peerCloses(path);
-  }
-
-  #linkUp(now: Instant, pathId: PathId, link: LinkInfo): PathWire | undefined {
-    const { state } = this;
-    state.now = now;
-    const path = state.paths.byId(pathId);
-    if (path === undefined || path.isFinal) return undefined;
-    path.transport = link.transport;
-    if (link.identity !== undefined) this.clientPaths?.proven(path, link.identity);
-    path.setState("authenticating", "the link is up", now);
-    const input = new LinkInput({ limits: state.limits, checksum: state.config.checksum, requireChecksum: !link.isEncrypted });
-    const wire = new PathWire(path, input, state.limits);
-    wire.isLinkUp = true;
-    state.wires.set(pathId, wire);
-    const peer = state.peerOf(path.member);
-    input.accept((carrier) => new PathSink(path, peer, this, carrier));
-    wire.wantCarrier(CarrierKind.control, now);
-    wire.wantCarrier(CarrierKind.data, now);
-    return wire;
   }
 
   #fail(wire: PathWire, problem: ProtocolFailure): void {

@@ -67,9 +67,9 @@ export class ClientNode implements EndpointOwner {
     this.#network.dial(line, this.#handshakeMs, (end) => {
       if (end === undefined) throw new Error(`nobody listens at ${line.address}`);
       const identity = this.#identityOf(line);
-      const path = this.session.openPath(clock.now, { address: line.address, identity, priority: 128, request: undefined });
+      const path = this.session.opening.openPath(clock.now, { address: line.address, identity, priority: 128, request: undefined });
       this.endpoint.attach(path.id, end);
-      this.session.hello(clock.now, path.id, this.#info(line), "");
+      this.session.opening.hello(clock.now, path.id, this.#info(line), "");
       this.endpoint.pump();
     });
   }
@@ -140,7 +140,7 @@ export class ClientNode implements EndpointOwner {
       }
       if (end === undefined) return again();
       const identity = this.#identityOf(line);
-      const path = this.session.openPath(clock.now, { address: line.address, identity, priority, request: undefined });
+      const path = this.session.opening.openPath(clock.now, { address: line.address, identity, priority, request: undefined });
       const join = (ticket: Ticket | undefined): void => {
         // A path that fails from here on comes back as an event.
         this.#redials.delete(line.address);
@@ -159,7 +159,7 @@ export class ClientNode implements EndpointOwner {
       this.session.clientPaths?.refuse(event.fromMember, event.requestId, ErrorCode.ADDRESS_REFUSED, "not on the map");
       return;
     }
-    const path = this.session.openPath(clock.now, {
+    const path = this.session.opening.openPath(clock.now, {
       address: line.address,
       identity: event.identity,
       priority: event.priority,
@@ -196,7 +196,7 @@ export class ClientNode implements EndpointOwner {
     this.endpoint.attach(path.id, link);
     const nonce = new Uint8Array(16).map(() => Math.floor(rng.next() * 256));
     const proof = { ticket, nonce, issuedAtMs: Math.floor(clock.now), proof: new Uint8Array(64) };
-    this.session.join(clock.now, path.id, this.#info(line), "", proof);
+    this.session.opening.join(clock.now, path.id, this.#info(line), "", proof);
     this.endpoint.pump();
   }
 

@@ -215,7 +215,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
     endpoint.attach(pathId, end);
     const info = { address: line.address, transport: "simulated", identity: undefined, isEncrypted: true };
-    const path = endpoint.session.acceptPath(clock.now, acceptor, opening, info, isVouched);
+    const path = endpoint.session.opening.acceptPath(clock.now, acceptor, opening, info, isVouched);
     if ("code" in path) return refuse(path.code, path.reason);
     endpoint.pump();
   }
