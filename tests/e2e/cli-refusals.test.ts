@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dial, fileStore, listen, type ContentStore, type SessionEvent } from "kwik";
@@ -223,6 +223,20 @@ test("metrics count what a server did", async () => {
   await kill(measured);
 });
 
+/** How often the server has a file of that name open. */
+function openFiles(running: ServerProcess, name: string): number {
+  const folderOfOpen = `/proc/${running.child.pid}/fd`;
+  let count = 0;
+  for (const fd of readdirSync(folderOfOpen)) {
+    try {
+      if (readlinkSync(join(folderOfOpen, fd)).endsWith(name)) count += 1;
+    } catch {
+      // closed in the meantime
+    }
+  }
+  return count;
+}
+
 function lyingStore(directory: string): ContentStore {
   const store = fileStore(directory);
   return {
@@ -244,3 +258,11 @@ function lyingStore(directory: string): ContentStore {
     },
   };
 }
+
+test("clients that give up in the middle, one after the other, leave the server with no file open", { timeout: 90_000 }, async () => {
+  for (let i = 0; i < 8; i += 1) expect(await get("--ca", ca, "-o", "/dev/full")).toMatchObject({ status: 8 });
+  await expect.poll(() => openFiles(server, "a.bin"), { timeout: 10_000 }).toBe(0);
+  const out = join(folder, "after-many.bin");
+  expect(await get("--ca", ca, "-o", out)).toMatchObject({ status: 0 });
+  expect(sha256OfFile(out)).toBe(source);
+});

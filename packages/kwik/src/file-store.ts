@@ -87,6 +87,9 @@ class FileStore implements ContentStore {
   }
 }
 
+/** Node ends the process when it finds a FileHandle that nobody closed; one source that was forgotten must not cost all sessions. */
+const forgotten = new FinalizationRegistry<FileHandle>((handle) => void handle.close().catch(() => undefined));
+
 class FileSource implements ContentSource {
   readonly id: string;
   readonly version: string;
@@ -99,6 +102,7 @@ class FileSource implements ContentSource {
     this.length = BigInt(size);
     this.#handle = handle;
     this.#hashes = hashes;
+    forgotten.register(this, handle, this);
     const root = createHash("sha256");
     for (const hash of hashes) root.update(hash);
     this.version = `sha256-256k:${root.digest("hex")}`;
@@ -116,6 +120,7 @@ class FileSource implements ContentSource {
   }
 
   close(): Promise<void> {
+    forgotten.unregister(this);
     return this.#handle.close();
   }
 }

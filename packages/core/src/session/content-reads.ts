@@ -14,6 +14,7 @@ export class ContentReads {
   readonly #store: ContentStore | undefined;
   readonly #offered: (contentId: string) => ContentSource | undefined;
   readonly #open = new Map<string, Promise<ContentSource | undefined>>();
+  #isClosed = false;
 
   constructor(driver: SessionDriver, store: ContentStore | undefined, offered: (contentId: string) => ContentSource | undefined) {
     this.#driver = driver;
@@ -30,8 +31,9 @@ export class ContentReads {
     );
   }
 
-  /** Lets go of everything that is open. */
+  /** Lets go of everything that is open, and opens nothing any more: reads that were asked for before may still come. */
   close(): void {
+    this.#isClosed = true;
     for (const source of this.#open.values()) closeQuietly(source);
     this.#open.clear();
   }
@@ -60,7 +62,7 @@ export class ContentReads {
 
   #opened(contentId: string): Promise<ContentSource | undefined> {
     let opening = this.#open.get(contentId);
-    if (opening !== undefined || this.#store === undefined) return opening ?? Promise.resolve(undefined);
+    if (opening !== undefined || this.#store === undefined || this.#isClosed) return opening ?? Promise.resolve(undefined);
     // A store that fails has nothing here.
     opening = this.#store.open(contentId).catch(() => undefined);
     this.#open.set(contentId, opening);
