@@ -1,4 +1,4 @@
-import { ErrorCode, formatAddress, KwikError } from "@kwik/core";
+import { ErrorCode, formatAddress, KwikError, parseAddress } from "@kwik/core";
 import type { ListenRequest, TransportListener } from "@kwik/core";
 import { isIP } from "node:net";
 import { describe } from "./connect.ts";
@@ -226,7 +226,7 @@ export class QuicListener implements TransportListener {
       const payload = link.stats().maxPayloadBytes ?? 0;
       if (payload <= largestUdpPayload()) return;
       this.#hasWarnedOfMtu = true;
-      this.#notice(wideMtuNotice(this.address, this.#request.address.host, payload));
+      this.#notice(wideMtuNotice(parseAddress(this.address).host, payload));
     }, MTU_CHECK_MS).unref();
   }
 

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 
 /** IP and UDP headers, the smaller kind, in bytes. */
@@ -21,23 +22,40 @@ export function largestUdpPayload(): number {
   return largestMtu() - HEADER_BYTES;
 }
 
-/** What to tell the operator when packets are larger than the network's. */
-export function wideMtuNotice(boundAddress: string, host: string, payloadBytes: number): string {
+/** What to tell the operator when packets are larger than the network's. `boundHost` is the IP address that is listened on. */
+export function wideMtuNotice(boundHost: string, payloadBytes: number): string {
+  const device = deviceOf(boundHost);
+  const mtu = (device === undefined ? undefined : mtuOf(device)) ?? largestMtu();
+  const ip = isIP(boundHost) === 6 ? "ip -6" : "ip";
   return (
-    `QUIC packets of ${payloadBytes} bytes leave ${boundAddress} and are cut into fragments, which is slow and stalls under loss. ` +
+    `QUIC packets of ${payloadBytes} bytes leave ${boundHost} and are cut into fragments, which is slow and stalls under loss. ` +
     `Listen on 0.0.0.0 or :: instead, or set the transport's option bindAny, ` +
-    `or run: ip route replace local ${host} dev <interface> table local proto kernel scope host src ${host} mtu ${largestMtu()}`
+    `or run: ${ip} route replace local ${boundHost} dev ${device ?? "<interface>"} table local proto kernel scope host src ${boundHost} mtu ${mtu}`
   );
+}
+
+/** Name of the interface that has this address. */
+function deviceOf(address: string): string | undefined {
+  for (const [name, entries] of Object.entries(networkInterfaces())) {
+    if (entries?.some((entry) => entry.address === address) === true) return name;
+  }
+  return undefined;
 }
 
 function largestMtu(): number {
   let largest = 0;
   try {
-    for (const name of readdirSync("/sys/class/net")) {
-      if (name !== "lo") largest = Math.max(largest, Number(readFileSync(`/sys/class/net/${name}/mtu`, "utf8")));
-    }
+    for (const name of readdirSync("/sys/class/net")) if (name !== "lo") largest = Math.max(largest, mtuOf(name) ?? 0);
   } catch {
     return DEFAULT_MTU;
   }
   return largest > 0 ? largest : DEFAULT_MTU;
+}
+
+function mtuOf(device: string): number | undefined {
+  try {
+    return Number(readFileSync(`/sys/class/net/${device}/mtu`, "utf8"));
+  } catch {
+    return undefined;
+  }
 }

@@ -15,6 +15,8 @@ import { type SentPacket, SentPackets } from "./sent-packets.ts";
 export type PathState = "connecting" | "authenticating" | "active" | "degraded" | "dead" | "closed";
 
 const KiB = 1024;
+/** Up to this size a packet fits into one datagram of any network. */
+const SMALL_PACKET_BYTES = KiB;
 const UNKNOWN_RATE_PACKET_BYTES = 16 * KiB;
 const MIN_PACKET_BYTES = 8 * KiB;
 /** A packet takes about this long at the path's rate … */
@@ -148,7 +150,7 @@ export class Path<F> implements Vitals {
     const isAdvance = ack.largest > this.#largestAcked;
     if (isAdvance) this.#largestAcked = ack.largest;
     const newest = acked[acked.length - 1];
-    if (isAdvance || newest !== undefined) this.#liveness.progress(now);
+    if ((isAdvance || newest !== undefined) && this.#isSignOfLife(acked)) this.#liveness.progress(now);
     if (newest === undefined) return acked;
     // An old packet whose carrier lagged says nothing of the path's round trip.
     if (isAdvance || this.#rtt.latestMs === undefined) {
@@ -306,6 +308,14 @@ export class Path<F> implements Vitals {
   /** Bytes per second that arrived, over about the last second. */
   receiveRate(now: Instant): number {
     return this.#arrivals.perSecond(now);
+  }
+
+  /** A path whose datagrams became smaller on the way goes on to answer probes, and loses everything else. spec: PATH-5 */
+  #isSignOfLife(acked: readonly SentPacket<F>[]): boolean {
+    const oldest = this.#sent.oldest;
+    if (oldest === undefined || oldest.bytes <= SMALL_PACKET_BYTES) return true;
+    for (const packet of acked) if (packet.bytes > SMALL_PACKET_BYTES) return true;
+    return false;
   }
 
   #usualPacketBytes(): number {
