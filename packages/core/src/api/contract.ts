@@ -91,7 +91,8 @@ export interface Session extends AsyncDisposable {
   events(): AsyncIterable<SessionEvent>;
   readonly closed: Promise<CloseInfo>;
   /**
-   * Ends the session; what was written on closed streams is delivered first, however long its reader takes. `closeWithError` does not wait.
+   * Ends the session; what was written on closed streams is delivered first, however long its reader takes. Resolves when the other side
+   * knows, or a second later. `closeWithError` does not wait for data.
    */
   close(): Promise<void>;
   /** Ends the session now. `code` is a whole number from 0 to 2^32 - 1; of `reason` 512 characters travel. */

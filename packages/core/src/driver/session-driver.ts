@@ -38,6 +38,7 @@ export class SessionDriver implements LinkOwner {
   readonly #observer: SessionObserver;
   readonly #links = new Map<PathId, LinkBinding>();
   readonly #gatherers: Gatherer[] = [];
+  readonly #unlinking: (() => void)[] = [];
   #resting: Gatherer[] = [];
   #timer: unknown;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -146,8 +147,14 @@ export class SessionDriver implements LinkOwner {
     }
   }
 
+  /** Resolves when no link is left. */
+  unlinked(): Promise<void> {
+    return this.#links.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#unlinking.push(resolve));
+  }
+
   linkClosed(pathId: PathId, info: LinkCloseInfo): void {
     this.#links.delete(pathId);
+    if (this.#links.size === 0) for (const resolve of this.#unlinking.splice(0)) resolve();
     const code = info.code === 0 && !info.remote ? ErrorCode.LINK_LOST : info.code || ErrorCode.LINK_LOST;
     this.attempt((session, now) => session.linkLost(now, pathId, code, info.reason === "" ? "the connection ended" : info.reason));
     this.pump();

@@ -224,6 +224,8 @@ export abstract class BaseSession implements Session {
       this.driver.pump();
     }
     await this.closed;
+    // The other side knows by then, or was given its moment.
+    await this.driver.unlinked();
   }
 
   #open(direction: StreamDirection, options: StreamOptions): StreamEntry {

@@ -50,6 +50,8 @@ export class Closing {
     for (const entry of [...state.streams.values()]) {
       state.streams.signal(entry, StreamSignal.ended | StreamSignal.readable | StreamSignal.writable | StreamSignal.sendDone);
     }
+    // What came before the end is acknowledged before it: the other side's streams that are complete end well.
+    for (const path of state.paths.all()) if (!path.isFinal) path.requestAck();
     state.emit({ type: "ended", code, reason, remote: isRemote, application: isApplication });
     if (this.#awaited.size === 0 && !isRemote) this.#closeLinks();
     else this.#deadline = state.now + LINGER_MS;

@@ -71,6 +71,7 @@ export class PacketWriter {
     this.#riding = riding;
     const willSend = riding !== undefined && (peer.queue.size > 0 || !peer.frames.isEmpty);
     return (
+      (this.#state.hasEnded ? this.#acknowledgement(peer, paths, now) : undefined) ??
       this.#control(peer, paths) ??
       (willSend ? undefined : this.#acknowledgement(peer, paths, now)) ??
       this.#probe(peer, now) ??
