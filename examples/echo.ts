@@ -1,5 +1,5 @@
 // An echo over one stream, server and client in one program.
-// Run it: node --conditions=kwik-source examples/echo.ts
+// Run it: npx node --conditions=kwik-source examples/echo.ts
 import { dial, type Listener, listen } from "kwik";
 
 const message = new TextEncoder().encode("hello over kwik");

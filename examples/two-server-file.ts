@@ -1,6 +1,6 @@
 // One file from two servers on one stream. The client dials the first server only and just reads. The first server adds the second one to
 // the session, tells it by a raw message which parts to send, and sends the others itself.
-// Run it: node --conditions=kwik-source examples/two-server-file.ts
+// Run it: npx node --conditions=kwik-source examples/two-server-file.ts
 import { createHash, generateKeyPairSync, randomFillSync } from "node:crypto";
 import { dial, type Listener, listen, type ServerSession } from "kwik";
 

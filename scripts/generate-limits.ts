@@ -73,7 +73,7 @@ function reasonBefore(code: string, node: ts.Node): string {
 
 function shown(name: string, value: unknown): string {
   if (typeof value !== "number") return `\`${String(value)}\``;
-  if (name.endsWith("Bytes")) {
+  if (name.includes("Bytes")) {
     if (value % (1024 * 1024) === 0) return `${value / (1024 * 1024)} MiB`;
     if (value % 1024 === 0) return `${value / 1024} KiB`;
     return value % 1_000_000 === 0 ? `${value / 1_000_000} MB` : `${value} bytes`;

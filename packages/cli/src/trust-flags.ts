@@ -49,7 +49,9 @@ export async function readPem(file: string): Promise<string> {
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    throw new CommandError(ExitStatus.local, `cannot read ${file}: ${sentenceOf(error)}`, { cause: error });
+    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const why = isMissing ? "there is no such file; check the path" : sentenceOf(error);
+    throw new CommandError(ExitStatus.local, `cannot read ${file}: ${why}`, { cause: error });
   }
   if (text.includes("-----BEGIN ")) return text;
   throw new CommandError(ExitStatus.usage, `${file} is not a PEM file (it has no "-----BEGIN" line)`);

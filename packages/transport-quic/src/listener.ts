@@ -92,7 +92,7 @@ export class QuicListener implements TransportListener {
           },
         );
       }
-      throw new KwikError("IO", `cannot listen on ${formatAddress(request.address)}: ${message}`, { cause: error });
+      throw new KwikError("IO", `cannot listen on ${formatAddress(request.address)}: ${bindProblem(message)}`, { cause: error });
     }
   }
 
@@ -237,6 +237,13 @@ export class QuicListener implements TransportListener {
 
 function remoteOf(event: NativeEvent): string {
   return formatAddress({ host: event.meta?.remoteAddr ?? "", port: event.meta?.remotePort ?? 0 });
+}
+
+/** The engine's words for why an address cannot be bound, in plain ones. */
+function bindProblem(message: string): string {
+  if (message.includes("errno=98")) return "the address is already in use";
+  if (message.includes("errno=99")) return "this machine has no such address";
+  return message.includes("errno=13") ? "this port needs more rights" : message;
 }
 
 function isLoopback(host: string): boolean {

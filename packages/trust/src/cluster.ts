@@ -206,9 +206,9 @@ async function writeAllNew(dir: string, files: readonly (readonly [string, strin
   }
 }
 
-/** Never overwrites. */
+/** Never overwrites. Keys are for their owner's eyes; certificates are made to be handed out. */
 function writeNew(path: string, text: string): Promise<void> {
-  return writeFile(path, text, { mode: 0o600, flag: "wx" });
+  return writeFile(path, text, { mode: text.includes("PRIVATE KEY") ? 0o600 : 0o644, flag: "wx" });
 }
 
 async function reportingIo(what: string, work: () => Promise<void>): Promise<void> {

@@ -31,7 +31,7 @@ export function addGet(program: Command): void {
     .argument("<url>", "kwik://HOST:PORT/PATH")
     .option("-o, --output <file>", 'where to put it; "-" is standard output (default: the name at the end of the path)')
     .option("--from <url>", "another server that may have the file, kwik://HOST:PORT; repeatable", collect)
-    .option("--max-paths <n>", "servers to use at once", positiveInteger)
+    .option("--max-paths <n>", "servers to use at once (default 16)", positiveInteger)
     .option("--json", "print a report as the last line of standard output")
     .option("--quiet", "say nothing unless it fails");
   withTrustFlags(command)

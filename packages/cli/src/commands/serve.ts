@@ -119,7 +119,9 @@ async function directoryAt(dir: string): Promise<string> {
     const root = await realpath(dir);
     if ((await stat(root)).isDirectory()) return root;
   } catch (error) {
-    throw new CommandError(ExitStatus.local, `cannot serve ${dir}: ${sentenceOf(error)}`, { cause: error });
+    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const why = isMissing ? "there is no such directory; name the one that holds the files" : sentenceOf(error);
+    throw new CommandError(ExitStatus.local, `cannot serve ${dir}: ${why}`, { cause: error });
   }
   throw new CommandError(ExitStatus.local, `cannot serve ${dir}: it is not a directory; name the directory that holds the file`);
 }
@@ -152,11 +154,7 @@ async function listening(address: string, options: NodeListenOptions): Promise<L
     return await listen(formatAddress(parseAddress(address)), options);
   } catch (error) {
     if (isKwikError(error) && error.code === "IO") {
-      throw new CommandError(
-        ExitStatus.local,
-        `cannot listen at ${address}: ${sentenceOf(error)}; choose another port, or 0 for any free one`,
-        { cause: error },
-      );
+      throw new CommandError(ExitStatus.local, `${sentenceOf(error)}; choose another port, or 0 for any free one`, { cause: error });
     }
     throw error;
   }

@@ -1,5 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { type FileHandle, open, stat, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
 import { CommandError, ExitStatus } from "../exit-status.ts";
 import { BLOCK_BYTES } from "../files/file-protocol.ts";
 import type { Output } from "./output.ts";
@@ -145,12 +147,16 @@ const remedies: Readonly<Record<string, string>> = {
   ENOENT: "its folder does not exist; create it or choose another place with -o",
   ENOTDIR: "its folder does not exist; create it or choose another place with -o",
   EFBIG: "the file system allows no file of this size; choose another place with -o",
-  EPIPE: "its reader went away",
+  EPIPE: "its reader went away; with -o FILE the download could be continued",
 };
 
 /** What went wrong with the place where a download goes. */
 export function storageError(label: string, error: unknown): Error {
   if (error instanceof CommandError) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message, path } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT" && path !== undefined && existsSync(dirname(path)))
+    return new CommandError(ExitStatus.local, `cannot write ${label}: no file can be made there; choose another place with -o`, {
+      cause: error,
+    });
   return new CommandError(ExitStatus.local, `cannot write ${label}: ${remedies[code ?? ""] ?? message}`, { cause: error });
 }

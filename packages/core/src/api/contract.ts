@@ -52,13 +52,15 @@ export interface ReceiveStream {
 export interface Stream extends SendStream, ReceiveStream {
   /**
    * Server only: offers a content at the present write offset. Its bytes become part of the stream, pulled by the client from every
-   * server of the session that has it. Resolves when the client has all of it.
+   * server of the session that has it. Resolves when the client has all of it. Rejects with INVALID_ARGUMENT for a range outside the
+   * source, an offset that is no multiple of 256 KiB, more than 2^20 blocks of 256 KiB, and an id or version of more than 1024 characters
+   * (an id needs one); with StreamError if the stream ends first, or the client finds the bytes wrong.
    */
   sendContent(source: ContentSource, options?: ContentOptions): Promise<void>;
 }
 
 export interface ContentOptions {
-  /** Where in the content to begin. Default 0. */
+  /** Where in the content to begin, in bytes: a multiple of 256 KiB. Default 0. */
   offset?: bigint;
   /** How many bytes of it. Default: to its end. */
   length?: bigint;
