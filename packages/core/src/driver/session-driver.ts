@@ -17,7 +17,11 @@ export interface SessionObserver {
 export interface Gatherer {
   /** Hands on what was gathered. */
   flush(): void;
-  /** A moment after `rest`: lets go of memory if there is still nothing under way. */
+}
+
+/** Somebody with memory that is of use only while much is under way. */
+export interface Resting {
+  /** A moment after `rest`: lets go of the memory if there is still nothing under way. */
   settle(): void;
 }
 
@@ -39,7 +43,7 @@ export class SessionDriver implements LinkOwner {
   readonly #links = new Map<PathId, LinkBinding>();
   readonly #gatherers: Gatherer[] = [];
   readonly #unlinking: (() => void)[] = [];
-  #resting: Gatherer[] = [];
+  #resting: Resting[] = [];
   #timer: unknown;
   #timerAt = Number.POSITIVE_INFINITY;
   #isScheduled = false;
@@ -91,9 +95,9 @@ export class SessionDriver implements LinkOwner {
     this.schedule();
   }
 
-  /** Nothing of `gatherer` is under way; it is told to settle when the timer next goes off. Not to be repeated before that. */
-  rest(gatherer: Gatherer): void {
-    this.#resting.push(gatherer);
+  /** Nothing of `resting` is under way; it is told to settle when the timer next goes off. Not to be repeated before that. */
+  rest(resting: Resting): void {
+    this.#resting.push(resting);
   }
 
   pump(): void {
@@ -238,7 +242,7 @@ export class SessionDriver implements LinkOwner {
     const resting = this.#resting;
     if (resting.length === 0) return;
     this.#resting = [];
-    for (const gatherer of resting) gatherer.settle();
+    for (const one of resting) one.settle();
   }
 
   #setTimer(isMore: boolean): void {

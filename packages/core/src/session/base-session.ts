@@ -280,7 +280,7 @@ export abstract class BaseSession implements Session {
   #slabsOf(peer: StreamEntry["peer"]): SlabPool {
     let slabs = this.#slabs.get(peer);
     if (slabs === undefined) {
-      slabs = new SlabPool();
+      slabs = new SlabPool((pool) => this.driver.rest(pool));
       this.#slabs.set(peer, slabs);
     }
     return slabs;

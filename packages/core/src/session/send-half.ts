@@ -2,7 +2,7 @@ import { errorName, type StreamEntry, type StreamSender } from "@kwik/proto";
 import type { SendStream } from "../api/contract.ts";
 import { checkCode, codeOf } from "../api/application-code.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
-import type { Gatherer, SessionDriver } from "../driver/session-driver.ts";
+import type { Gatherer, Resting, SessionDriver } from "../driver/session-driver.ts";
 import type { SlabPool } from "./slab-pool.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 
@@ -15,7 +15,7 @@ const UNSENT_BYTES = 256 * 1024;
 const LOW_UNSENT_BYTES = 128 * 1024;
 
 /** The writing half of a stream over the state machine. */
-export class SendHalf implements SendStream, Gatherer {
+export class SendHalf implements SendStream, Gatherer, Resting {
   readonly id: bigint;
   readonly #entry: StreamEntry;
   readonly #sender: StreamSender;

@@ -1,3 +1,5 @@
+import type { Resting } from "../driver/session-driver.ts";
+
 /** Memory that writers fill is made in pieces of this size, once they write much. */
 export const SLAB_BYTES = 256 * 1024;
 /** Empty slabs kept for what is written next, at most: as much as may be in flight. */
@@ -9,9 +11,16 @@ const MAX_SPARE_SLABS = 32;
  * One peer only: should a hostile one acknowledge what it has not got, a slab is written again while a link still holds its bytes back, and
  * what then reaches that peer at the wrong place is meant for it all the same.
  */
-export class SlabPool {
+export class SlabPool implements Resting {
   #spare: Uint8Array[] = [];
   #isInUse = false;
+  #isResting = false;
+  readonly #rest: (pool: Resting) => void;
+
+  /** `rest` sees to it that `settle` is called once, a moment later. */
+  constructor(rest: (pool: Resting) => void) {
+    this.#rest = rest;
+  }
 
   take(): Uint8Array {
     this.#isInUse = true;
@@ -20,12 +29,22 @@ export class SlabPool {
 
   /** Takes a slab back that nobody reads any more. */
   give(slab: Uint8Array): void {
-    if (this.#spare.length < MAX_SPARE_SLABS) this.#spare.push(slab);
+    if (this.#spare.length >= MAX_SPARE_SLABS) return;
+    this.#spare.push(slab);
+    this.#startRest();
   }
 
-  /** To be called now and then while some stream is quiet: lets go of the memory if none was taken since the last time. */
+  /** Lets go of the memory if none was taken since the last time: the streams that wrote it may all be gone. */
   settle(): void {
-    if (!this.#isInUse) this.#spare = [];
+    this.#isResting = false;
+    if (this.#isInUse) this.#startRest();
+    else this.#spare = [];
     this.#isInUse = false;
+  }
+
+  #startRest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
+    this.#rest(this);
   }
 }

@@ -65,7 +65,6 @@ export class WriteBuffer {
 
   /** Nothing was under way for a while: lets go of the memory, so that an idle stream holds a small slab at most. */
   release(): void {
-    this.#pool.settle();
     if (this.#start !== this.#end) return;
     this.#used = [];
     if (this.#slabBytes <= MIN_SLAB_BYTES) return;
