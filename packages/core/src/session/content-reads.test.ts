@@ -1,0 +1,76 @@
+import type { SessionEvent } from "@kwik/proto";
+import { expect, test } from "vitest";
+import type { ContentSource } from "../api/content.ts";
+import type { SessionDriver } from "../driver/session-driver.ts";
+import { ContentReads } from "./content-reads.ts";
+
+type ReadWanted = Extract<SessionEvent, { type: "content-read" }>;
+
+const LENGTH = 4;
+
+function wanted(requestId: number): ReadWanted {
+  return { type: "content-read", requestId, contentId: "a.bin", version: "1", contentLength: LENGTH, offset: 0, length: LENGTH };
+}
+
+/** Reads over a store whose openings end when the test says so. */
+function staged() {
+  const answered: string[] = [];
+  const closed: string[] = [];
+  const openings: ((source: ContentSource | undefined) => void)[] = [];
+  const driver = {
+    schedule: () => undefined,
+    session: {
+      contentServer: {
+        handleRead: (requestId: number) => answered.push(`read ${requestId}`),
+        handleReadFailed: (requestId: number) => answered.push(`failed ${requestId}`),
+      },
+    },
+  };
+  // Only these calls of the driver are made.
+  const reads = new ContentReads(
+    driver as unknown as SessionDriver,
+    { open: () => new Promise((resolve) => openings.push(resolve)) },
+    () => undefined,
+  );
+  const source = (name: string): ContentSource => ({
+    id: "a.bin",
+    version: "1",
+    length: BigInt(LENGTH),
+    read: () => Promise.resolve(new Uint8Array(LENGTH)),
+    close: async () => void closed.push(name),
+  });
+  return { reads, answered, closed, openings, source };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("a source is opened once for many reads and closed at the end", async () => {
+  const { reads, answered, closed, openings, source } = staged();
+  reads.handle(wanted(1));
+  reads.handle(wanted(2));
+  openings[0]?.(source("first"));
+  await turn();
+  expect([openings.length, answered]).toEqual([1, ["read 1", "read 2"]]);
+  reads.close();
+  await turn();
+  expect(closed).toEqual(["first"]);
+});
+
+test("a read that comes after the end opens nothing", async () => {
+  const { reads, answered, openings } = staged();
+  reads.close();
+  reads.handle(wanted(1));
+  await turn();
+  expect([openings.length, answered]).toEqual([0, ["failed 1"]]);
+});
+
+test("what was being opened at the end is closed once it is open", async () => {
+  const { reads, closed, openings, source } = staged();
+  reads.handle(wanted(1));
+  reads.close();
+  await turn();
+  expect(closed).toEqual([]);
+  openings[0]?.(source("late"));
+  await turn();
+  expect(closed).toEqual(["late"]);
+});
