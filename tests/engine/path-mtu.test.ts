@@ -98,11 +98,11 @@ async function underWay(running: Running, transfer: Transfer): Promise<void> {
   );
 }
 
-async function outcomeOf(running: Running, timeoutMs = REST_MS): Promise<unknown> {
+async function outcomeOf(running: Running): Promise<unknown> {
   return (
     await orSay(
       running,
-      telling(running.client, (message) => message.outcome !== undefined, timeoutMs),
+      telling(running.client, (message) => message.outcome !== undefined, REST_MS),
     )
   ).outcome;
 }
@@ -150,7 +150,7 @@ for (const transfer of ["get", "put"] as const) {
     const running = await start(transfer, BYTES);
     await underWay(running, transfer);
     setMtu([RECEIVER[transfer]], SMALL_MTU);
-    expect(await outcomeOf(running, 40_000)).toEqual({ received: BYTES, isRight: true });
+    expect(await outcomeOf(running)).toEqual({ received: BYTES, isRight: true });
     expect(running.events).toContain("client path-dead");
   });
 }

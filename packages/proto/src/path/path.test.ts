@@ -113,6 +113,31 @@ test("an old acknowledgement that says nothing new does not end a suspicion", ()
   expect(path.isSuspect).toBe(true);
 });
 
+// spec: PATH-5
+test("while a large packet is missing, only a large one that arrived ends a suspicion", () => {
+  const path = activePath();
+  send(path, 0, 20_000, "large");
+  const at = path.nextTimeout() ?? 0;
+  expect(path.handleTimeout(at)).toBe("suspect");
+  const probe = send(path, at, 1024, "probe");
+  path.handleAck(at + 5, ack(probe, probe));
+  expect(path.isSuspect).toBe(true);
+  const next = send(path, at + 6, 1025, "next");
+  path.handleAck(at + 10, ack(next, next));
+  expect(path.isSuspect).toBe(false);
+});
+
+// spec: PATH-5
+test("while only small packets are missing, a small one that arrived ends a suspicion", () => {
+  const path = activePath();
+  send(path, 0, 1024, "small");
+  const at = path.nextTimeout() ?? 0;
+  expect(path.handleTimeout(at)).toBe("suspect");
+  const probe = send(path, at, 100, "probe");
+  path.handleAck(at + 5, ack(probe, probe));
+  expect(path.isSuspect).toBe(false);
+});
+
 // spec: PATH-2
 test("final states stay", () => {
   const path = activePath();
