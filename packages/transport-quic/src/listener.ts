@@ -241,9 +241,10 @@ function remoteOf(event: NativeEvent): string {
 
 /** The engine's words for why an address cannot be bound, in plain ones. */
 function bindProblem(message: string): string {
-  if (message.includes("errno=98")) return "the address is already in use";
-  if (message.includes("errno=99")) return "this machine has no such address";
-  return message.includes("errno=13") ? "this port needs more rights" : message;
+  // The words of strerror: numbers differ between systems.
+  if (/address already in use/i.test(message)) return "the address is already in use";
+  if (/(?:cannot|can't) assign requested address/i.test(message)) return "this machine has no such address";
+  return /permission denied/i.test(message) ? "this port needs more rights" : message;
 }
 
 function isLoopback(host: string): boolean {

@@ -154,7 +154,9 @@ async function listening(address: string, options: NodeListenOptions): Promise<L
     return await listen(formatAddress(parseAddress(address)), options);
   } catch (error) {
     if (isKwikError(error) && error.code === "IO") {
-      throw new CommandError(ExitStatus.local, `${sentenceOf(error)}; choose another port, or 0 for any free one`, { cause: error });
+      throw new CommandError(ExitStatus.local, `${sentenceOf(error)}; choose another --listen address, or port 0 for any free one`, {
+        cause: error,
+      });
     }
     throw error;
   }
