@@ -37,6 +37,12 @@ const NOT_PURE = [
   "URL",
 ];
 
+/** The `slice` of a Node Buffer, which is a Uint8Array too, gives a view. */
+const COPY_BY_SLICE = {
+  selector: "CallExpression[callee.property.name='slice'][arguments.length=0]",
+  message: "Copy bytes with new Uint8Array(bytes): the slice of a Buffer does not copy.",
+};
+
 export default tseslint.config(
   { ignores: ["**/dist/**", "**/node_modules/**", "**/coverage/**", "**/gen/**", "**/*.js", "**/*.mjs", "**/*.cjs"] },
   {
@@ -91,6 +97,7 @@ export default tseslint.config(
         { selector: "ImportExpression", message: "The protocol loads nothing at run time." },
         { selector: "TSTypeReference > Identifier[name='Promise']", message: "The protocol has no promises." },
         { selector: "MemberExpression[computed=true][object.name='Math']", message: "Name the function of Math." },
+        COPY_BY_SLICE,
       ],
     },
   },
@@ -100,6 +107,7 @@ export default tseslint.config(
     ignores: ["**/*.test.ts"],
     rules: {
       "no-restricted-globals": ["error", "Buffer", "process", "window", "document", "require", "setImmediate", "global"],
+      "no-restricted-syntax": ["error", COPY_BY_SLICE],
     },
   },
 );

@@ -64,7 +64,10 @@ test("raw messages go from server to server through the client, and a target wit
     "NOT_SUPPORTED",
   );
   secondary.onRaw(async (message) => bytes(`got ${new TextDecoder().decode(message.data)} from ${message.fromPathId}`));
-  expect(new TextDecoder().decode(await primary.sendRaw(bytes("parts"), path.id))).toBe("got parts from 0");
+  const mine = Buffer.from("parts");
+  const answer = primary.sendRaw(mine, path.id);
+  mine.fill(0);
+  expect(new TextDecoder().decode(await answer)).toBe("got parts from 0");
   primary.onRaw(() => bytes("back"));
   expect(new TextDecoder().decode(await secondary.sendRaw(bytes("x"), 0))).toBe("back");
   expect(await primary.sendRaw(bytes("x"), 99).catch((error: unknown) => (isKwikError(error) ? error.code : error))).toBe("RAW_REFUSED");
@@ -93,7 +96,11 @@ test("even parts from the home, odd ones from another server, one stream for the
   const other = (async () => {
     for (let at = part; at < whole.length; at += 2 * part) {
       const contribution = secondary.contribute({ streamId: stream.id, offset: BigInt(at) });
-      await contribution.write(whole.subarray(at, at + part));
+      // The writer's bytes are its own again at once; a Buffer's slice would still be the same memory.
+      const mine = Buffer.from(whole.subarray(at, at + part));
+      const written = contribution.write(mine);
+      mine.fill(0);
+      await written;
       await contribution.close();
     }
   })();

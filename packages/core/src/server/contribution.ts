@@ -30,7 +30,7 @@ export class OpenContribution implements Contribution {
     if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#isClosed) return Promise.reject(new KwikError("CLOSED", "write after close of the contribution"));
     if (data.length > 0) {
-      this.#sender.stream.write(data.slice());
+      this.#sender.stream.write(new Uint8Array(data));
       this.#sender.peer.enqueue(this.#sender);
       if (this.#sender.stream.isBlockedByStreamCredit) this.#driver.session.contributions.ask(this.#sender);
       this.#driver.schedule();

@@ -281,12 +281,12 @@ class SessionListener implements Listener {
       rng: new SeededRng(new DataView(runtime.randomBytes(4).buffer).getUint32(0)),
       scheduler: this.#scheduler,
       agent,
-      clientKey: opening.message.clientKey.slice(),
+      clientKey: new Uint8Array(opening.message.clientKey),
       identity,
       checksum,
     };
     const id = hexOf(sessionId);
-    const session = new ServerSessionOverPaths(new Session(config, runtime.now(), sessionId.slice()), runtime, {
+    const session = new ServerSessionOverPaths(new Session(config, runtime.now(), new Uint8Array(sessionId)), runtime, {
       clientIdentity,
       content: this.#options.content,
       authority,

@@ -123,7 +123,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     if (this.proto.raw.waitingCount >= maxRawOutstanding) {
       throw new KwikError("LIMIT_REACHED", `${maxRawOutstanding} raw messages wait for replies already (limits.maxRawOutstanding)`);
     }
-    const requestId = this.proto.raw.send(data.slice(), pathId);
+    const requestId = this.proto.raw.send(new Uint8Array(data), pathId);
     this.driver.schedule();
     // An aborted wait gives its place among the outstanding ones back.
     return this.#wait(this.#raws, requestId, `path ${pathId}`, options.signal, () => this.proto.raw.forget(requestId));

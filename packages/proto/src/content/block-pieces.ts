@@ -113,5 +113,5 @@ export class BlockPieces {
 }
 
 function unpinned(data: Uint8Array): Uint8Array {
-  return data.length < PINNED_BYTES && data.buffer.byteLength > 4 * data.length ? data.slice() : data;
+  return data.length < PINNED_BYTES && data.buffer.byteLength > 4 * data.length ? new Uint8Array(data) : data;
 }

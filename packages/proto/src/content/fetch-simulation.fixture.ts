@@ -175,7 +175,7 @@ export function simulate(options: {
     if (server.diesAt !== undefined && done >= server.diesAt) return;
     let data = content.subarray(piece.offset, piece.offset + piece.length);
     if (server.lies !== undefined && rng.next() < server.lies) {
-      data = data.slice();
+      data = new Uint8Array(data);
       data[0] = (data[0] as number) ^ 1;
     }
     schedule(done + server.rttMs / 2, () => {

@@ -331,3 +331,14 @@ test("the examples of the specification are what the codec writes", () => {
     .map((text) => (text.split("```")[0] as string).replace(/ {2,}.*$/gm, "").replace(/\s/g, ""));
   expect(written).toEqual(examples.map((envelope) => hex(encodeEnvelope(envelope))));
 });
+
+// spec: CTRL-2
+test("a decoded message does not change when the memory changes in which it arrived, a Buffer's included", () => {
+  const sent = body("rawReply", { requestId: 1, data: new Uint8Array(100).fill(5) });
+  for (const arrived of [Buffer.from(encodeEnvelope(envelopeOf(sent, 1))), encodeEnvelope(envelopeOf(sent, 1))]) {
+    const { envelopes } = decodeAll(arrived);
+    arrived.fill(0);
+    const [got] = envelopes;
+    expect(got?.body.case === "rawReply" && got.body.value.data).toEqual(new Uint8Array(100).fill(5));
+  }
+});

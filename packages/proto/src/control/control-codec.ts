@@ -77,7 +77,7 @@ export class ControlDecoder {
     if (taken === messageBytes) {
       this.#messageBytes = undefined;
       // A copy: byte fields are views of it, and may live long while the link's buffer is large.
-      this.#decode(piece.slice());
+      this.#decode(new Uint8Array(piece));
       return at + taken;
     }
     this.#append(piece, messageBytes);

@@ -220,7 +220,7 @@ export class PlayedPeer {
     const carrier = on ?? this.open(CarrierKind.data);
     this.#encoder.begin(number);
     write(this.#encoder);
-    for (const part of this.#encoder.finish()) this.bytes(carrier, part.slice());
+    for (const part of this.#encoder.finish()) this.bytes(carrier, new Uint8Array(part));
     if (this.acceptor === undefined) this.#stage.settle();
     return number;
   }
