@@ -1,1 +1,2 @@
 export { type BenchOptions, runBench } from "./run-bench.ts";
+export { type LabOptions, runLab } from "./lab/run-lab.ts";
