@@ -13,7 +13,7 @@ test("the engine loads on this machine", () => {
 // spec: LINK-1
 runLinkSuite("QUIC", () => ({
   transport: quicTransport(),
-  capabilities: new Set(["datagrams", "abrupt-death", "independent-carriers"]),
+  capabilities: new Set(["datagrams", "abrupt-death", "independent-carriers", "owned-buffers"]),
   tls,
   address: { host: "127.0.0.1", port: 0 },
   deadAddress: { host: "127.0.0.1", port: 9 },

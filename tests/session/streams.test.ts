@@ -27,6 +27,56 @@ test("either half of a stream ends on its own, and close resolves when the other
   expect(stream.id).toBe(accepted.id);
 });
 
+test("readInto copies what is here, mixes with read, and answers 0 at the end", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const sent = Uint8Array.from({ length: 3_000_000 }, (_, index) => (index * 7 + (index >> 9)) & 0xff);
+  const stream = client.openStream();
+  void (async () => {
+    for (let at = 0; at < sent.length; at += 70_001) await stream.write(sent.subarray(at, at + 70_001));
+    await stream.close();
+  })();
+  const accepted = await server.acceptStream();
+  const kept: Uint8Array[] = [];
+  const got: Uint8Array[] = [];
+  const target = new Uint8Array(100_000);
+  for (let turn = 0; ; turn += 1) {
+    if (turn % 4 === 3) {
+      const piece = await accepted.read();
+      if (piece === null) break;
+      kept.push(piece);
+      got.push(piece.slice());
+      continue;
+    }
+    const part = target.subarray(0, 1 + ((turn * 7919) % target.length));
+    const bytes = await accepted.readInto(part);
+    if (bytes === 0) break;
+    got.push(part.slice(0, bytes));
+  }
+  expect(Buffer.concat(got).equals(Buffer.from(sent))).toBe(true);
+  // What read gave stays as it was.
+  let isWhole = kept.length > 0;
+  for (const piece of kept) isWhole &&= piece.length > 0;
+  expect(isWhole).toBe(true);
+  expect([await accepted.readInto(target), await accepted.read()]).toEqual([0, null]);
+});
+
+test("readInto refuses an empty target and a second reader, and rejects as read does", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  await stream.write(bytes("x"));
+  const accepted = await server.acceptStream();
+  const target = new Uint8Array(10);
+  expect(await codeOf(accepted.readInto(new Uint8Array(0)))).toBe("INVALID_ARGUMENT");
+  expect(await accepted.readInto(target)).toBe(1);
+  const waiting = accepted.readInto(target);
+  expect(await codeOf(accepted.read())).toBe("INVALID_ARGUMENT");
+  expect(await codeOf(accepted.readInto(target))).toBe("INVALID_ARGUMENT");
+  stream.reset(42);
+  expect(await waiting.catch((error: unknown) => (error as StreamError).errorCode)).toBe(42);
+});
+
 // spec: STREAM-1
 test("streams of both sides and both directions have ids of their own", async () => {
   await using cluster = new TestCluster();

@@ -18,6 +18,9 @@ export const REQUEST_BYTES = 9;
 /** Bytes of one write of the bulk measurements. */
 export const BLOCK_BYTES = 64 * 1024;
 
+/** Bytes that one read of the bulk measurements takes at most. */
+export const READ_BYTES = 64 * 1024;
+
 /** A request as the first bytes of a stream. */
 export function encodeRequest(ask: Ask, count: number): Uint8Array {
   const bytes = new Uint8Array(REQUEST_BYTES);

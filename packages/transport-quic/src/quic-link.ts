@@ -8,7 +8,7 @@ import { QuicCarrier } from "./quic-carrier.ts";
 import { SeenStreams } from "./seen-streams.ts";
 import type { WriteTurns } from "./write-turns.ts";
 
-const CAPABILITIES: LinkCapabilities = { streams: true, datagrams: true, encrypted: true, earlyData: false };
+const CAPABILITIES: LinkCapabilities = { streams: true, datagrams: true, encrypted: true, earlyData: false, ownedBuffers: true };
 
 /** What a datagram costs of a packet: short header, frame header, authentication tag. */
 const DATAGRAM_OVERHEAD_BYTES = 44;

@@ -1,6 +1,6 @@
 import { type ClientSession, dial, type Limits, type Stream } from "kwik";
 import type { Role } from "../process/role.ts";
-import { Ask, BLOCK_BYTES, encodeRequest } from "../request.ts";
+import { Ask, BLOCK_BYTES, encodeRequest, READ_BYTES } from "../request.ts";
 import { memory, percentiles, pause } from "../sampling.ts";
 
 interface Transfer {
@@ -67,8 +67,9 @@ async function download(session: ClientSession, bytes: number): Promise<void> {
   const stream = session.openStream();
   await stream.write(encodeRequest(Ask.download, bytes));
   await stream.close();
+  const target = new Uint8Array(READ_BYTES);
   let got = 0;
-  for (let data = await stream.read(); data !== null; data = await stream.read()) got += data.length;
+  for (let bytes = await stream.readInto(target); bytes > 0; bytes = await stream.readInto(target)) got += bytes;
   if (got !== bytes) throw new Error(`${got} of ${bytes} bytes came`);
 }
 

@@ -1,6 +1,6 @@
 import { type Limits, listen, type ServerSession, type Stream } from "kwik";
 import type { Role } from "../process/role.ts";
-import { Ask, BLOCK_BYTES, RequestReader } from "../request.ts";
+import { Ask, BLOCK_BYTES, READ_BYTES, RequestReader } from "../request.ts";
 
 /** A server of the public API that does what the first bytes on each stream ask. */
 export async function kwikServer(argument: { readonly limits?: Partial<Limits> }): Promise<Role> {
@@ -42,10 +42,11 @@ async function send(stream: Stream, count: number): Promise<void> {
 }
 
 async function take(stream: Stream, count: number): Promise<void> {
+  const target = new Uint8Array(READ_BYTES);
   for (let left = count; left > 0; ) {
-    const data = await stream.read();
-    if (data === null) return;
-    left -= data.length;
+    const bytes = await stream.readInto(target);
+    if (bytes === 0) return;
+    left -= bytes;
   }
   await stream.write(Uint8Array.of(1));
 }

@@ -42,6 +42,12 @@ export interface ReceiveStream {
   readonly id: bigint;
   /** The next bytes in order, or null at the end. Rejects with StreamError if the peer reset it. The bytes belong to the caller. */
   read(): Promise<Uint8Array | null>;
+  /**
+   * Copies the next bytes in order into `target`, as many as are here and fit, and answers how many; 0 at the end. Waits while there are none.
+   * Rejects as `read`, and with INVALID_ARGUMENT for an empty target. Faster than `read` for much data: the memory in which bytes arrived is used
+   * again at once. `target` belongs to the stream until the promise is settled.
+   */
+  readInto(target: Uint8Array): Promise<number>;
   /** Says that no more will be read; the peer's writes reject with `code`, which is as in `reset`. */
   stopReading(code: number): void;
   /** The same half as a web stream; use one of the two. */

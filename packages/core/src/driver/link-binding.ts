@@ -38,11 +38,12 @@ export class LinkBinding implements LinkReceiver {
   }
 
   know(carrier: Carrier): void {
+    const { ownedBuffers } = this.link.capabilities;
     this.#carriers.set(carrier.id, carrier);
     carrier.receiver = {
       onData: (data) => {
         try {
-          this.#owner.session.handleCarrierData(this.#owner.runtime.now(), this.#pathId, carrier.id, data);
+          this.#owner.session.handleCarrierData(this.#owner.runtime.now(), this.#pathId, carrier.id, data, ownedBuffers);
         } catch (error) {
           this.#owner.fail(error);
         }

@@ -60,6 +60,10 @@ export class DuplexStream implements Stream {
     return this.#receive.read();
   }
 
+  readInto(target: Uint8Array): Promise<number> {
+    return this.#receive.readInto(target);
+  }
+
   stopReading(code: number): void {
     this.#receive.stopReading(code);
   }

@@ -4,8 +4,12 @@ import { checkCode, codeOf } from "../api/application-code.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 
+/** What a reader gets: bytes or null for `read`, a count for `readInto`. */
+type Taken = Uint8Array | number | null;
+
 interface Waiter {
-  resolve(value: Uint8Array | null): void;
+  readonly target: Uint8Array | undefined;
+  resolve(value: Taken): void;
   reject(reason: unknown): void;
 }
 
@@ -25,13 +29,12 @@ export class ReceiveHalf implements ReceiveStream {
   }
 
   read(): Promise<Uint8Array | null> {
-    if (this.#waiter !== undefined) return Promise.reject(new KwikError("INVALID_ARGUMENT", "a read is already waiting on this stream"));
-    const outcome = this.#take();
-    if (outcome instanceof KwikError) return Promise.reject(outcome);
-    if (outcome !== undefined) return Promise.resolve(outcome);
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject };
-    });
+    return this.#next(undefined) as Promise<Uint8Array | null>;
+  }
+
+  readInto(target: Uint8Array): Promise<number> {
+    if (target.length === 0) return Promise.reject(new KwikError("INVALID_ARGUMENT", "readInto needs a target of at least one byte"));
+    return this.#next(target) as Promise<number>;
   }
 
   stopReading(code: number): void {
@@ -72,7 +75,7 @@ export class ReceiveHalf implements ReceiveStream {
   update(): void {
     const waiter = this.#waiter;
     if (waiter === undefined) return;
-    const outcome = this.#take();
+    const outcome = this.#take(waiter.target);
     if (outcome === undefined) return;
     this.#waiter = undefined;
     if (outcome instanceof KwikError) waiter.reject(outcome);
@@ -91,16 +94,28 @@ export class ReceiveHalf implements ReceiveStream {
     return !peer.frames.isEmpty || contributors !== undefined || this.#driver.session.content.hasFetches;
   }
 
-  #take(): Uint8Array | null | KwikError | undefined {
+  #next(target: Uint8Array | undefined): Promise<Taken> {
+    if (this.#waiter !== undefined) return Promise.reject(new KwikError("INVALID_ARGUMENT", "a read is already waiting on this stream"));
+    const outcome = this.#take(target);
+    if (outcome instanceof KwikError) return Promise.reject(outcome);
+    if (outcome !== undefined) return Promise.resolve(outcome);
+    return new Promise((resolve, reject) => {
+      this.#waiter = { target, resolve, reject };
+    });
+  }
+
+  /** What is here for a reader; undefined if it has to wait. */
+  #take(target: Uint8Array | undefined): Taken | KwikError | undefined {
     const { receive } = this.#entry;
-    if (receive === undefined) return null;
+    const atEnd = target === undefined ? null : 0;
+    if (receive === undefined) return atEnd;
     if (receive.stopCode === undefined && receive.resetCode === undefined) {
-      const data = this.#driver.session.read(this.#driver.runtime.now(), this.#entry);
-      if (data !== undefined) {
+      const taken = this.#read(target);
+      if (taken !== undefined) {
         if (this.#hasEarned()) this.#driver.schedule();
-        return data;
+        return taken;
       }
-      if (receive.isFinished) return null;
+      if (receive.isFinished) return atEnd;
     }
     if (this.#error !== undefined) return this.#error;
     const code = receive.resetCode;
@@ -110,5 +125,12 @@ export class ReceiveHalf implements ReceiveStream {
     const { failure } = this.#entry;
     if (failure !== undefined) return new StreamError(errorName(failure.code), failure.reason, this.id, failure.code, { remote: true });
     return undefined;
+  }
+
+  #read(target: Uint8Array | undefined): Uint8Array | number | undefined {
+    const { session, runtime } = this.#driver;
+    if (target === undefined) return session.read(runtime.now(), this.#entry);
+    const bytes = session.readInto(runtime.now(), this.#entry, target);
+    return bytes === 0 ? undefined : bytes;
   }
 }

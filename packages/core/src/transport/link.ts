@@ -78,6 +78,8 @@ export interface LinkCapabilities {
   readonly encrypted: boolean;
   /** Can send data in the first flight of a resumed connection. */
   readonly earlyData: boolean;
+  /** What `onData` brings lies in buffers that nobody else refers to, so that the receiver may empty (detach) them. */
+  readonly ownedBuffers: boolean;
 }
 
 export interface LinkProperties {

@@ -1,3 +1,4 @@
+import type { Arrival } from "./arrival.ts";
 import { Piece } from "./piece.ts";
 import { isWasteful, ReadQueue } from "./read-queue.ts";
 
@@ -48,8 +49,8 @@ export class Assembler {
     return this.#queue.pieceCount + this.#pieces.length - this.#head;
   }
 
-  /** Takes bytes in; answers how many of them had not been there. */
-  insert(offset: number, data: Uint8Array): number {
+  /** Takes bytes in; answers how many of them had not been there. `arrival` is their memory, if it can be given back. */
+  insert(offset: number, data: Uint8Array, arrival?: Arrival): number {
     let start = offset;
     const end = offset + data.length;
     const contiguousEnd = this.#contiguousEnd;
@@ -62,10 +63,12 @@ export class Assembler {
     const next = this.#pieces[this.#head];
     let added: number;
     if (start === contiguousEnd && (next === undefined || end <= next.start)) {
-      this.#queue.push(bytes);
+      this.#queue.push(bytes, arrival);
       this.#contiguousEnd = end;
       added = end - start;
     } else {
+      // Beyond a hole pieces are cut and joined: their memory is left to the collector.
+      arrival?.leave();
       added = this.#insertBeyond(start, end, bytes);
     }
     this.#bufferedBytes += added;
@@ -92,6 +95,13 @@ export class Assembler {
     const data = this.#queue.shift();
     if (data !== undefined) this.#bufferedBytes -= data.length;
     return data;
+  }
+
+  /** Copies the next bytes in order, as many as there are and fit; answers how many. */
+  readInto(target: Uint8Array): number {
+    const bytes = this.#queue.copyInto(target);
+    this.#bufferedBytes -= bytes;
+    return bytes;
   }
 
   /** Forgets everything that was not read. */

@@ -1,6 +1,7 @@
 import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
 import type { MemberId, StreamId } from "../base/ids.ts";
 import { RangeSet } from "../base/range-set.ts";
+import type { Arrival } from "./arrival.ts";
 import { Assembler } from "./assembler.ts";
 import { ContributionLedger } from "./contribution-ledger.ts";
 import type { ReceiveWindow } from "./receive-window.ts";
@@ -103,11 +104,11 @@ export class ReceiveStream {
   }
 
   /**
-   * STREAM bytes arrived, as a view that stays as it is. Answers how many count on the connection credit of `from`: the growth
+   * STREAM bytes arrived, as a view that stays as it is; `arrival` is its memory, if that can be given back. Answers how many count on the connection credit of `from`: the growth
    * of the highest offset for the home, bytes not seen before for a contributor. Failures: FLOW_CONTROL beyond the stream's credit,
    * FINAL_SIZE where final sizes contradict, PROTOCOL_VIOLATION for a contributor's FIN and for bytes within content. They change nothing.
    */
-  handleData(from: MemberId, offset: number, data: Uint8Array, fin: boolean): number | ProtocolFailure {
+  handleData(from: MemberId, offset: number, data: Uint8Array, fin: boolean, arrival?: Arrival): number | ProtocolFailure {
     const end = offset + data.length;
     const isHome = from === this.home;
     if (end > this.window.limit)
@@ -130,7 +131,7 @@ export class ReceiveStream {
     const counted = isHome ? this.#countHome(end) : this.#countContribution(from, offset, end);
     if (fin) this.#end(end);
     if (isDiscarding) this.#duplicateBytes += data.length;
-    else this.#duplicateBytes += data.length - this.#assembler.insert(offset, data);
+    else this.#duplicateBytes += data.length - this.#assembler.insert(offset, data, arrival);
     return counted;
   }
 
@@ -194,6 +195,11 @@ export class ReceiveStream {
   /** The next bytes in order, and takes them out; undefined if there are none now. */
   read(): Uint8Array | undefined {
     return this.#assembler.read();
+  }
+
+  /** Copies the next bytes in order into `target`, as many as there are and fit; answers how many. */
+  readInto(target: Uint8Array): number {
+    return this.#assembler.readInto(target);
   }
 
   /** Discards what is here and what will come; the account of credit goes on. The first code stays. */

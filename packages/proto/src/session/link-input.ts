@@ -45,6 +45,11 @@ export class LinkInput {
     return this.#options.requireChecksum;
   }
 
+  /** Whether packets are processed as they come; until then what comes is kept as it is. */
+  get isAccepted(): boolean {
+    return this.#sinkOf !== undefined;
+  }
+
   get controlCarrier(): CarrierId | undefined {
     return this.#controlCarrier;
   }

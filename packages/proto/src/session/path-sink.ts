@@ -70,7 +70,7 @@ export class PathSink implements PacketSink {
     if ("code" in entry) return entry;
     const receive = entry.receive;
     if (receive === undefined) return failure(ErrorCode.STREAM_STATE, `data on stream ${id}, which this side only sends on`);
-    const counted = receive.handleData(this.#peer.member, offset, data, fin);
+    const counted = receive.handleData(this.#peer.member, offset, data, fin, this.#state.arrival);
     if (typeof counted !== "number") return counted;
     if (counted > 0) {
       const refused = this.#count(counted);
@@ -160,6 +160,8 @@ export class PathSink implements PacketSink {
   }
 
   rangeData(requestId: number, offset: number, data: Uint8Array): Outcome {
+    // Kept until its block is verified, and delivered as it is.
+    this.#state.arrival?.leave();
     return this.#targets.content.handleRangeData(this.#peer, requestId, offset, data);
   }
 

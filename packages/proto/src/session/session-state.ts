@@ -1,3 +1,4 @@
+import type { Arrival } from "../data/arrival.ts";
 import type { MemberId, PathId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
 import type { Rng } from "../base/rng.ts";
@@ -42,6 +43,8 @@ export class SessionState {
   /** Time of the call that is being worked on. */
   now: Instant;
   hasEnded = false;
+  /** The memory of what is being taken in just now, if it can be given back. */
+  arrival: Arrival | undefined;
 
   constructor(config: SessionConfig, now: Instant) {
     this.config = config;

@@ -1,3 +1,4 @@
+import { Arrival } from "../data/arrival.ts";
 import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
 import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/error-codes.ts";
 import { CLIENT_MEMBER, homeOf, type CarrierId, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
@@ -92,13 +93,19 @@ export class Session implements FrameTargets, ControlTargets {
     else wire?.carrierOpened(carrier);
   }
 
-  handleCarrierData(now: Instant, pathId: PathId, carrier: CarrierId, data: Uint8Array): void {
+  /** The next bytes of a carrier. With `isOwned` nobody else refers to their buffer, which becomes empty when it is of no use any more. */
+  handleCarrierData(now: Instant, pathId: PathId, carrier: CarrierId, data: Uint8Array, isOwned = false): void {
     this.state.now = now;
     const wire = this.state.wires.get(pathId);
     if (wire === undefined || wire.path.isFinal) return;
     wire.path.heard(now, data.length);
-    const problem = wire.input.handleData(carrier, data) ?? this.#control.read(wire);
+    const arrival = isOwned && wire.input.isAccepted ? Arrival.of(data) : undefined;
+    this.state.arrival = arrival;
+    const refused = wire.input.handleData(carrier, data);
+    this.state.arrival = undefined;
+    const problem = refused ?? this.#control.read(wire);
     if (problem !== undefined) this.#fail(wire, problem);
+    arrival?.release();
   }
 
   handleCarrierClosed(now: Instant, pathId: PathId, carrier: CarrierId): void {
@@ -245,14 +252,24 @@ export class Session implements FrameTargets, ControlTargets {
 
   /** The next bytes in order, if there are any; credit follows. */
   read(now: Instant, entry: StreamEntry): Uint8Array | undefined {
-    this.state.now = now;
     const data = entry.receive?.read();
-    if (data === undefined) return undefined;
-    entry.receive?.window.consumed(data.length, now, this.#rttOf(entry.peer));
+    if (data !== undefined) this.#consumed(now, entry, data.length);
+    return data;
+  }
+
+  /** Copies the next bytes in order into `target`, as many as there are and fit; answers how many. Credit follows. */
+  readInto(now: Instant, entry: StreamEntry, target: Uint8Array): number {
+    const bytes = entry.receive?.readInto(target) ?? 0;
+    if (bytes > 0) this.#consumed(now, entry, bytes);
+    return bytes;
+  }
+
+  #consumed(now: Instant, entry: StreamEntry, bytes: number): void {
+    this.state.now = now;
+    entry.receive?.window.consumed(bytes, now, this.#rttOf(entry.peer));
     if (this.content.hasFetches) this.content.handleRead(entry);
     this.settleCredit(entry);
     if (entry.receive?.isFinished === true) this.state.streams.releaseIfFinished(entry);
-    return data;
   }
 
   settleCredit(entry: StreamEntry): void {
@@ -274,7 +291,7 @@ export class Session implements FrameTargets, ControlTargets {
     for (const peer of this.state.peers.values()) {
       if (peer.isLost || this.state.paths.usableOf(peer.member).length === 0) continue;
       if (peer.messages.length >= this.state.limits.maxDatagramQueue) return false;
-      peer.messages.push(new DatagramFrame(data.slice()));
+      peer.messages.push(new DatagramFrame(new Uint8Array(data)));
       return true;
     }
     return false;

@@ -12,7 +12,7 @@ import type {
 import { parseAddress } from "@kwik/core";
 
 /** What a transport under test may lack; a case that needs it is then skipped, with this reason. */
-export type SuiteCapability = "datagrams" | "abrupt-death" | "independent-carriers";
+export type SuiteCapability = "datagrams" | "abrupt-death" | "independent-carriers" | "owned-buffers";
 
 /** A transport under test. */
 export interface LinkEnvironment {

@@ -50,6 +50,29 @@ export const transferCases: readonly LinkCase[] = [
     },
   },
   {
+    name: "what arrived lies in buffers of its own: emptying them harms nothing",
+    needs: ["owned-buffers"],
+    run: async (bench) => {
+      const { up, down, server } = await bench.pair();
+      check(server.link.capabilities.ownedBuffers, "the link does not say so");
+      const buffers = new Set<ArrayBufferLike>();
+      let whole = 0;
+      down.dataHook = (data) => {
+        if (data.length !== data.buffer.byteLength || !(data.buffer instanceof ArrayBuffer)) return;
+        check(!buffers.has(data.buffer), "a buffer came twice");
+        buffers.add(data.buffer);
+        whole += data.length;
+        data.buffer.transfer(0);
+      };
+      expectPattern(down, 4);
+      expectPattern(up, 5);
+      up.send(pattern(4, 0, 8 * MB));
+      down.send(pattern(5, 0, MB));
+      await Promise.all([down.receive(8 * MB, "towards the server"), up.receive(MB, "towards the client")]);
+      check(whole > 4 * MB, `only ${whole} bytes came in buffers that hold nothing else`);
+    },
+  },
+  {
     name: "parts without bytes are harmless",
     run: async (bench) => {
       const { up, down } = await bench.pair();

@@ -4,7 +4,7 @@ import type { MemoryClock } from "./memory-clock.ts";
 import { MemoryPipe } from "./memory-pipe.ts";
 import type { PipeItem, PipeShape } from "./memory-pipe.ts";
 
-const CAPABILITIES: LinkCapabilities = { streams: true, datagrams: true, encrypted: true, earlyData: false };
+const CAPABILITIES: LinkCapabilities = { streams: true, datagrams: true, encrypted: true, earlyData: false, ownedBuffers: true };
 
 const MAX_DATAGRAM_BYTES = 1_200;
 
@@ -144,7 +144,8 @@ export class MemoryLink implements Link {
       receiver.onCarrier(carrier);
     }
     if (item.kind === "data") {
-      if (item.data.length > 0) carrier.receiver?.onData(item.data);
+      // A copy: what was sent still belongs to the sender.
+      if (item.data.length > 0) carrier.receiver?.onData(item.data.slice());
       return;
     }
     const carrierReceiver = carrier.receiver;

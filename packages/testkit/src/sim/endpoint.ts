@@ -56,7 +56,8 @@ export class Endpoint {
   attach(pathId: PathId, link: SimLinkEnd): void {
     this.links.set(pathId, link);
     link.observer = {
-      onData: (carrier, data) => this.session.handleCarrierData(this.#clock.now, pathId, carrier, data),
+      // A copy, as a transport would bring it: what is emptied too early does not compare.
+      onData: (carrier, data) => this.session.handleCarrierData(this.#clock.now, pathId, carrier, data.slice(), true),
       onCarrierEnd: (carrier) => this.session.handleCarrierClosed(this.#clock.now, pathId, carrier),
       onBatchEnd: () => this.pump(),
       onClose: (code, reason, isRemote) => {
