@@ -55,7 +55,8 @@ test("many streams over ragged, jittery, lossy lines arrive whole", () => {
 });
 
 test("a removed path drains, and nothing goes out twice", () => {
-  const world = new World({ servers: [{ lines: [lineOf(40, 20), lineOf(40, 20)] }] }).startAll();
+  const limits = { maxDuplicateShare: 0 };
+  const world = new World({ servers: [{ lines: [lineOf(40, 20), lineOf(40, 20)] }], limits }).startAll();
   const stream = world.open();
   stream.write("server", 8 * MiB);
   stream.finish("server");
@@ -68,4 +69,25 @@ test("a removed path drains, and nothing goes out twice", () => {
   world.finish();
   const peer = world.server(0).endpoint?.session.state.peerOf(0);
   expect(peer?.resentBytes).toBe(0);
+});
+
+// spec: PATH-13
+test("what a slow line holds goes out once more on an idle fast one, within the limit, and not at all without it", () => {
+  const secondsOf = (maxDuplicateShare: number): { ms: number; twice: number } => {
+    const lines = [lineOf(50, 10), lineOf(1, 200)];
+    const world = new World({ servers: [{ lines }], limits: { maxDuplicateShare }, expected: ["path-degraded", "path-recovered"] });
+    world.startAll();
+    const stream = world.openFrom(0, "unidirectional");
+    stream.write("server", MiB);
+    stream.finish("server");
+    const ms = world.until(() => stream.down?.isFinished === true, "the transfer", 60_000);
+    world.finish();
+    return { ms, twice: world.server(0).endpoint?.session.state.peerOf(0).reinjectedBytes ?? 0 };
+  };
+  const without = secondsOf(0);
+  const within = secondsOf(0.02);
+  expect(without.twice).toBe(0);
+  expect(within.twice).toBeGreaterThan(0);
+  expect(within.twice).toBeLessThanOrEqual(256 * 1024 + 0.02 * 1.3 * MiB);
+  expect(within.ms).toBeLessThan(without.ms / 2);
 });

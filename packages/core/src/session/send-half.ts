@@ -199,7 +199,7 @@ export class SendHalf implements SendStream, Gatherer, Resting {
   }
 
   #waitForRoom(): Promise<void> {
-    this.#sender.wakeBelowBytes = LOW_UNSENT_BYTES;
+    this.#sender.waitBelow(LOW_UNSENT_BYTES);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 

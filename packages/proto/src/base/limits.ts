@@ -59,7 +59,10 @@ export interface Limits {
   graceMs: number;
   /** Bytes of content that are asked for and not yet verified, over all sources of a stream, at most. */
   maxContentWindowBytes: number;
-  /** Share of a content's bytes that may be asked for twice at the tail, 0 to 1. */
+  /**
+   * Share of the bytes that may travel twice so that a slow path or server does not hold up the rest, 0 to 1: of a content's bytes at its tail, and of what
+   * goes to one server over several paths (0 there: none).
+   */
   maxDuplicateShare: number;
 }
 

@@ -14,6 +14,9 @@ const MAX_BURST_MS = 10;
 const MAX_SLACK_BYTES = 1536 * KiB;
 const STEADY_GAIN = 1.25;
 const STARTUP_GAIN = 2;
+/** Twice what was in flight in a round may be far more than fits once the rate stops growing; beyond this it is a queue, and late news of trouble. */
+const MAX_STARTUP_GAIN = 3;
+const STARTUP_FLOOR_BYTES = 256 * KiB;
 /** The startup goes on while a round brings at least this factor … */
 const STARTUP_GROWTH = 1.25;
 /** … and ends after this many rounds without. */
@@ -83,7 +86,8 @@ export class InFlightWindow {
     let target: number;
     if (this.#isStartup) {
       // spec: PATH-11, twice while the rate is still growing
-      target = Math.max(this.#startupBytes, STARTUP_GAIN * bdpBytes + this.#slackBytes(rate));
+      const found = Math.min(this.#startupBytes, MAX_STARTUP_GAIN * bdpBytes + STARTUP_FLOOR_BYTES);
+      target = Math.max(found, STARTUP_GAIN * bdpBytes + this.#slackBytes(rate));
     } else {
       target = STEADY_GAIN * bdpBytes + this.#slackBytes(rate);
       this.#keepDraining(now, inFlightBytes, largestAcked, nextNumber, minRttMs, drainBytes(bdpBytes, packetBytes));

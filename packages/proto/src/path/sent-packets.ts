@@ -7,6 +7,8 @@ export interface SentPacket<F> {
   /** Size as handed to the link. */
   readonly bytes: number;
   readonly frames: readonly F[];
+  /** Its frames are to go out, or went out, once more; the packet itself is still waited for. */
+  isResent: boolean;
 }
 
 /** Packets in flight on one path, by ascending number. Every operation costs as much as it touches, not as much as is in flight. */
@@ -107,6 +109,7 @@ class Node<F> implements SentPacket<F> {
   readonly sentAt: Instant;
   readonly bytes: number;
   readonly frames: readonly F[];
+  isResent = false;
   next: Node<F> | undefined = undefined;
   previous: Node<F> | undefined;
 

@@ -35,6 +35,10 @@ export class ContentServer implements Sendable {
     return this.#ranges.readyBytes;
   }
 
+  get expectedBytes(): number {
+    return this.#ranges.readyBytes;
+  }
+
   readonly carrierKey = 0;
 
   /** Offers a content as the next part of a stream. Answers the number of the offer; a `content-done` event ends it. */

@@ -7,6 +7,7 @@ import { CarrierKind } from "../wire/preamble.ts";
 import type { OutgoingFrames } from "./outgoing-frame.ts";
 import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
+import { Reinjection } from "./reinjection.ts";
 import type { SentFrame } from "./sent-frame.ts";
 import type { SessionPath } from "./session-event.ts";
 import type { SessionState } from "./session-state.ts";
@@ -41,11 +42,13 @@ export class PacketWriter {
   /** The one of the packet that is being written. */
   #encoder: PacketEncoder;
   readonly #usable: SessionPath[] = [];
+  readonly #reinjection: Reinjection;
   /** The path whose packets take their acknowledgements along in this poll. */
   #riding: SessionPath | undefined = undefined;
 
   constructor(state: SessionState) {
     this.#state = state;
+    this.#reinjection = new Reinjection(state.limits.maxDuplicateShare);
     this.#checkedEncoder = new PacketEncoder({ checksum: state.config.checksum ?? crc32 });
     this.#encoder = this.#plainEncoder;
   }
@@ -230,9 +233,8 @@ export class PacketWriter {
       // A lone end of a stream is ready without having bytes.
       const readyBytes = Math.max(head.readyBytes, 1);
       const packetBytes = Math.min(readyBytes, scheduledBytes);
-      const path = peer.scheduler.pick(paths, packetBytes, readyBytes + (peer.queue.size - 1) * packetBytes, now) as
-        | SessionPath
-        | undefined;
+      const pendingBytes = Math.max(readyBytes, head.expectedBytes) + (peer.queue.size - 1) * packetBytes;
+      const path = peer.scheduler.pick(paths, packetBytes, pendingBytes, now) as SessionPath | undefined;
       if (path === undefined) {
         // What is left unused on purpose must not look slow.
         for (const idle of paths) if (hasRoom(idle, packetBytes, readyBytes)) idle.setAppLimited();
@@ -249,9 +251,11 @@ export class PacketWriter {
       if (frames.length > 0) {
         path.nextPacketNumber();
         this.#ride(path, now);
+        peer.sentDataBytes += this.#encoder.payloadBytes;
         return this.#finish(wire, carrier, frames, now, peer.resentBytes > resentBefore);
       }
     }
+    if (this.#reinjection.find(peer, paths, now)) return this.#data(peer, paths, now);
     // A path that is full but for a piece of a packet is no idle one.
     for (const path of paths) if (hasRoom(path, scheduledBytes, scheduledBytes)) path.setAppLimited();
     return undefined;

@@ -32,8 +32,6 @@ export class PathLifecycle {
   readonly #draining = new Map<PathWire, Instant>();
   /** Members without any path, since when. */
   readonly #unreachable = new Map<Peer, Instant>();
-  /** Packets whose frames went out again already, while their path was only suspect. */
-  readonly #resent = new WeakSet<object>();
   #endedCount = 0;
   isSuspended = false;
 
@@ -224,7 +222,7 @@ export class PathLifecycle {
     const wire = this.#state.wireOf(path);
     wire?.closeLink(code, `${errorName(code)}: ${path.stateReason}`);
     for (const packet of path.takeUnacknowledged()) {
-      if (this.#resent.has(packet)) continue;
+      if (packet.isResent) continue;
       for (const frame of packet.frames) frame.lost(this.#state.now);
     }
     this.#state.peerOf(path.member).control.pathLost(path.id);
@@ -237,8 +235,8 @@ export class PathLifecycle {
 
   #resend(path: SessionPath): void {
     for (const packet of path.unacknowledged()) {
-      if (this.#resent.has(packet)) continue;
-      this.#resent.add(packet);
+      if (packet.isResent) continue;
+      packet.isResent = true;
       for (const frame of packet.frames) frame.lost(this.#state.now);
     }
   }

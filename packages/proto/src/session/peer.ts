@@ -68,6 +68,10 @@ export class Peer {
   /** Bytes that were sent to it once more. */
   resentBytes = 0;
   duplicateBytes = 0;
+  /** Bytes of packets with stream or content data. */
+  sentDataBytes = 0;
+  /** Of these, what went out once more because another path was late. */
+  reinjectedBytes = 0;
   /** Stream bytes that counted on the connection credit given to it. */
   receivedStreamBytes = 0;
 

@@ -8,6 +8,11 @@ export interface Sendable {
   readonly isReady: boolean;
   /** Bytes that may be sent now. */
   readonly readyBytes: number;
+  /**
+   * Bytes that it expects to send before long, those that are ready included, as far as its credit goes: a writer who waits for room has more.
+   * What of it is ready now would look like the end of everything to a scheduler.
+   */
+  readonly expectedBytes: number;
   /** Whether it waits in the peer's queue. */
   isQueued: boolean;
   /** Number that spreads it over carriers. */

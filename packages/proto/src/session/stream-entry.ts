@@ -10,6 +10,9 @@ import type { Peer } from "./peer.ts";
 import type { Sendable } from "./sendable.ts";
 import type { SentFrame } from "./sent-frame.ts";
 
+/** A writer who waits is taken to have this much more, at most: further ahead no scheduler has to look. */
+const MAX_EXPECTED_BYTES = 16 * 1024 * 1024;
+
 /** What changed on a stream since its owner last looked; bits of `StreamEntry.signals`. */
 export const StreamSignal = { readable: 1, writable: 2, sendDone: 4, stopped: 8, ended: 16 } as const;
 
@@ -69,6 +72,8 @@ export class StreamSender implements Sendable {
   isQueued = false;
   /** A writer waits until less than this is unsent, in bytes; 0 if none does. Told once, through `onChange`. */
   wakeBelowBytes = 0;
+  /** A writer had to wait since everything was acknowledged last: more follows until the stream ends. */
+  isPressed = false;
   /** Told when the state or the room may have changed. */
   readonly onChange: SenderObserver;
   readonly resetFrame: ResetStreamFrame;
@@ -98,8 +103,25 @@ export class StreamSender implements Sendable {
     return this.stream.readyBytes;
   }
 
+  get expectedBytes(): number {
+    const { stream } = this;
+    const ready = stream.readyBytes;
+    if (!this.isPressed || stream.state !== "open") return ready;
+    const credit = Math.min(
+      stream.maxOffset - stream.sentOffset,
+      this.isCredited ? this.peer.sendCredit.available : Number.MAX_SAFE_INTEGER,
+    );
+    return Math.max(ready, Math.min(credit, MAX_EXPECTED_BYTES));
+  }
+
   get carrierKey(): number {
     return Math.floor(this.stream.id / 4);
+  }
+
+  /** The writer waits until less than `bytes` are unsent. */
+  waitBelow(bytes: number): void {
+    this.wakeBelowBytes = bytes;
+    this.isPressed = true;
   }
 
   fill(encoder: PacketEncoder, maxBytes: number, frames: SentFrame[]): number {
@@ -139,7 +161,9 @@ class StreamSegmentSent implements SentFrame {
   }
 
   acknowledged(): void {
-    this.#sender.stream.markAcked(this.#offset, this.#length, this.#fin);
+    const { stream } = this.#sender;
+    stream.markAcked(this.#offset, this.#length, this.#fin);
+    if (stream.bufferedBytes === 0) this.#sender.isPressed = false;
     this.#sender.onChange.senderChanged(this.#sender);
   }
 

@@ -2,6 +2,7 @@ import type { Session } from "@kwik/proto";
 
 /** Probes are under way at any moment. */
 const PROBE_BYTES = 16;
+const FREE_REINJECTED_BYTES = 256 * 1024;
 
 /** What a session still has to do although everybody is done: one line each, for a failure's message. */
 export function unfinishedWork(name: string, session: Session): string[] {
@@ -25,6 +26,14 @@ export function unfinishedWork(name: string, session: Session): string[] {
     );
   }
   return left;
+}
+
+/** More bytes sent twice for speed than the limit allows. spec: PATH-13 */
+export function wasted(name: string, session: Session): string[] {
+  const { limits, peers } = session.state;
+  return [...peers.values()]
+    .filter((peer) => peer.reinjectedBytes > FREE_REINJECTED_BYTES + limits.maxDuplicateShare * peer.sentDataBytes)
+    .map((peer) => `${name}: ${peer.reinjectedBytes} of ${peer.sentDataBytes} bytes went twice to member ${peer.member}`);
 }
 
 /** What a session that has ended still holds. */

@@ -6,8 +6,11 @@ import { SimStream, type Side } from "./sim-stream.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
 /** As the public API does: a write waits while this much has not been sent. */
-const UNSENT_BYTES = 1024 * 1024;
+const UNSENT_BYTES = 256 * 1024;
+const LOW_UNSENT_BYTES = 128 * 1024;
 const WRITE_BYTES = 64 * 1024;
+/** Not a multiple of anything: reads end in the middle of pieces. */
+const TARGET_BYTES = 50_000;
 
 interface Contributing {
   readonly sender: StreamSender;
@@ -19,6 +22,8 @@ export class StreamEnds {
   readonly side: Side;
   readonly #name: string;
   readonly #session: Session;
+  readonly #target = new Uint8Array(TARGET_BYTES);
+  #reads = 0;
   readonly #clock: VirtualClock;
   readonly #incidents: Incidents;
   readonly #streams: Map<StreamId, SimStream>;
@@ -197,6 +202,7 @@ export class StreamEnds {
       maxSendBufferBytes - stream.bufferedBytes,
     );
     if (room > 0) this.#hand(entry, flow, room);
+    if (flow.writtenOffset < flow.wantedOffset) sender.waitBelow(LOW_UNSENT_BYTES);
     if (flow.isFinishWanted && flow.writtenOffset === flow.wantedOffset) this.#session.finish(entry);
   }
 
@@ -215,7 +221,7 @@ export class StreamEnds {
     const { now } = this.#clock;
     if (receive === undefined) return;
     if (receive.stopCode === undefined && receive.resetCode === undefined) {
-      for (let data = this.#session.read(now, entry); data !== undefined; data = this.#session.read(now, entry)) flow.arrived(now, data);
+      for (let data = this.#next(now, entry); data !== undefined; data = this.#next(now, entry)) flow.arrived(now, data);
       if (receive.isFinished) return flow.ended(now, { kind: "finished" });
     }
     if (receive.resetCode !== undefined) return flow.ended(now, { kind: "reset", code: receive.resetCode });
@@ -223,5 +229,13 @@ export class StreamEnds {
       this.#incidents.note("stream-failed", this.#name, `${flow.name}: ${entry.failure.reason}`);
       flow.ended(now, { kind: "failed", code: entry.failure.code });
     }
+  }
+
+  /** Both ways of reading, in turns. */
+  #next(now: number, entry: StreamEntry): Uint8Array | undefined {
+    this.#reads += 1;
+    if (this.#reads % 3 === 0) return this.#session.read(now, entry);
+    const bytes = this.#session.readInto(now, entry, this.#target);
+    return bytes === 0 ? undefined : this.#target.subarray(0, bytes);
   }
 }

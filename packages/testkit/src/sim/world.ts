@@ -1,6 +1,6 @@
 import { DEFAULT_LIMITS, schedulerFactory, SeededRng, type Limits, type StreamDirection } from "@kwik/proto";
 import { Incidents, type IncidentKind } from "../guards/incidents.ts";
-import { leftovers, unfinishedWork } from "../guards/leftovers.ts";
+import { leftovers, unfinishedWork, wasted } from "../guards/leftovers.ts";
 import { MemoryGuard } from "../guards/memory-guard.ts";
 import { ClientNode } from "./client-node.ts";
 import { ContentShelf, type ShelfOptions, type SimContent } from "./content-shelf.ts";
@@ -194,10 +194,11 @@ export class World {
     this.advance(this.client.session.state.limits.graceMs + 5_000);
     for (const one of endpoints) {
       for (const peer of one.session.state.peers.values()) {
-        if (peer.resentBytes > 0) this.incidents.note("resent", one.name, `${peer.resentBytes} bytes to member ${peer.member}`);
+        const recoveredBytes = peer.resentBytes - peer.reinjectedBytes;
+        if (recoveredBytes > 0) this.incidents.note("resent", one.name, `${recoveredBytes} bytes to member ${peer.member}`);
       }
     }
-    const left = endpoints.flatMap((one) => leftovers(one.name, one.session, this.now));
+    const left = endpoints.flatMap((one) => [...leftovers(one.name, one.session, this.now), ...wasted(one.name, one.session)]);
     for (const one of endpoints) if (one.endedCount !== 1) left.push(`${one.name}: the end was told ${one.endedCount} times`);
     if (left.length > 0) throw new Error(`after closing:\n  ${left.join("\n  ")}`);
     this.incidents.check();

@@ -1,0 +1,83 @@
+import type { DurationMs, Instant } from "../base/time.ts";
+import type { Peer } from "./peer.ts";
+import type { SessionPath } from "./session-event.ts";
+
+const KiB = 1024;
+/** What may go out twice in any case: the tail of a short transfer. */
+const FREE_BYTES = 256 * KiB;
+/** A copy must come earlier than the first by at least this much: estimates are no better. */
+const MIN_GAIN_MS: DurationMs = 10;
+const UNKNOWN_RTT_MS: DurationMs = 50;
+/** A path without a measured rate is taken to be slower than the idle one by this factor. */
+const UNMEASURED_DIVISOR = 8;
+
+/**
+ * When nothing is left that may be sent, because everything went out or credit is used up, a fast path must not idle while a slow one holds
+ * what the reader waits for: its packets go out once more where they come earlier. Whichever copy is acknowledged first settles it. spec: PATH-13
+ */
+export class Reinjection {
+  readonly #maxShare: number;
+
+  /** `maxShare` of all bytes may go out twice, 0 for none. */
+  constructor(maxShare: number) {
+    this.#maxShare = maxShare;
+  }
+
+  /** Marks frames to be sent again, as many as the idle path takes now. Answers whether there are any. */
+  find(peer: Peer, paths: readonly SessionPath[], now: Instant): boolean {
+    if (paths.length < 2 || this.#maxShare === 0) return false;
+    let budget = FREE_BYTES + this.#maxShare * peer.sentDataBytes - peer.reinjectedBytes;
+    if (budget <= 0) return false;
+    const idle = earliest(paths);
+    if (idle === undefined) return false;
+    const rate = rateOf(idle);
+    const delayMs = delayOf(idle);
+    let given = idle.inFlightBytes;
+    let found = false;
+    for (const slow of paths) {
+      if (slow === idle || slow.isSuspect) continue;
+      // Nothing came back yet: no reason to hope for much.
+      const slowRate = slow.deliveryRate > 0 ? slow.deliveryRate : rate / UNMEASURED_DIVISOR;
+      let ahead = 0;
+      for (const packet of slow.unacknowledged()) {
+        ahead += packet.bytes;
+        if (packet.isResent || packet.frames.length === 0) continue;
+        if (given + packet.bytes > idle.inFlightLimitBytes || packet.bytes > budget) break;
+        const overdueMs = now - packet.sentAt - (slow.smoothedRttMs ?? UNKNOWN_RTT_MS);
+        const firstMs = Math.max(ahead / slowRate, overdueMs) + delayOf(slow);
+        const copyMs = (given + packet.bytes) / rate + delayMs;
+        if (firstMs < copyMs + Math.max(MIN_GAIN_MS, delayMs)) continue;
+        packet.isResent = true;
+        given += packet.bytes;
+        budget -= packet.bytes;
+        peer.reinjectedBytes += packet.bytes;
+        for (const frame of packet.frames) frame.lost(now);
+        found = true;
+      }
+    }
+    return found;
+  }
+}
+
+/** The path on which a byte would arrive first, if it has room. */
+function earliest(paths: readonly SessionPath[]): SessionPath | undefined {
+  let best: SessionPath | undefined;
+  let bestMs = Number.POSITIVE_INFINITY;
+  for (const path of paths) {
+    if (path.isSuspect || path.roomBytes <= 0) continue;
+    const arrivalMs = path.inFlightBytes / rateOf(path) + delayOf(path);
+    if (arrivalMs >= bestMs) continue;
+    best = path;
+    bestMs = arrivalMs;
+  }
+  return best;
+}
+
+function delayOf(path: SessionPath): DurationMs {
+  return (path.minRttMs ?? path.smoothedRttMs ?? UNKNOWN_RTT_MS) / 2;
+}
+
+/** Bytes per millisecond; what a full window would give while nothing is measured. */
+function rateOf(path: SessionPath): number {
+  return path.deliveryRate > 0 ? path.deliveryRate : Math.max(path.inFlightLimitBytes, 1) / (path.smoothedRttMs ?? UNKNOWN_RTT_MS);
+}
