@@ -1,5 +1,6 @@
 import { formatAddress, KwikError } from "@kwik/core";
 import type { ServerAddress } from "@kwik/core";
+import { releaseBatch } from "./engine/batch-release.ts";
 import { EventType, quicBinding } from "./engine/binding.ts";
 import type { NativeClient, NativeEvent } from "./engine/binding.ts";
 import { ClientConnection } from "./engine/client-connection.ts";
@@ -79,7 +80,7 @@ export function connectQuic(request: ConnectRequest): Promise<QuicLink> {
         request.onNotice(`the receiver of a link to ${where} failed: ${describe(error)}`);
         link?.fail("the receiver failed");
       } finally {
-        native.ackEventBatch(events.length);
+        releaseBatch(native, events.length);
       }
     };
 

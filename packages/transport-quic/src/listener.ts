@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { describe } from "./connect.ts";
 import { EventType, quicBinding } from "./engine/binding.ts";
 import type { NativeEvent, NativeServer } from "./engine/binding.ts";
+import { releaseBatch } from "./engine/batch-release.ts";
 import { connectionCensus } from "./engine/connection-census.ts";
 import { COMMON_OPTIONS } from "./engine/options.ts";
 import { withPrivateTmpdir } from "./engine/private-tmpdir.ts";
@@ -123,7 +124,7 @@ export class QuicListener implements TransportListener {
       for (const event of events) this.#onEvent(event);
     } finally {
       this.#endBatch();
-      this.#native.ackEventBatch(events.length);
+      releaseBatch(this.#native, events.length);
     }
   }
 

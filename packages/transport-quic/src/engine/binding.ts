@@ -57,7 +57,7 @@ export interface NativeAddress {
   readonly port: number;
 }
 
-interface NativeWorker {
+export interface NativeWorker {
   requestShutdown(): boolean;
   joinWorker(): void;
   ackEventBatch(count: number): void;
