@@ -96,6 +96,23 @@ test("a one-way black hole is suspected although the peer is heard, and given up
 });
 
 // spec: PATH-5
+// spec: PATH-5
+test("being heard buys no time once the peer says that it hears nothing, until something is acknowledged", () => {
+  const path = fixture();
+  path.vitals.oldestSentAt = 1_000;
+  path.liveness.heard(1_090);
+  expect(path.liveness.nextTimeout()).toBe(1_190);
+  path.liveness.setDoubtedByPeer(true);
+  expect(path.liveness.nextTimeout()).toBe(1_100);
+  path.liveness.progress(1_095);
+  path.liveness.heard(1_095);
+  expect(path.liveness.nextTimeout()).toBe(1_195);
+  path.liveness.setDoubtedByPeer(true);
+  path.liveness.setDoubtedByPeer(false);
+  path.liveness.heard(1_150);
+  expect(path.liveness.nextTimeout()).toBe(1_250);
+});
+
 test("with a long round trip a peer that is heard has three of them", () => {
   const path = fixture();
   path.vitals.smoothedRttMs = 90;

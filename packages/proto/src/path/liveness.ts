@@ -28,7 +28,8 @@ type LivenessLimits = Pick<Limits, "probeIntervalMs" | "deadAfterProbeTimeouts" 
  * Tells whether a path still carries packets both ways. spec: PATH-5
  *
  * - Something unacknowledged, and silence for a probe timeout: suspect. Hearing the peer buys time up to two probe timeouts or three
- *   round trips, since acknowledgements wait behind the peer's data; no more, since in a one-way black hole it is heard but does not hear.
+ *   round trips, since acknowledgements wait behind the peer's data; no more, since in a one-way black hole it is heard but does not hear;
+ *   and none if the peer says that it does not hear.
  * - Nothing unacknowledged, but bytes awaited: silence of two round trips asks for a probe; then the rule above applies.
  * - Idle: silence of `probeIntervalMs` asks for a probe.
  * - Suspect: probes with growing distance, until an acknowledgement makes progress, or the time for dying has come. That time counts from
@@ -44,6 +45,8 @@ export class Liveness {
   #probedAt: Instant;
   #expectingSince: Instant | undefined;
   #isSuspect = false;
+  /** The peer says that it gets no answer on this path. */
+  #isDoubtedByPeer = false;
   /** From when the unanswered time of a suspect path counts. */
   #unansweredSince: Instant = 0;
   #nextProbeAt: Instant = 0;
@@ -79,7 +82,13 @@ export class Liveness {
     this.#restartCount = 0;
     const wasSuspect = this.#isSuspect;
     this.#isSuspect = false;
+    this.#isDoubtedByPeer = false;
     return wasSuspect;
+  }
+
+  /** The peer found the path silent, or heard again: what it sends here no longer speaks for the path, until something is acknowledged. */
+  setDoubtedByPeer(isDoubted: boolean): void {
+    this.#isDoubtedByPeer = isDoubted;
   }
 
   /** Whether bytes are awaited from the peer (a download, a content range). */
@@ -138,6 +147,7 @@ export class Liveness {
     if (this.#vitals.oldestSentAt === undefined) return undefined;
     const timeoutMs = this.#vitals.probeTimeoutMs;
     const base = this.#unansweredBase();
+    if (this.#isDoubtedByPeer) return base + timeoutMs;
     const silenceAt = Math.max(base, this.#heardAt) + timeoutMs;
     const oneWayAt = base + Math.max(2 * timeoutMs, 3 * (this.#vitals.smoothedRttMs ?? 0));
     return Math.min(silenceAt, oneWayAt);

@@ -203,6 +203,11 @@ export class Path<F> implements Vitals {
     return this.#acks.dueAt === undefined ? undefined : this.#acks.build(now, this.id);
   }
 
+  /** The peer told whether it finds this path silent. spec: PATH-5 */
+  setDoubtedByPeer(isDoubted: boolean): void {
+    this.#liveness.setDoubtedByPeer(isDoubted);
+  }
+
   /** Whether bytes are awaited from the peer on this path. */
   setExpecting(now: Instant, isExpecting: boolean): void {
     this.#liveness.setExpecting(now, isExpecting);

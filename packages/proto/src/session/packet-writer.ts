@@ -255,7 +255,8 @@ export class PacketWriter {
         return this.#finish(wire, carrier, frames, now, peer.resentBytes > resentBefore);
       }
     }
-    if (this.#reinjection.find(peer, paths, now)) return this.#data(peer, paths, now);
+    if (this.#reinjection.find(peer, paths, now))
+      return this.#smallFrames(peer, paths, now) ?? this.#messages(peer, paths, now) ?? this.#data(peer, paths, now);
     // A path that is full but for a piece of a packet is no idle one.
     for (const path of paths) if (hasRoom(path, scheduledBytes, scheduledBytes)) path.setAppLimited();
     return undefined;

@@ -7,6 +7,8 @@ const KiB = 1024;
 const FREE_BYTES = 256 * KiB;
 /** A copy must come earlier than the first by at least this much: estimates are no better. */
 const MIN_GAIN_MS: DurationMs = 10;
+/** Of each path, at a time: an idle session looks often. */
+const MAX_PACKETS_LOOKED_AT = 256;
 const UNKNOWN_RTT_MS: DurationMs = 50;
 /** A path without a measured rate is taken to be slower than the idle one by this factor. */
 const UNMEASURED_DIVISOR = 8;
@@ -39,7 +41,10 @@ export class Reinjection {
       // Nothing came back yet: no reason to hope for much.
       const slowRate = slow.deliveryRate > 0 ? slow.deliveryRate : rate / UNMEASURED_DIVISOR;
       let ahead = 0;
+      let count = 0;
       for (const packet of slow.unacknowledged()) {
+        count += 1;
+        if (count > MAX_PACKETS_LOOKED_AT) break;
         ahead += packet.bytes;
         if (packet.isResent || packet.frames.length === 0) continue;
         if (given + packet.bytes > idle.inFlightLimitBytes || packet.bytes > budget) break;

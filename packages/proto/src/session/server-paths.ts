@@ -75,6 +75,7 @@ export class ServerPaths {
       bytesReceived: Number(message.bytesReceived),
       bytesSent: Number(message.bytesSent),
     };
+    this.#state.paths.byId(status.pathId)?.setDoubtedByPeer(status.state === "degraded");
     const isNews = this.#remote.get(status.pathId)?.state !== status.state;
     this.#remote.set(status.pathId, status);
     if (this.#remote.size > MAX_REMOTE_PATHS) this.#forgetOne();
