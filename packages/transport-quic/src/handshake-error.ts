@@ -32,5 +32,5 @@ export function handshakeError(event: NativeEvent, where: string, serverName: st
 
 /** Nobody answered in time. Another protocol on that port looks the same, because the engine tells no difference. */
 export function unreachable(where: string, timeoutMs: number): KwikError {
-  return new KwikError("UNREACHABLE", `no kwik server answered at ${where} over QUIC within ${Math.round(timeoutMs)} ms (timeout)`);
+  return new KwikError("UNREACHABLE", `no kwik server answered at ${where} over QUIC within ${Math.round(timeoutMs / 100) / 10} s`);
 }

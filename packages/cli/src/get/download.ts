@@ -31,6 +31,9 @@ interface Failure {
   readonly error: unknown;
 }
 
+/** Servers that a message names, at most. */
+const MAX_NAMED_SERVERS = 4;
+
 /** Fetches one file over all servers that have it, from where the output stands; carries on over lost servers and lost sessions. */
 export class Download {
   readonly isolated: IsolatedServer[] = [];
@@ -199,12 +202,11 @@ export class Download {
     if (status === ExitStatus.unreachable && this.#hasLiar) status = ExitStatus.integrity;
     const reason = sentenceOf(cause);
     if (status === ExitStatus.untrusted) {
-      return new CommandError(status, `${server}: ${reason}; use the --ca or --pin that belongs to it, or do not use this server`, {
-        cause,
-      });
+      const advice = reason.includes(";") ? "" : "; use the --ca or --pin that belongs to it, or do not use this server";
+      return new CommandError(status, `${server}: ${reason}${advice}`, { cause });
     }
     if (this.#size === undefined) return new CommandError(status, `${reason}; check the address and whether the server runs`, { cause });
-    const what = status === ExitStatus.integrity ? "no server gives bytes that verify" : "all servers were lost";
+    const what = status === ExitStatus.integrity ? "no server gives bytes that verify" : `${listOf(this.#options.servers)} ${this.#options.servers.length > 1 ? "were all" : "was"} lost`;
     const progress = `at ${formatBytes(this.position)} of ${formatBytes(this.#size)}`;
     return new CommandError(status, `${what} ${progress}: ${reason}${this.#howToGoOn()}`, { cause });
   }
@@ -236,4 +238,10 @@ export class Download {
 function statusOfRefusal(error: FileRequestError): ExitStatus {
   if (error.code === "version-changed") return ExitStatus.integrity;
   return error.code === "failed" || error.code === "bad-request" ? ExitStatus.unreachable : ExitStatus.notFound;
+}
+
+/** "a, b and c"; the first few of many. */
+function listOf(servers: readonly string[]): string {
+  if (servers.length > MAX_NAMED_SERVERS) return `all ${servers.length} servers, ${servers.slice(0, MAX_NAMED_SERVERS).join(", ")} and others,`;
+  return servers.length > 1 ? `${servers.slice(0, -1).join(", ")} and ${servers.at(-1) ?? ""}` : (servers[0] ?? "");
 }
