@@ -61,6 +61,23 @@ test("readInto copies what is here, mixes with read, and answers 0 at the end", 
   expect([await accepted.readInto(target), await accepted.read()]).toEqual([0, null]);
 });
 
+test("readInto rejects when its target is of no use, or lost its memory while it waited, and the stream goes on", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  await stream.write(bytes("x"));
+  const accepted = await server.acceptStream();
+  expect(await codeOf(accepted.readInto(new ArrayBuffer(8) as never))).toBe("INVALID_ARGUMENT");
+  expect(await codeOf(accepted.readInto(new Uint16Array(8) as never))).toBe("INVALID_ARGUMENT");
+  expect(await accepted.readInto(Buffer.alloc(4))).toBe(1);
+  const target = new Uint8Array(8);
+  const waiting = codeOf(accepted.readInto(target));
+  target.buffer.transfer(0);
+  await stream.write(bytes("more"));
+  expect(await waiting).toBe("INVALID_ARGUMENT");
+  expect(new TextDecoder().decode((await accepted.read()) ?? undefined)).toBe("more");
+});
+
 test("readInto refuses an empty target and a second reader, and rejects as read does", async () => {
   await using cluster = new TestCluster();
   const { client, server } = await cluster.pair();

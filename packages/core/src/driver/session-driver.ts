@@ -21,8 +21,8 @@ export interface Gatherer {
 
 /** Somebody with memory that is of use only while much is under way. */
 export interface Resting {
-  /** A moment after `rest`: lets go of the memory if there is still nothing under way. */
-  settle(): void;
+  /** A moment after `rest`: lets go of the memory if there is still nothing under way, or in any case if all `isOver`. */
+  settle(isOver: boolean): void;
 }
 
 /** The pump writes at most so many packets, so many times, before the event loop gets its chance. */
@@ -169,6 +169,7 @@ export class SessionDriver implements LinkOwner {
     if (this.#timer !== undefined) this.runtime.clearTimer(this.#timer);
     this.#timer = undefined;
     this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#settle(true);
   }
 
   #turn(): void {
@@ -238,11 +239,11 @@ export class SessionDriver implements LinkOwner {
     return told;
   }
 
-  #settle(): void {
+  #settle(isOver: boolean): void {
     const resting = this.#resting;
     if (resting.length === 0) return;
     this.#resting = [];
-    for (const one of resting) one.settle();
+    for (const one of resting) one.settle(isOver);
   }
 
   #setTimer(isMore: boolean): void {
@@ -261,7 +262,7 @@ export class SessionDriver implements LinkOwner {
       () => {
         this.#timer = undefined;
         this.#timerAt = Number.POSITIVE_INFINITY;
-        this.#settle();
+        this.#settle(false);
         this.pump();
       },
       Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(at - this.runtime.now()))),

@@ -33,7 +33,8 @@ export class ReceiveHalf implements ReceiveStream {
   }
 
   readInto(target: Uint8Array): Promise<number> {
-    if (target.length === 0) return Promise.reject(new KwikError("INVALID_ARGUMENT", "readInto needs a target of at least one byte"));
+    const problem = problemOf(target);
+    if (problem !== undefined) return Promise.reject(problem);
     return this.#next(target) as Promise<number>;
   }
 
@@ -108,6 +109,9 @@ export class ReceiveHalf implements ReceiveStream {
   #take(target: Uint8Array | undefined): Taken | KwikError | undefined {
     const { receive } = this.#entry;
     const atEnd = target === undefined ? null : 0;
+    // Its memory may have gone while it waited.
+    const problem = target === undefined ? undefined : problemOf(target);
+    if (problem !== undefined) return problem;
     if (receive === undefined) return atEnd;
     if (receive.stopCode === undefined && receive.resetCode === undefined) {
       const taken = this.#read(target);
@@ -133,4 +137,11 @@ export class ReceiveHalf implements ReceiveStream {
     const bytes = session.readInto(runtime.now(), this.#entry, target);
     return bytes === 0 ? undefined : bytes;
   }
+}
+
+/** What makes a target of no use; whoever calls from JavaScript may give anything. */
+function problemOf(target: unknown): KwikError | undefined {
+  if (!(target instanceof Uint8Array)) return new KwikError("INVALID_ARGUMENT", "readInto needs a Uint8Array as its target");
+  if (target.length > 0) return undefined;
+  return new KwikError("INVALID_ARGUMENT", "readInto needs a target of at least one byte, whose memory stays until it is filled");
 }

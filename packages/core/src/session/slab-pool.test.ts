@@ -6,9 +6,9 @@ import { SLAB_BYTES, SlabPool } from "./slab-pool.ts";
 function staged() {
   const resting: Resting[] = [];
   const pool = new SlabPool((one) => resting.push(one));
-  const tick = (): number => {
+  const tick = (isOver = false): number => {
     const told = resting.splice(0);
-    for (const one of told) one.settle();
+    for (const one of told) one.settle(isOver);
     return told.length;
   };
   return { pool, tick };
@@ -30,6 +30,14 @@ test("lets go of its memory by itself when nobody wrote for a while, whether or 
   const slab = pool.take();
   pool.give(slab);
   expect([tick(), tick(), tick()]).toEqual([1, 1, 0]);
+  expect(pool.take()).not.toBe(slab);
+});
+
+test("lets go at once when all is over, although it was in use", () => {
+  const { pool, tick } = staged();
+  const slab = pool.take();
+  pool.give(slab);
+  expect([tick(true), tick(true)]).toEqual([1, 0]);
   expect(pool.take()).not.toBe(slab);
 });
 

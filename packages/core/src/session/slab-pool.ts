@@ -35,9 +35,9 @@ export class SlabPool implements Resting {
   }
 
   /** Lets go of the memory if none was taken since the last time: the streams that wrote it may all be gone. */
-  settle(): void {
+  settle(isOver: boolean): void {
     this.#isResting = false;
-    if (this.#isInUse) this.#startRest();
+    if (this.#isInUse && !isOver) this.#startRest();
     else this.#spare = [];
     this.#isInUse = false;
   }

@@ -1,6 +1,9 @@
 /** Smaller buffers are left to the collector: giving one back costs about as much. */
 const MIN_BYTES = 4 * 1024;
 
+/** Node 20 and older browsers have no way. */
+const canGiveBack = typeof (ArrayBuffer.prototype as { transfer?: unknown }).transfer === "function";
+
 /**
  * A buffer in which bytes arrived and that nobody else refers to. Its memory is given back as soon as the last view of it was copied to the
  * reader, instead of when the collector finds it: a host counts such memory, and collects the whole heap for it many times a second.
@@ -16,7 +19,7 @@ export class Arrival {
   /** Held once by the caller. Undefined where it is of no use: the view is small, or only a part of its buffer. */
   static of(data: Uint8Array): Arrival | undefined {
     const { buffer } = data;
-    if (data.length < MIN_BYTES || data.length !== buffer.byteLength || !(buffer instanceof ArrayBuffer)) return undefined;
+    if (!canGiveBack || data.length < MIN_BYTES || data.length !== buffer.byteLength || !(buffer instanceof ArrayBuffer)) return undefined;
     return new Arrival(buffer);
   }
 

@@ -94,3 +94,15 @@ test("after it was emptied it starts anew", () => {
   queue.push(filled(3, 3));
   expect(queue.shift()).toEqual(filled(3, 3));
 });
+
+test("a reader of single bytes does not make every small piece a block of its own", () => {
+  const queue = new ReadQueue();
+  queue.push(filled(4 * KiB, 1));
+  const target = new Uint8Array(1);
+  for (let i = 0; i < 3 * KiB; i += 1) {
+    queue.push(filled(1, 2));
+    expect(queue.copyInto(target)).toBe(1);
+  }
+  expect(queue.bytes).toBe(4 * KiB);
+  expect(drain(queue).backing).toBeLessThan(16 * KiB);
+});

@@ -73,8 +73,8 @@ export class ReadQueue {
         this.#dropFirst();
       } else {
         this.#pieces[this.#head] = piece.subarray(taken);
-        // It no longer begins where its block does.
-        this.#block = undefined;
+        // It no longer begins where its block does, so that must not grow any more.
+        if (piece.buffer === this.#block?.buffer) this.#block = undefined;
       }
     }
     return filled;
