@@ -91,3 +91,43 @@ test("what a slow line holds goes out once more on an idle fast one, within the 
   expect(within.twice).toBeLessThanOrEqual(256 * 1024 + 0.02 * 1.3 * MiB);
   expect(within.ms).toBeLessThan(without.ms / 2);
 });
+
+// spec: PATH-13
+test("small frames of a reader do not go out twice, however slow a line is", () => {
+  const world = new World({
+    servers: [{ lines: [lineOf(20, 60), lineOf(1, 10)] }],
+    expected: ["path-degraded", "path-recovered", "resent"],
+  });
+  world.startAll();
+  const stream = world.openFrom(0, "unidirectional");
+  for (let message = 0; message < 60; message += 1) {
+    stream.write("server", 40_000);
+    world.advance(20);
+  }
+  stream.finish("server");
+  world.until(() => stream.down?.isFinished === true, "all messages", 60_000);
+  const { state } = world.client.session;
+  const packets = [...state.paths.all()].reduce((sum, path) => sum + path.packetsSent, 0);
+  expect([...state.peers.values()].map((peer) => peer.reinjectedBytes)).toEqual([0]);
+  expect(packets).toBeLessThan(600);
+  world.finish();
+});
+
+test("messages with pauses between them are no slower for a second, slow line", () => {
+  const medianMs = (lines: ReturnType<typeof lineOf>[]): number => {
+    const world = new World({ servers: [{ lines }], expected: ["path-degraded", "path-recovered", "resent"] }).startAll();
+    const stream = world.openFrom(0, "unidirectional");
+    const took: number[] = [];
+    for (let message = 1; message <= 40; message += 1) {
+      const start = world.now;
+      stream.write("server", 200_000);
+      world.until(() => (stream.down?.readOffset ?? 0) >= message * 200_000, "the message", 60_000);
+      took.push(world.now - start);
+      world.advance(Math.max(1, start + 100 - world.now));
+    }
+    stream.finish("server");
+    world.finish();
+    return took.sort((a, b) => a - b)[took.length >> 1] ?? 0;
+  };
+  expect(medianMs([lineOf(20, 20), lineOf(2, 400)])).toBeLessThanOrEqual(1.1 * medianMs([lineOf(20, 20)]));
+});

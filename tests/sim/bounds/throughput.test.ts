@@ -61,7 +61,7 @@ for (const [name, best, other] of UNEQUAL) {
     for (const [kibibytes, factor] of [
       [64, 1.02],
       [256, 1.4],
-      [1024, 1.12],
+      [1024, 1.18],
       [2048, 1.08],
       [8192, 1.08],
     ] as const) {

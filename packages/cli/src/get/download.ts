@@ -206,7 +206,10 @@ export class Download {
       return new CommandError(status, `${server}: ${reason}${advice}`, { cause });
     }
     if (this.#size === undefined) return new CommandError(status, `${reason}; check the address and whether the server runs`, { cause });
-    const what = status === ExitStatus.integrity ? "no server gives bytes that verify" : `${listOf(this.#options.servers)} ${this.#options.servers.length > 1 ? "were all" : "was"} lost`;
+    const what =
+      status === ExitStatus.integrity
+        ? "no server gives bytes that verify"
+        : `${listOf(this.#options.servers)} ${this.#options.servers.length > 1 ? "were all" : "was"} lost`;
     const progress = `at ${formatBytes(this.position)} of ${formatBytes(this.#size)}`;
     return new CommandError(status, `${what} ${progress}: ${reason}${this.#howToGoOn()}`, { cause });
   }
@@ -242,6 +245,7 @@ function statusOfRefusal(error: FileRequestError): ExitStatus {
 
 /** "a, b and c"; the first few of many. */
 function listOf(servers: readonly string[]): string {
-  if (servers.length > MAX_NAMED_SERVERS) return `all ${servers.length} servers, ${servers.slice(0, MAX_NAMED_SERVERS).join(", ")} and others,`;
+  if (servers.length > MAX_NAMED_SERVERS)
+    return `all ${servers.length} servers, ${servers.slice(0, MAX_NAMED_SERVERS).join(", ")} and others,`;
   return servers.length > 1 ? `${servers.slice(0, -1).join(", ")} and ${servers.at(-1) ?? ""}` : (servers[0] ?? "");
 }

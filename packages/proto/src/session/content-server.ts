@@ -151,6 +151,10 @@ class RangeSegmentSent implements SentFrame {
     this.#length = length;
   }
 
+  get isData(): boolean {
+    return true;
+  }
+
   acknowledged(): void {
     this.#server.markAcked(this.#requestId, this.#offset, this.#length);
   }

@@ -255,8 +255,9 @@ export class PacketWriter {
         return this.#finish(wire, carrier, frames, now, peer.resentBytes > resentBefore);
       }
     }
-    if (this.#reinjection.find(peer, paths, now))
-      return this.#smallFrames(peer, paths, now) ?? this.#messages(peer, paths, now) ?? this.#data(peer, paths, now);
+    const idle = this.#reinjection.find(peer, paths, now);
+    // On that path and no other: the scheduler, with estimates of its own, might send the copies after their originals.
+    if (idle !== undefined) return this.#data(peer, [idle], now);
     // A path that is full but for a piece of a packet is no idle one.
     for (const path of paths) if (hasRoom(path, scheduledBytes, scheduledBytes)) path.setAppLimited();
     return undefined;

@@ -1,4 +1,5 @@
 import type { DurationMs, Instant } from "../base/time.ts";
+import { highestRank, rankOf } from "../schedule/eligible-path.ts";
 import type { Peer } from "./peer.ts";
 import type { SessionPath } from "./session-event.ts";
 
@@ -25,33 +26,36 @@ export class Reinjection {
     this.#maxShare = maxShare;
   }
 
-  /** Marks frames to be sent again, as many as the idle path takes now. Answers whether there are any. */
-  find(peer: Peer, paths: readonly SessionPath[], now: Instant): boolean {
-    if (paths.length < 2 || this.#maxShare === 0) return false;
+  /** Marks frames to be sent again, about a packet's worth at a time. Answers the path for it, or undefined if there is nothing to gain. */
+  find(peer: Peer, paths: readonly SessionPath[], now: Instant): SessionPath | undefined {
+    if (paths.length < 2 || this.#maxShare === 0) return undefined;
     let budget = FREE_BYTES + this.#maxShare * peer.sentDataBytes - peer.reinjectedBytes;
-    if (budget <= 0) return false;
+    if (budget <= 0) return undefined;
     const idle = earliest(paths);
-    if (idle === undefined) return false;
+    if (idle === undefined) return undefined;
     const rate = rateOf(idle);
     const delayMs = delayOf(idle);
+    const gainMs = Math.max(MIN_GAIN_MS, delayMs);
     let given = idle.inFlightBytes;
     let found = false;
     for (const slow of paths) {
       if (slow === idle || slow.isSuspect) continue;
       // Nothing came back yet: no reason to hope for much.
       const slowRate = slow.deliveryRate > 0 ? slow.deliveryRate : rate / UNMEASURED_DIVISOR;
+      // No packet comes later than the last: most of the time this says all.
+      const latestMs = Math.max(slow.inFlightBytes / slowRate, overdueMs(slow, slow.oldestSentAt ?? now, now)) + delayOf(slow);
+      if (latestMs < given / rate + delayMs + gainMs) continue;
       let ahead = 0;
       let count = 0;
       for (const packet of slow.unacknowledged()) {
         count += 1;
         if (count > MAX_PACKETS_LOOKED_AT) break;
         ahead += packet.bytes;
-        if (packet.isResent || packet.frames.length === 0) continue;
+        if (packet.isResent || packet.frames[0]?.isData !== true) continue;
         if (given + packet.bytes > idle.inFlightLimitBytes || packet.bytes > budget) break;
-        const overdueMs = now - packet.sentAt - (slow.smoothedRttMs ?? UNKNOWN_RTT_MS);
-        const firstMs = Math.max(ahead / slowRate, overdueMs) + delayOf(slow);
+        const firstMs = Math.max(ahead / slowRate, overdueMs(slow, packet.sentAt, now)) + delayOf(slow);
         const copyMs = (given + packet.bytes) / rate + delayMs;
-        if (firstMs < copyMs + Math.max(MIN_GAIN_MS, delayMs)) continue;
+        if (firstMs < copyMs + gainMs) continue;
         packet.isResent = true;
         given += packet.bytes;
         budget -= packet.bytes;
@@ -60,16 +64,22 @@ export class Reinjection {
         found = true;
       }
     }
-    return found;
+    return found ? idle : undefined;
   }
 }
 
-/** The path on which a byte would arrive first, if it has room. */
+/** What is late has no time at which it comes: it is taken to need as long again. */
+function overdueMs(path: SessionPath, sentAt: Instant, now: Instant): DurationMs {
+  return now - sentAt - (path.smoothedRttMs ?? UNKNOWN_RTT_MS);
+}
+
+/** The path on which a byte would arrive first, of those that a scheduler would take, if it has room. */
 function earliest(paths: readonly SessionPath[]): SessionPath | undefined {
   let best: SessionPath | undefined;
   let bestMs = Number.POSITIVE_INFINITY;
+  const rank = highestRank(paths);
   for (const path of paths) {
-    if (path.isSuspect || path.roomBytes <= 0) continue;
+    if (path.isSuspect || path.roomBytes <= 0 || path.deliveryRate === 0 || rankOf(path) !== rank) continue;
     const arrivalMs = path.inFlightBytes / rateOf(path) + delayOf(path);
     if (arrivalMs >= bestMs) continue;
     best = path;

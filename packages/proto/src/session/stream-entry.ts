@@ -72,8 +72,10 @@ export class StreamSender implements Sendable {
   isQueued = false;
   /** A writer waits until less than this is unsent, in bytes; 0 if none does. Told once, through `onChange`. */
   wakeBelowBytes = 0;
-  /** A writer had to wait since everything was acknowledged last: more follows until the stream ends. */
-  isPressed = false;
+  /** A writer waited, wrote on and had to wait again, and there was always something to send: more follows. */
+  #isPressed = false;
+  /** Where a writer waited first since everything was sent. */
+  #waitedAt: number | undefined;
   /** Told when the state or the room may have changed. */
   readonly onChange: SenderObserver;
   readonly resetFrame: ResetStreamFrame;
@@ -106,7 +108,7 @@ export class StreamSender implements Sendable {
   get expectedBytes(): number {
     const { stream } = this;
     const ready = stream.readyBytes;
-    if (!this.isPressed || stream.state !== "open") return ready;
+    if (!this.#isPressed || stream.state !== "open") return ready;
     const credit = Math.min(
       stream.maxOffset - stream.sentOffset,
       this.isCredited ? this.peer.sendCredit.available : Number.MAX_SAFE_INTEGER,
@@ -121,7 +123,9 @@ export class StreamSender implements Sendable {
   /** The writer waits until less than `bytes` are unsent. */
   waitBelow(bytes: number): void {
     this.wakeBelowBytes = bytes;
-    this.isPressed = true;
+    const at = this.stream.writtenOffset;
+    if (this.#waitedAt === undefined) this.#waitedAt = at;
+    else if (at > this.#waitedAt) this.#isPressed = true;
   }
 
   fill(encoder: PacketEncoder, maxBytes: number, frames: SentFrame[]): number {
@@ -129,6 +133,10 @@ export class StreamSender implements Sendable {
     if (room <= 0) return 0;
     const segment = this.stream.take(room, this.isCredited ? this.peer.sendCredit.available : Number.MAX_SAFE_INTEGER);
     if (segment === undefined) return 0;
+    if (this.stream.unsentBytes === 0) {
+      this.#isPressed = false;
+      this.#waitedAt = undefined;
+    }
     if (segment.newBytes > 0 && this.isCredited) this.peer.sendCredit.use(segment.newBytes);
     this.peer.resentBytes += segment.data.length - segment.newBytes;
     const before = encoder.payloadBytes;
@@ -160,10 +168,12 @@ class StreamSegmentSent implements SentFrame {
     this.#fin = fin;
   }
 
+  get isData(): boolean {
+    return true;
+  }
+
   acknowledged(): void {
-    const { stream } = this.#sender;
-    stream.markAcked(this.#offset, this.#length, this.#fin);
-    if (stream.bufferedBytes === 0) this.#sender.isPressed = false;
+    this.#sender.stream.markAcked(this.#offset, this.#length, this.#fin);
     this.#sender.onChange.senderChanged(this.#sender);
   }
 
