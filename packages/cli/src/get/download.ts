@@ -202,8 +202,10 @@ export class Download {
     if (status === ExitStatus.unreachable && this.#hasLiar) status = ExitStatus.integrity;
     const reason = sentenceOf(cause);
     if (status === ExitStatus.untrusted) {
-      const advice = reason.includes(";") ? "" : "; use the --ca or --pin that belongs to it, or do not use this server";
-      return new CommandError(status, `${server}: ${reason}${advice}`, { cause });
+      // What the library advises is for programs; here flags help.
+      const [fact = reason] = reason.split(";");
+      const advice = "use the --ca or --pin that belongs to it, or do not use this server";
+      return new CommandError(status, `${server}: ${fact}; ${advice}`, { cause });
     }
     if (this.#size === undefined) return new CommandError(status, `${reason}; check the address and whether the server runs`, { cause });
     const what =
