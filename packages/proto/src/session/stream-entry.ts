@@ -72,7 +72,7 @@ export class StreamSender implements Sendable {
   isQueued = false;
   /** A writer waits until less than this is unsent, in bytes; 0 if none does. Told once, through `onChange`. */
   wakeBelowBytes = 0;
-  /** A writer waited, wrote on and had to wait again, and there was always something to send: more follows. */
+  /** A writer waited, wrote on and had to wait again, and something was unsent whenever the network said so: more follows. */
   #isPressed = false;
   /** Where a writer waited first since everything was sent. */
   #waitedAt: number | undefined;
@@ -120,6 +120,13 @@ export class StreamSender implements Sendable {
     return Math.floor(this.stream.id / 4);
   }
 
+  /** Something arrived. A writer who is ahead has more to send by then; one that has not pauses. */
+  acknowledged(): void {
+    if (this.stream.unsentBytes > 0) return;
+    this.#isPressed = false;
+    this.#waitedAt = undefined;
+  }
+
   /** The writer waits until less than `bytes` are unsent. */
   waitBelow(bytes: number): void {
     this.wakeBelowBytes = bytes;
@@ -133,10 +140,6 @@ export class StreamSender implements Sendable {
     if (room <= 0) return 0;
     const segment = this.stream.take(room, this.isCredited ? this.peer.sendCredit.available : Number.MAX_SAFE_INTEGER);
     if (segment === undefined) return 0;
-    if (this.stream.unsentBytes === 0) {
-      this.#isPressed = false;
-      this.#waitedAt = undefined;
-    }
     if (segment.newBytes > 0 && this.isCredited) this.peer.sendCredit.use(segment.newBytes);
     this.peer.resentBytes += segment.data.length - segment.newBytes;
     const before = encoder.payloadBytes;
@@ -174,6 +177,7 @@ class StreamSegmentSent implements SentFrame {
 
   acknowledged(): void {
     this.#sender.stream.markAcked(this.#offset, this.#length, this.#fin);
+    this.#sender.acknowledged();
     this.#sender.onChange.senderChanged(this.#sender);
   }
 
