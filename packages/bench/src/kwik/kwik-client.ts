@@ -6,6 +6,8 @@ import { memory, percentiles, pause } from "../sampling.ts";
 interface Transfer {
   readonly streams: number;
   readonly bytes: number;
+  /** With `read`, which gives the bytes away, instead of `readInto`. */
+  readonly isByRead?: boolean;
 }
 
 /** A client of the public API that runs what it is asked for against one server. */
@@ -20,7 +22,7 @@ export async function kwikClient(argument: { readonly url: string; readonly limi
   return {
     ready: session.id,
     commands: {
-      download: (transfer: Transfer) => timed(() => each(transfer, (bytes) => download(session, bytes))),
+      download: (transfer: Transfer) => timed(() => each(transfer, (bytes) => download(session, bytes, transfer.isByRead === true))),
       upload: (transfer: Transfer) => timed(() => each(transfer, (bytes) => upload(session, bytes))),
       echo: ({ count, bytes }: { count: number; bytes: number }) => echo(session, count, bytes),
       open: ({ count }: { count: number }) => open(session, count),
@@ -63,13 +65,14 @@ function each(transfer: Transfer, work: (bytes: number) => Promise<void>): Promi
   return Promise.all(Array.from({ length: transfer.streams }, () => work(Math.round(transfer.bytes / transfer.streams))));
 }
 
-async function download(session: ClientSession, bytes: number): Promise<void> {
+async function download(session: ClientSession, bytes: number, isByRead: boolean): Promise<void> {
   const stream = session.openStream();
   await stream.write(encodeRequest(Ask.download, bytes));
   await stream.close();
   const target = new Uint8Array(READ_BYTES);
   let got = 0;
-  for (let bytes = await stream.readInto(target); bytes > 0; bytes = await stream.readInto(target)) got += bytes;
+  if (isByRead) for (let data = await stream.read(); data !== null; data = await stream.read()) got += data.length;
+  else for (let count = await stream.readInto(target); count > 0; count = await stream.readInto(target)) got += count;
   if (got !== bytes) throw new Error(`${got} of ${bytes} bytes came`);
 }
 

@@ -42,7 +42,7 @@ const labCells: readonly Cell[] = [...barCells, ...profileCells, ...faultCells];
 
 /**
  * Runs the laboratory and prints the results on standard output. Answers the exit status: 0 when everything was measured (whether bars
- * were met or not), 2 when nothing matches, 7 after an interruption, 8 where it cannot work.
+ * were met or not), 1 when a run failed, 2 when nothing matches, 7 after an interruption, 8 where it cannot work.
  */
 export async function runLab(options: LabOptions): Promise<number> {
   const cells = chosenCells(options.only);
@@ -65,7 +65,8 @@ export async function runLab(options: LabOptions): Promise<number> {
   const results = await runCells(cells, options, place, emulator, calibration);
   if (options.out !== undefined) writeResults(options.out, results, labCells);
   process.stdout.write(options.json ? `${JSON.stringify(results)}\n` : `${textOfResults(results)}\n`);
-  return place.interrupted.signal.aborted ? INTERRUPTED : 0;
+  if (place.interrupted.signal.aborted) return INTERRUPTED;
+  return results.records.some((record) => record.failure !== undefined) ? 1 : 0;
 }
 
 async function runCells(

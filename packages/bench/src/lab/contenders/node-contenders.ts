@@ -16,15 +16,7 @@ export async function runEngine(bench: LabBench, order: RunOrder, index: number)
   network.routeLoopback(index);
   using server = await HostProcess.start(network, index, "engine-server");
   using client = await HostProcess.start(network, "client", "engine-client", { port: server.ready });
-  const record = await measuredRun(bench, order, {
-    network,
-    client,
-    servers: [server],
-    lines: [index],
-    bytes: bytesOfLine(bench.cell, index),
-  });
-  await settle();
-  return record;
+  return await alone(bench, order, index, server, client);
 }
 
 /** TCP over line `index` alone. */
@@ -32,13 +24,14 @@ export async function runTcp(bench: LabBench, order: RunOrder, index: number): P
   const network = bench.network("home");
   using server = await HostProcess.start(network, index, "tcp-server", { port: TCP_PORT });
   using client = await HostProcess.start(network, "client", "tcp-client", { host: network.serverAddress(index), port: TCP_PORT });
-  const record = await measuredRun(bench, order, {
-    network,
-    client,
-    servers: [server],
-    lines: [index],
-    bytes: bytesOfLine(bench.cell, index),
-  });
+  return await alone(bench, order, index, server, client);
+}
+
+/** A run over one line of the cell. */
+async function alone(bench: LabBench, order: RunOrder, index: number, server: HostProcess, client: HostProcess): Promise<RunRecord> {
+  const network = bench.network("home");
+  const bytes = bytesOfLine(bench.cell, index);
+  const record = await measuredRun(bench, order, { network, client, servers: [server], lines: [index], bytes });
   await settle();
   return record;
 }

@@ -1,8 +1,9 @@
-import { dial, fileStore, listen, type ServerSession } from "kwik";
+import { fileStore, listen, type ServerSession } from "kwik";
 import type { Role } from "../../process/role.ts";
 import { ArrivalLog, epochMs } from "../process/arrival-log.ts";
-import type { KwikClientArgument, KwikServerReady, TransferRequest } from "../process/lab-role.ts";
+import type { KwikClientArgument, TransferRequest } from "../process/lab-role.ts";
 import type { TransferOutcome } from "../process/lab-stream.ts";
+import { dialAll, readyOf, serveAll } from "./kwik-ends.ts";
 import { SessionWatch } from "./session-watch.ts";
 
 /** One of several kwik servers that have the same files. */
@@ -26,28 +27,16 @@ export async function contentServer(argument: {
       })().catch(() => undefined);
     }
   };
-  void (async () => {
-    for await (const session of listener) void serve(session).catch(() => undefined);
-  })();
+  void serveAll(listener, serve);
   return {
-    ready: {
-      port: Number(listener.address.slice(listener.address.lastIndexOf(":") + 1)),
-      identity: listener.identity,
-    } satisfies KwikServerReady,
+    ready: readyOf(listener),
     commands: {},
   };
 }
 
 /** A session with the first server; the others join it, and every server gives what it can. */
 export async function contentClient(argument: KwikClientArgument): Promise<Role> {
-  const [first = "", ...others] = argument.addresses;
-  const began = epochMs();
-  const session = await dial(`kwik://${first}`, {
-    trust: { pins: argument.pins },
-    servers: others.map((address) => `kwik://${address}`),
-    ...(argument.limits === undefined ? {} : { limits: argument.limits }),
-  });
-  const connectMs = epochMs() - began;
+  const { session, connectMs } = await dialAll(argument);
   const watch = new SessionWatch(session);
   let log: ArrivalLog | undefined;
   return {

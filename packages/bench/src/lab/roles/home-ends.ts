@@ -1,8 +1,9 @@
-import { dial, listen, type ServerSession } from "kwik";
+import { listen, type ServerSession } from "kwik";
 import type { Role } from "../../process/role.ts";
-import { type ArrivalLog, epochMs } from "../process/arrival-log.ts";
-import type { KwikClientArgument, KwikServerReady, TransferRequest } from "../process/lab-role.ts";
+import type { ArrivalLog } from "../process/arrival-log.ts";
+import type { KwikClientArgument, TransferRequest } from "../process/lab-role.ts";
 import { runTransfer, serveTransfer } from "../process/lab-stream.ts";
+import { dialAll, readyOf, serveAll } from "./kwik-ends.ts";
 import { SessionWatch } from "./session-watch.ts";
 
 /** One kwik server at all its addresses; `ready` is a KwikServerReady. */
@@ -14,29 +15,16 @@ export async function homeServer(): Promise<Role> {
     watch = new SessionWatch(session);
     for await (const stream of session.incomingStreams()) serveTransfer(stream, (log) => (upload = log)).catch(() => undefined);
   };
-  void (async () => {
-    for await (const session of listener) void serve(session).catch(() => undefined);
-  })();
+  void serveAll(listener, serve);
   return {
-    ready: {
-      port: Number(listener.address.slice(listener.address.lastIndexOf(":") + 1)),
-      identity: listener.identity,
-    } satisfies KwikServerReady,
+    ready: readyOf(listener),
     commands: { arrivals: async () => upload?.summary(), session: async () => watch?.report() },
   };
 }
 
 /** A session with the first address; the others become further paths of it. */
 export async function homeClient(argument: KwikClientArgument): Promise<Role> {
-  const [first = "", ...others] = argument.addresses;
-  const began = epochMs();
-  const session = await dial(`kwik://${first}`, {
-    // By their keys: whom a client cannot tell apart are several servers to it, and two paths to one of them would be refused.
-    trust: { pins: argument.pins },
-    servers: others.map((address) => `kwik://${address}`),
-    ...(argument.limits === undefined ? {} : { limits: argument.limits }),
-  });
-  const connectMs = epochMs() - began;
+  const { session, connectMs } = await dialAll(argument);
   const watch = new SessionWatch(session);
   let log: ArrivalLog | undefined;
   return {
