@@ -44,7 +44,7 @@ export interface ReceiveStream {
   read(): Promise<Uint8Array | null>;
   /**
    * Copies the next bytes in order into `target`, as many as are here and fit, and answers how many; 0 at the end. Waits while there are none.
-   * Rejects as `read`, and with INVALID_ARGUMENT for an empty target. Faster than `read` for much data: the memory in which bytes arrived is used
+   * Rejects as `read`, and with INVALID_ARGUMENT for a target that is empty, or loses its memory meanwhile. Faster than `read` for much data: the memory in which bytes arrived is used
    * again at once. `target` belongs to the stream until the promise is settled.
    */
   readInto(target: Uint8Array): Promise<number>;

@@ -22,7 +22,7 @@ export interface PathInfo {
   readonly receiveRate: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
-  /** Bytes sent again on this path because another died. */
+  /** Bytes sent again on this path because another died, or was late. */
   readonly bytesResent: number;
   readonly inFlightBytes: number;
   readonly inFlightLimitBytes: number;
@@ -36,6 +36,7 @@ export interface SessionStats {
   readonly receiveBufferBytes: number;
   /** Bytes written by the application and not yet acknowledged. */
   readonly sendBufferBytes: number;
+  /** Bytes that arrived more than once, or after they were wanted, since the session began. */
   readonly duplicateBytes: number;
   readonly paths: readonly PathInfo[];
 }

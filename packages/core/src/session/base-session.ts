@@ -138,6 +138,7 @@ export abstract class BaseSession implements Session {
       sendBufferBytes += entry.sender?.stream.bufferedBytes ?? 0;
       duplicateBytes += entry.receive?.duplicateBytes ?? 0;
     }
+    for (const peer of state.peers.values()) duplicateBytes += peer.duplicateBytes;
     let bytesSent = 0;
     let bytesReceived = 0;
     const now = this.runtime.now();

@@ -31,6 +31,8 @@ interface Fetch {
 export class ContentClient {
   readonly #state: SessionState;
   readonly #fetches = new Map<number, Fetch>();
+  /** Of the contents that are over. */
+  #endedDuplicateBytes = 0;
   readonly #byRequest = new Map<number, Fetch>();
   readonly #liars = new Set<MemberId>();
   #nextFetch = 1;
@@ -225,7 +227,7 @@ export class ContentClient {
   }
 
   get duplicateBytes(): number {
-    let bytes = 0;
+    let bytes = this.#endedDuplicateBytes;
     for (const fetch of this.#fetches.values()) bytes += fetch.content.duplicateBytes;
     return bytes;
   }
@@ -311,6 +313,7 @@ export class ContentClient {
 
   #drop(fetch: Fetch, code: ErrorCode, reason: string): void {
     this.#fetches.delete(fetch.fetchId);
+    this.#endedDuplicateBytes += fetch.content.duplicateBytes;
     for (const [requestId, owner] of this.#byRequest) {
       if (owner === fetch) this.#byRequest.delete(requestId);
     }

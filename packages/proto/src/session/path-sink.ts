@@ -66,7 +66,11 @@ export class PathSink implements PacketSink {
     // What still comes in for a session that is over has nobody to go to.
     if (this.#state.hasEnded) return undefined;
     const entry = this.#admitData(id);
-    if (entry === undefined) return undefined;
+    if (entry === undefined) {
+      // The stream is over: a copy that came first had ended it.
+      this.#peer.duplicateBytes += data.length;
+      return undefined;
+    }
     if ("code" in entry) return entry;
     const receive = entry.receive;
     if (receive === undefined) return failure(ErrorCode.STREAM_STATE, `data on stream ${id}, which this side only sends on`);

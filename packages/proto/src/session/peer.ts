@@ -67,6 +67,7 @@ export class Peer {
   fittedStreams = 0;
   /** Bytes that were sent to it once more. */
   resentBytes = 0;
+  /** Bytes that came in vain: of streams that are over, and of ranges that nobody waited for any more. */
   duplicateBytes = 0;
   /** Bytes of packets with stream or content data. */
   sentDataBytes = 0;

@@ -140,6 +140,7 @@ export class StreamTable implements SenderObserver {
     if (entry.isRemoved) return;
     entry.isRemoved = true;
     this.#entries.delete(entry.id);
+    entry.peer.duplicateBytes += entry.receive?.duplicateBytes ?? 0;
     if (entry.sender !== undefined) {
       this.#bySender.delete(entry.sender);
       entry.peer.dequeue(entry.sender);
