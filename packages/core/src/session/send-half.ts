@@ -171,7 +171,7 @@ export class SendHalf implements SendStream, Gatherer, Resting {
     if (stream.resetCode === undefined) this.#buffer.recycle(stream.firstHeldOffset, !stream.wasResent);
     if (stream.bufferedBytes === 0) {
       this.#rest();
-      for (const waiter of this.#flushing.splice(0)) waiter.resolve();
+      if (this.#flushing.length > 0) for (const waiter of this.#flushing.splice(0)) waiter.resolve();
     }
     if (stream.state === "finished") for (const waiter of this.#closing.splice(0)) waiter.resolve();
     if (this.#waiting.length > 0 && this.#hasRoom(LOW_UNSENT_BYTES)) for (const waiter of this.#waiting.splice(0)) waiter.resolve();

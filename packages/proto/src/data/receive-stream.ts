@@ -124,7 +124,7 @@ export class ReceiveStream {
     if (finalSize !== undefined && end > finalSize && (isHome || this.#resetCode === undefined)) {
       return failure(ErrorCode.FINAL_SIZE, `stream ${this.id}: byte ${end} of ${finalSize}`);
     }
-    const isDiscarding = this.#isDiscarding;
+    const isDiscarding = this.#discards();
     if (this.#content !== undefined && data.length > 0 && !isDiscarding && this.#isContentOnly(offset, end)) {
       return failure(ErrorCode.PROTOCOL_VIOLATION, `stream ${this.id}: STREAM bytes at ${offset}, which is content`);
     }
@@ -163,10 +163,10 @@ export class ReceiveStream {
     const end = offset + length;
     if (!Number.isSafeInteger(end))
       return failure(ErrorCode.PROTOCOL_VIOLATION, `stream ${this.id}: content of ${length} bytes at ${offset}`);
-    if (this.#finalSize !== undefined && end > this.#finalSize && !this.#isDiscarding) {
+    if (this.#finalSize !== undefined && end > this.#finalSize && !this.#discards()) {
       return failure(ErrorCode.FINAL_SIZE, `stream ${this.id}: content to ${end} of ${this.#finalSize}`);
     }
-    if (length === 0 || this.#isDiscarding) return undefined;
+    if (length === 0 || this.#discards()) return undefined;
     const content = (this.#content ??= new RangeSet());
     content.delete(0, this.#assembler.readOffset);
     if (content.rangeCount >= MAX_CONTENT_REGIONS)
@@ -178,7 +178,7 @@ export class ReceiveStream {
 
   /** Verified bytes of content; they need no credit. spec: CREDIT-4 */
   deliverContent(offset: number, data: Uint8Array): void {
-    if (this.#isDiscarding) this.#duplicateBytes += data.length;
+    if (this.#discards()) this.#duplicateBytes += data.length;
     else this.#duplicateBytes += data.length - this.#assembler.insert(offset, data);
   }
 
@@ -212,7 +212,7 @@ export class ReceiveStream {
 
   /** Tells `give` of the connection credit to give back since the last call. */
   takeReleased(give: CreditRelease): void {
-    const readTo = this.#isDiscarding || this.isFinished ? Number.POSITIVE_INFINITY : this.#assembler.readOffset;
+    const readTo = this.#discards() || this.isFinished ? Number.POSITIVE_INFINITY : this.#assembler.readOffset;
     const homeTo = Math.min(readTo, this.#highestOffset);
     const homeBytes = homeTo - this.#releasedOffset;
     this.#releasedOffset = homeTo;
@@ -224,7 +224,8 @@ export class ReceiveStream {
     }
   }
 
-  get #isDiscarding(): boolean {
+  // No private getter: each use of one is a call into the runtime.
+  #discards(): boolean {
     return this.#stopCode !== undefined || this.#resetCode !== undefined;
   }
 

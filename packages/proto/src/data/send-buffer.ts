@@ -66,7 +66,7 @@ export class SendBuffer {
     const follows = start === this.#dataEndOffset;
     this.#dataEndOffset = this.#endOffset;
     this.#heldBytes += data.length;
-    const last = this.#chunks[this.#chunks.length - 1];
+    const last = this.#chunks.at(-1);
     if (follows && last?.data !== undefined && last.data.length < MAX_JOINED_BYTES && isFollowedBy(last.data, data)) {
       // One view of the same memory: frames need not end where a write did.
       last.data = new Uint8Array(data.buffer, last.data.byteOffset, last.data.length + data.length);
@@ -130,7 +130,7 @@ export class SendBuffer {
     this.#endOffset = Math.min(this.#endOffset, offset);
     this.#dataEndOffset = Math.min(this.#dataEndOffset, offset);
     // What remains of a cut chunk may be acknowledged already.
-    const last = this.#chunks[this.#chunks.length - 1];
+    const last = this.#chunks.at(-1);
     if (last?.data !== undefined && this.#acked.covers(last.start, last.end)) last.data = undefined;
     this.#dropReleased();
   }

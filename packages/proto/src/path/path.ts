@@ -144,7 +144,6 @@ export class Path<F> implements Vitals {
       return failure(ErrorCode.PROTOCOL_VIOLATION, `acknowledges packet ${ack.largest} of path ${this.id}, ${this.#nextNumber} were sent`);
     }
     const acked = this.#acked;
-    acked.length = 0;
     const before = this.#sent.inFlightBytes;
     this.#sent.acknowledge(ack.ranges, acked);
     const isAdvance = ack.largest > this.#largestAcked;

@@ -44,12 +44,13 @@ export class SentPackets<F> {
   }
 
   /**
-   * Takes out the packets whose numbers lie in `ranges` (pairs of first and last number, descending) and appends them to `acked`,
+   * Takes out the packets whose numbers lie in `ranges` (pairs of first and last number, descending); `acked` then holds them and nothing else,
    * ascending. Numbers that are not in flight are passed over. Costs O(ranges + acknowledged + holes below the largest).
    */
   acknowledge(ranges: readonly number[], acked: SentPacket<F>[]): void {
     let node = this.#head;
     let index = ranges.length - 2;
+    let count = 0;
     while (node !== undefined && index >= 0) {
       if (node.number > (ranges[index + 1] as number)) {
         index -= 2;
@@ -58,10 +59,13 @@ export class SentPackets<F> {
       const next: Node<F> | undefined = node.next;
       if (node.number >= (ranges[index] as number)) {
         this.#unlink(node);
-        acked.push(node);
+        acked[count] = node;
+        count += 1;
       }
       node = next;
     }
+    // Emptying it first would allocate for every acknowledgement.
+    if (acked.length > count) acked.length = count;
   }
 
   /** All packets in flight, ascending. The one in hand may be taken out while iterating. */

@@ -121,7 +121,7 @@ export class Peer {
   }
 
   dequeue(sendable: Sendable): void {
-    this.#waiting.delete(sendable);
+    if (this.#waiting.size > 0) this.#waiting.delete(sendable);
     if (!sendable.isQueued) return;
     sendable.isQueued = false;
     this.queue.remove(sendable);

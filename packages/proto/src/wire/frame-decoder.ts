@@ -211,13 +211,17 @@ export class FrameDecoder {
     if (this.#isUnreadable(reader)) return;
     if (count > MAX_ACK_RANGE_COUNT) return this.#malformed(`an ACK of ${count} further ranges`);
     const ranges = ack.ranges;
-    ranges.length = 0;
-    ranges.push(start, end);
-    for (let i = 0; i < count; i += 1) {
+    const length = 2 * (count + 1);
+    // Emptying and filling it again would allocate for every acknowledgement.
+    if (ranges.length > length) ranges.length = length;
+    ranges[0] = start;
+    ranges[1] = end;
+    for (let i = 2; i < length; i += 2) {
       end = start - reader.varint() - 2;
       start = end - reader.varint();
       if (this.#isUnreadable(reader)) return;
-      ranges.push(start, end);
+      ranges[i] = start;
+      ranges[i + 1] = end;
     }
     // Each step goes down, so the last one tells for all.
     if (start < 0) return this.#malformed("an ACK of packets below 0");
