@@ -7,9 +7,13 @@ const PACKAGES = {
   proto: [],
   core: ["proto"],
   trust: ["core"],
-  "transport-quic": ["core"],
+  resolve: ["core"],
+  "transport-webtransport": ["core"],
+  "transport-quic": ["core", "resolve", "transport-webtransport"],
+  "transport-tcp": ["core", "resolve"],
+  "transport-websocket": ["core", "resolve"],
   testkit: ["proto", "core"],
-  kwik: ["core", "trust", "transport-quic"],
+  kwik: ["core", "trust", "transport-quic", "transport-tcp", "transport-websocket"],
   bench: ["kwik", "transport-quic"],
   cli: ["kwik", "trust", "bench"],
 };
@@ -26,7 +30,7 @@ const PROTO = {
   session: ["base", "wire", "control", "data", "path", "schedule", "content"],
 };
 
-const CORE_LOWER = "api|transport|policy|session-key";
+const CORE_LOWER = "api|transport|pipe|policy|session-key";
 
 const packageRules = Object.entries(PACKAGES).map(([name, below]) => ({
   name: `package-${name}`,

@@ -11,11 +11,14 @@ export interface ChildServer {
   kill(): void;
 }
 
+/** What the servers beside this file can listen with. */
+export type ChildTransport = "quic" | "tcp" | "plaintext tcp";
+
 /** Starts one of the servers beside this file in a process of its own. */
-export async function startChildServer(script: string, tls: ServerMaterial): Promise<ChildServer> {
+export async function startChildServer(script: string, tls: ServerMaterial, transport: ChildTransport = "quic"): Promise<ChildServer> {
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), [], {
     execArgv: ["--conditions=kwik-source"],
-    env: { ...process.env, TEST_CERT: tls.cert, TEST_KEY: tls.key },
+    env: { ...process.env, TEST_CERT: tls.cert, TEST_KEY: tls.key, TEST_TRANSPORT: transport },
   });
   const [address] = (await once(child, "message")) as [ServerAddress];
   return {

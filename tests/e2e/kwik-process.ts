@@ -26,13 +26,25 @@ export interface Running {
   said(): string;
 }
 
+export interface StartOptions {
+  readonly cwd?: string;
+  /** Network namespace to run in. */
+  readonly netns?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Starts the `kwik` command from its sources. It ends with this process at the latest. */
-export function startKwik(args: readonly string[], options: { cwd?: string } = {}): Running {
+export function startKwik(args: readonly string[], options: StartOptions = {}): Running {
   const started = performance.now();
-  const child = spawn(process.execPath, ["--conditions=kwik-source", script, ...args], {
+  // `ip netns exec` becomes the program, so that signals and the channel reach it.
+  const [command, ...words] = [
+    ...(options.netns === undefined ? [] : ["ip", "netns", "exec", options.netns]),
+    ...[process.execPath, "--conditions=kwik-source", script, ...args],
+  ] as [string, ...string[]];
+  const child = spawn(command, words, {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     // Reading the sources takes longer than most commands do.
-    env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   children.add(child);
@@ -66,9 +78,13 @@ export interface ServerProcess extends Running {
 }
 
 /** Starts `kwik serve` and waits until it is ready; without --listen at any free port of the loopback. */
-export async function startServer(dir: string, ...flags: string[]): Promise<ServerProcess> {
+export function startServer(dir: string, ...flags: string[]): Promise<ServerProcess> {
+  return startServerWith({}, dir, ...flags);
+}
+
+export async function startServerWith(options: StartOptions, dir: string, ...flags: string[]): Promise<ServerProcess> {
   const address = flags.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
-  const running = startKwik(["serve", dir, ...address, ...flags]);
+  const running = startKwik(["serve", dir, ...address, ...flags], options);
   const readyLine = await new Promise<string>((resolve, reject) => {
     let said = "";
     running.child.stdout?.on("data", (data: Buffer) => {
@@ -78,7 +94,7 @@ export async function startServer(dir: string, ...flags: string[]): Promise<Serv
     });
     void running.outcome.then(({ stderr }) => reject(new Error(`kwik serve ended: ${stderr}`)));
   });
-  const match = /on kwik:\/\/(\S+) identity (sha256:[0-9a-f]{64})$/.exec(readyLine);
+  const match = /on kwik(?:\+[a-z]+)?:\/\/(\S+) identity (sha256:[0-9a-f]{64})$/.exec(readyLine);
   if (match === null) throw new Error(`no ready line: ${readyLine}`);
   return { ...running, readyLine, address: match[1] as string, url: `kwik://${match[1] as string}`, identity: match[2] as string };
 }
@@ -130,8 +146,15 @@ export interface Report {
   readonly bytes: number;
   readonly seconds: number;
   readonly sha256: string;
-  readonly paths: readonly { readonly id: number; readonly address: string; readonly state: string; readonly bytes: number }[];
+  readonly paths: readonly {
+    readonly id: number;
+    readonly address: string;
+    readonly transport: string;
+    readonly state: string;
+    readonly bytes: number;
+  }[];
   readonly resumedFrom: number;
+  readonly longestGapMs: number;
   readonly isolated: readonly { readonly address: string; readonly code: string; readonly reason: string }[];
 }
 

@@ -48,7 +48,13 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { arbitrary: fc.record({ do: fc.constant("contribute" as const), stream: small, server: small, bytes }), weight: 2 },
   { arbitrary: fc.record({ do: fc.constant("raw" as const), server: small, path: small, bytes: fc.nat(100_000) }), weight: 2 },
   {
-    arbitrary: fc.record({ do: fc.constant("datagram" as const), server: small, isFromClient: fc.boolean(), bytes: fc.nat(10_000) }),
+    arbitrary: fc.record({
+      do: fc.constant("datagram" as const),
+      server: small,
+      isFromClient: fc.boolean(),
+      bytes: fc.nat(10_000),
+      isOnAll: fc.boolean(),
+    }),
     weight: 1,
   },
   { arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.oneof(fc.nat(30), fc.nat(400), fc.nat(4_000)) }), weight: 10 },

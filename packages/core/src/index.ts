@@ -11,8 +11,16 @@ export {
   TimeoutError,
 } from "./api/errors.ts";
 export type { KwikErrorCode } from "./api/errors.ts";
-export { DEFAULT_PORT, formatAddress, parseAddress } from "./transport/address.ts";
-export type { ServerAddress } from "./transport/address.ts";
+export {
+  DEFAULT_PORT,
+  formatAddress,
+  parseAddress,
+  parseTransportName,
+  type ServerAddress,
+  type TransportName,
+} from "./transport/address.ts";
+export { anyTransport } from "./transport/any-transport.ts";
+export { type LinkAttempt, raceLinks } from "./transport/race-links.ts";
 export type {
   Carrier,
   CarrierReceiver,
@@ -23,6 +31,8 @@ export type {
   LinkReceiver,
   LinkStats,
 } from "./transport/link.ts";
+export { type BytePipe, type BytePipeReceiver, PIPE_LOW_WATER_BYTES } from "./pipe/byte-pipe.ts";
+export { PipeLink } from "./pipe/pipe-link.ts";
 export type { DialRequest, ListenRequest, ServerTrust, Transport, TransportListener } from "./transport/transport.ts";
 
 // applications
@@ -34,6 +44,7 @@ export type * from "./api/content.ts";
 export type * from "./api/join-authority.ts";
 export type * from "./api/options.ts";
 export type * from "./api/stats.ts";
+export { Priority } from "./api/priority.ts";
 export { DEFAULT_LIMITS, type Limits, type PathView, type Scheduler, type SchedulerFactory } from "@kwik/proto";
 
 // trust

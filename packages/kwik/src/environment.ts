@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import { type Runtime, systemRuntime, type Transport } from "@kwik/core";
-import { quicTransport } from "@kwik/transport-quic";
+import { anyTransport, type Runtime, systemRuntime, type Transport } from "@kwik/core";
+import { isQuicAvailable, quicTransport } from "@kwik/transport-quic";
+import { tcpTransport } from "@kwik/transport-tcp";
+import { webSocketTransport } from "@kwik/transport-websocket";
 import { trustAnchorFor, trustAnchorUnder } from "@kwik/trust";
 
 export const AGENT = "kwik/0.1.0";
@@ -25,6 +27,13 @@ export function environment(): {
   agent: string;
   checksum: (data: Uint8Array, seed: number) => number;
 } {
-  transport ??= quicTransport({ resolvePin: trustAnchorFor, resolveAuthority: trustAnchorUnder });
+  transport ??= anyTransport(transports());
   return { transport, runtime: nodeRuntime, agent: AGENT, checksum: (data, seed) => crc32(data, seed) };
+}
+
+/** The preferred one first. Where the QUIC engine has no binary, the others carry everything. */
+function transports(): Transport[] {
+  const others = [tcpTransport(), webSocketTransport()];
+  if (!isQuicAvailable().ok) return others;
+  return [quicTransport({ resolvePin: trustAnchorFor, resolveAuthority: trustAnchorUnder }), ...others];
 }

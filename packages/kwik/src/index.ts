@@ -11,6 +11,7 @@ export {
   KwikError,
   parseAddress,
   PathError,
+  Priority,
   SessionClosedError,
   StreamError,
   StreamLimitError,

@@ -1,4 +1,4 @@
-import { KwikError, type Listener, type ListenOptions, listenWith } from "@kwik/core";
+import { KwikError, type Listener, type ListenOptions, listenWith, parseAddress } from "@kwik/core";
 import { identityOf, joinAuthority, makeSelfSigned } from "@kwik/trust";
 import { environment } from "./environment.ts";
 
@@ -9,7 +9,8 @@ export interface NodeListenOptions extends ListenOptions {
 }
 
 /**
- * Serves sessions at `address` ("host:port", port 0 for any free one). Bind "0.0.0.0" or "::" unless the host has several addresses.
+ * Serves sessions at `address` ("host:port", port 0 for any free one), over every transport that works here, on one port: QUIC over UDP, and TCP with TLS.
+ * "kwik+quic://host:port" and "kwik+tcp://host:port" serve one of them only. Bind "0.0.0.0" or "::" unless the host has several addresses.
  *
  * Rejects with a KwikError: IO (the address cannot be bound), INVALID_ARGUMENT (certificate and key), NOT_SUPPORTED.
  */
@@ -36,6 +37,6 @@ export async function listen(address: string, options: NodeListenOptions): Promi
 
 /** The host of a bind address belongs into a self-signed certificate, unless it stands for all of them. */
 function namesFor(address: string): string[] {
-  const host = /^\[?(.*?)\]?:\d+$/.exec(address)?.[1] ?? "";
+  const { host } = parseAddress(address);
   return host === "" || host === "0.0.0.0" || host === "::" ? [] : [host];
 }

@@ -11,11 +11,15 @@ export type { LinkInfo } from "./session/path-opening.ts";
 export { Session } from "./session/session.ts";
 export { type ClientHello, type Join, type Opening, PathAcceptor } from "./session/path-acceptor.ts";
 export type { PathPlan } from "./session/client-paths.ts";
+export type { DatagramWay } from "./session/outgoing-datagram.ts";
 export type { RemotePathStatus, SessionEvent, SessionPath } from "./session/session-event.ts";
 export type { SessionConfig } from "./session/session-state.ts";
 export { type StreamEntry, type StreamSender, StreamSignal } from "./session/stream-entry.ts";
 export type { Transmit } from "./session/transmit.ts";
 export type { Checksum } from "./wire/frame.ts";
+
+// links over one pipe
+export * from "./wire/pipe-record.ts";
 
 // the codec itself, for tools and tests that speak the protocol by hand
 export { body, type ControlBody, envelopeOf } from "./control/control-body.ts";

@@ -11,7 +11,7 @@ import { withPrivateTmpdir } from "./engine/private-tmpdir.ts";
 import { ServerConnection } from "./engine/server-connection.ts";
 import { isOwnAddress, largestUdpPayload, wideMtuNotice } from "./path-mtu.ts";
 import { QuicLink } from "./quic-link.ts";
-import { resolveHost } from "./resolve-host.ts";
+import { resolveHost } from "@kwik/resolve";
 import { ServerLink } from "./server-link.ts";
 import { certificateIdentity, queryAnswer } from "./certificate-query.ts";
 import { WriteTurns } from "./write-turns.ts";

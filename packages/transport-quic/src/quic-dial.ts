@@ -4,8 +4,8 @@ import type { DialRequest, Link, ServerAddress, TrustAnchor } from "@kwik/core";
 import { queryCertificate } from "./certificate-query.ts";
 import { connectQuic } from "./connect.ts";
 import type { ConnectRequest } from "./connect.ts";
-import { raceAddresses } from "./race-addresses.ts";
-import { resolveHost } from "./resolve-host.ts";
+import { raceAddresses } from "@kwik/resolve";
+import { resolveHost } from "@kwik/resolve";
 
 /** What a connection checks, without where it goes. */
 export type Proof = Pick<ConnectRequest, "serverName" | "ca" | "verify" | "provenIdentity">;

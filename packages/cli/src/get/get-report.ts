@@ -8,7 +8,13 @@ export interface GetReport {
   readonly bytes: number;
   readonly seconds: number;
   readonly sha256: string;
-  readonly paths: readonly { readonly id: number; readonly address: string; readonly state: string; readonly bytes: number }[];
+  readonly paths: readonly {
+    readonly id: number;
+    readonly address: string;
+    readonly transport: string;
+    readonly state: string;
+    readonly bytes: number;
+  }[];
   /** Where the bytes are; absent for standard output. */
   readonly file?: string;
   /** Bytes that were there before. */
@@ -47,5 +53,5 @@ export function sentenceOfReport(report: GetReport): string {
 const MIN_SHARE_BYTES = 16_384;
 
 function pathRow(path: PathInfo): GetReport["paths"][number] {
-  return { id: path.id, address: path.address, state: path.state, bytes: path.bytesReceived };
+  return { id: path.id, address: path.address, transport: path.transport, state: path.state, bytes: path.bytesReceived };
 }

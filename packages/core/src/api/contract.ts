@@ -7,12 +7,17 @@ export interface WaitOptions {
 }
 
 export interface StreamOptions {
-  /** 0 to 255, higher first. Default 128. */
+  /** 0 to 255, higher first; `Priority` has names. Default 128. */
   priority?: number;
   /** Client only: the path whose server becomes the stream's home. Default: the primary. */
   pathId?: number;
   /** Server only: whether servers that this one added may contribute. Default true. */
   contributions?: boolean;
+}
+
+export interface DatagramOptions {
+  /** "best" (default), a copy on "all" paths to the server, of which the first to arrive counts, or the id of the one path. */
+  over?: "best" | "all" | number;
 }
 
 /** The writing half of a stream. */
@@ -91,8 +96,14 @@ export interface Session extends AsyncDisposable {
   acceptUniStream(options?: WaitOptions): Promise<ReceiveStream>;
   /** Streams that the other side opens, until the session ends. */
   incomingStreams(): AsyncIterable<Stream>;
-  /** Sends one datagram over the best path; false if it is too large or cannot be sent now. */
-  sendDatagram(data: Uint8Array): boolean;
+  /**
+   * Sends one datagram, over the best path unless `options` say otherwise; false if it is larger than `maxDatagramBytes` or cannot be sent now. It may be lost, and
+   * overtake others, but never comes twice. What fits into a datagram of the link (about 1200 bytes over QUIC on the internet) waits for nothing; larger ones
+   * travel on the link's streams, and wait there behind what was lost.
+   */
+  sendDatagram(data: Uint8Array, options?: DatagramOptions): boolean;
+  /** The largest datagram that `sendDatagram` takes: the limit `maxDatagramBytes`, which should be the same on both sides. */
+  readonly maxDatagramBytes: number;
   receiveDatagram(options?: WaitOptions): Promise<Uint8Array>;
   /** Totals and one row per path; cheap. */
   stats(): SessionStats;

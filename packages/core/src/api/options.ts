@@ -1,4 +1,5 @@
 import type { Limits, SchedulerFactory } from "@kwik/proto";
+import type { TransportName } from "../transport/address.ts";
 import type { ContentStore } from "./content.ts";
 
 export interface DialOptions {
@@ -11,6 +12,8 @@ export interface DialOptions {
   /** Further servers that this session may use, beside those that a server adds. Default: none. */
   servers?: readonly (string | URL)[];
   pathPolicy?: PathPolicy;
+  /** "quic", "tcp" or "websocket": the one transport for every server that does not name its own. Default: whichever works first. */
+  transport?: TransportName;
   /** "earliest-completion" (default), "min-rtt", "round-robin", or a factory of your own. */
   scheduler?: string | SchedulerFactory;
   /** Any part of the limits; see docs/limits.md. */

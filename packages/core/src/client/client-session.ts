@@ -64,6 +64,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     const { token, cert, key: certKey } = options.credentials ?? {};
     this.#dialer = new PathDialer(this.driver, {
       transport: environment.transport,
+      transportName: options.transport,
       trust: options.trust ?? {},
       policy: options.pathPolicy ?? {},
       key,
@@ -151,6 +152,9 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
         return;
       case "ticket":
         this.#dialer.handleTicket(event);
+        return;
+      case "path-degraded":
+        this.#dialer.pathDegraded(event.path);
         return;
       case "path-dead":
         this.#dialer.pathDied(event.path);

@@ -5,7 +5,7 @@ import type { SessionDriver } from "../driver/session-driver.ts";
 import { checkAddress, checkResolved, isPrivateHost, type AddressPolicy } from "../policy/address-policy.ts";
 import { joinTranscript } from "../session-key/join-transcript.ts";
 import type { SessionKey } from "../session-key/session-key.ts";
-import { formatAddress, parseAddress, type ServerAddress } from "../transport/address.ts";
+import { formatAddress, parseAddress, type ServerAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { ServerTrust, Transport } from "../transport/transport.ts";
 
@@ -18,6 +18,8 @@ const FIRST_REDIAL_MS = 100;
 const MAX_REDIAL_MS = 4_000;
 /** A path that was in use for so long was a good one. */
 const PROVEN_AFTER_MS = 1_000;
+/** A path must be silent for so long after it was first suspected before another transport is tried. */
+const REPLACE_AFTER_MS = 100;
 /** Answers that the same question would only bring again. */
 const POINTLESS = new Set<number>([
   ErrorCode.AUTH_REFUSED,
@@ -29,6 +31,8 @@ const POINTLESS = new Set<number>([
 
 export interface PathDialerOptions {
   readonly transport: Transport;
+  /** The one to use where an address names none. */
+  readonly transportName: TransportName | undefined;
   readonly trust: TrustOptions;
   readonly policy: PathPolicy;
   readonly key: SessionKey;
@@ -45,6 +49,8 @@ export class PathDialer {
   readonly #options: PathDialerOptions;
   readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
   readonly #redialling = new Set<string>();
+  /** Paths whose server is being dialled over another transport. */
+  readonly #replacing = new Set<PathId>();
   /** Tries since a path to the address was last in use for a while. */
   readonly #failures = new Map<string, number>();
   readonly #activeSince = new Map<string, number>();
@@ -111,7 +117,7 @@ export class PathDialer {
     this.#driver.schedule();
     let link: Link | undefined;
     try {
-      link = await this.#dial(address, identity, this.#abort.signal, true);
+      link = await this.#dial(address, identity, this.#abort.signal, { isAdvertised: true });
       const proven = link.properties.provenIdentity ?? identity ?? "";
       const ticket = await (early ?? this.#ticket(path.id, proven));
       if (ticket === undefined || ticket.code !== 0) {
@@ -137,6 +143,32 @@ export class PathDialer {
     const activeSince = this.#activeSince.get(path.address) ?? Number.NEGATIVE_INFINITY;
     if (this.#driver.runtime.now() - activeSince >= PROVEN_AFTER_MS) this.#failures.set(path.address, 0);
     this.#redial(parseAddress(path.address), path.identity, path.priority);
+  }
+
+  /**
+   * A path has fallen silent. If it stays so, the server is dialled over another transport: where UDP is blocked in mid-session, TCP is there before the
+   * path is given up.
+   */
+  pathDegraded(path: SessionPath): void {
+    const address = parseAddress(path.address);
+    if (this.#replacing.has(path.id) || this.#options.transportName !== undefined) return;
+    if (this.#options.transport.hasOther?.(address, path.transport) !== true) return;
+    this.#replacing.add(path.id);
+    void this.#replace(path, address).finally(() => this.#replacing.delete(path.id));
+  }
+
+  async #replace(path: SessionPath, address: ServerAddress): Promise<void> {
+    const isSilent = (): boolean => path.state === "degraded";
+    await this.#sleep(REPLACE_AFTER_MS);
+    if (this.#isStopped() || !isSilent()) return;
+    if ((this.#driver.session.clientPaths?.livePaths ?? 0) >= this.#maxPaths) return;
+    try {
+      const link = await this.#dial(address, path.identity, this.#abort.signal, { avoid: path.transport });
+      if (path.isUsable && !isSilent()) link.close(0, "");
+      else await this.#takeIn(link, address, path.identity, path.priority);
+    } catch {
+      // Whoever is silent everywhere is gone: the path's own end is what is told.
+    }
   }
 
   /** A path was refused. The user's own servers, and those that were in use before, are tried again unless that is pointless. */
@@ -170,7 +202,7 @@ export class PathDialer {
   }
 
   async #keepDialling(address: ServerAddress, identity: string | undefined, priority: number): Promise<void> {
-    const { session, runtime } = this.#driver;
+    const { session } = this.#driver;
     const key = formatAddress(address);
     for (;;) {
       if (this.#isStopped() || this.#hasPathTo(address)) return;
@@ -184,26 +216,7 @@ export class PathDialer {
           throw new KwikError("LIMIT_REACHED", `this session may have ${this.#maxPaths} paths at once (pathPolicy.maxPaths)`);
         }
         const link = await this.#dial(address, identity, this.#abort.signal);
-        if (this.#isStopped()) {
-          link.close(0, "");
-          return;
-        }
-        const proven = link.properties.provenIdentity ?? identity;
-        const full = session.clientPaths?.refusalOf(formatAddress(address), proven);
-        if (full !== undefined) {
-          link.close(full.code, full.reason);
-          throw new KwikError("LIMIT_REACHED", full.reason);
-        }
-        const path = session.opening.openPath(runtime.now(), {
-          address: formatAddress(address),
-          identity: proven,
-          priority,
-          request: undefined,
-        });
-        const isKnown = session.state.peerOf(path.member).isKnown;
-        const ticket = isKnown ? undefined : await this.#ticket(path.id, proven ?? "");
-        const isTicketed = ticket !== undefined && ticket.code === 0;
-        await this.#join(path, address, link, proven ?? "", isTicketed ? ticket.ticket : "", isTicketed ? ticket.fromMember : undefined);
+        await this.#takeIn(link, address, identity, priority);
         return;
       } catch (error) {
         const problem = KwikError.from(error);
@@ -212,6 +225,31 @@ export class PathDialer {
         if (problem.code === "NOT_TRUSTED" || problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT") return;
       }
     }
+  }
+
+  /** Makes a path of a link to a server of the user's, or one that was in use before. Throws LIMIT_REACHED. */
+  async #takeIn(link: Link, address: ServerAddress, identity: string | undefined, priority: number): Promise<void> {
+    const { session, runtime } = this.#driver;
+    if (this.#isStopped()) {
+      link.close(0, "");
+      return;
+    }
+    const proven = link.properties.provenIdentity ?? identity;
+    const full = session.clientPaths?.refusalOf(formatAddress(address), proven);
+    if (full !== undefined) {
+      link.close(full.code, full.reason);
+      throw new KwikError("LIMIT_REACHED", full.reason);
+    }
+    const path = session.opening.openPath(runtime.now(), {
+      address: formatAddress(address),
+      identity: proven,
+      priority,
+      request: undefined,
+    });
+    const isKnown = session.state.peerOf(path.member).isKnown;
+    const ticket = isKnown ? undefined : await this.#ticket(path.id, proven ?? "");
+    const isTicketed = ticket !== undefined && ticket.code === 0;
+    await this.#join(path, address, link, proven ?? "", isTicketed ? ticket.ticket : "", isTicketed ? ticket.fromMember : undefined);
   }
 
   async #join(
@@ -259,15 +297,21 @@ export class PathDialer {
     });
   }
 
-  #dial(address: ServerAddress, identity: string | undefined, signal: AbortSignal | undefined, isAdvertised = false): Promise<Link> {
+  #dial(
+    address: ServerAddress,
+    identity: string | undefined,
+    signal: AbortSignal | undefined,
+    how: { readonly isAdvertised?: boolean; readonly avoid?: string } = {},
+  ): Promise<Link> {
     return this.#options.transport.dial({
-      address,
+      address: { ...address, transport: address.transport ?? this.#options.transportName },
       identity,
       trust: trustFor(this.#options.trust, identity),
       clientCertificate: this.#options.clientCertificate,
       timeoutMs: this.#driver.session.state.limits.handshakeTimeoutMs,
       signal,
-      checkResolved: isAdvertised ? (ips) => this.#refusalOf(ips) : undefined,
+      avoid: how.avoid,
+      checkResolved: how.isAdvertised === true ? (ips) => this.#refusalOf(ips) : undefined,
     });
   }
 

@@ -17,12 +17,12 @@ export interface LinkOwner {
 export class LinkBinding implements LinkReceiver {
   readonly link: Link;
   readonly #owner: LinkOwner;
-  readonly #pathId: PathId;
+  readonly pathId: PathId;
   readonly #carriers = new Map<number, Carrier>();
 
   constructor(owner: LinkOwner, pathId: PathId, link: Link) {
     this.#owner = owner;
-    this.#pathId = pathId;
+    this.pathId = pathId;
     this.link = link;
   }
 
@@ -43,14 +43,14 @@ export class LinkBinding implements LinkReceiver {
     carrier.receiver = {
       onData: (data) => {
         try {
-          this.#owner.session.handleCarrierData(this.#owner.runtime.now(), this.#pathId, carrier.id, data, ownedBuffers);
+          this.#owner.session.handleCarrierData(this.#owner.runtime.now(), this.pathId, carrier.id, data, ownedBuffers);
         } catch (error) {
           this.#owner.fail(error);
         }
       },
       onEnd: () => {
         this.#carriers.delete(carrier.id);
-        this.#owner.attempt((session, now) => session.handleCarrierClosed(now, this.#pathId, carrier.id));
+        this.#owner.attempt((session, now) => session.handleCarrierClosed(now, this.pathId, carrier.id));
       },
     };
   }
@@ -67,11 +67,11 @@ export class LinkBinding implements LinkReceiver {
   }
 
   onDatagram(data: Uint8Array): void {
-    this.#owner.attempt((session, now) => session.handleDatagram(now, this.#pathId, data));
+    this.#owner.attempt((session, now) => session.handleDatagram(now, this.pathId, data));
   }
 
   onClose(info: LinkCloseInfo): void {
-    this.#owner.linkClosed(this.#pathId, info);
+    this.#owner.linkClosed(this.pathId, info);
   }
 
   onBatchEnd(): void {

@@ -204,6 +204,9 @@ export class SessionDriver implements LinkOwner {
       case "open":
         this.session.handleCarrierOpened(now, transmit.pathId, binding?.open());
         return;
+      case "datagram":
+        binding?.link.sendDatagram(transmit.data);
+        return;
       case "reset-carrier":
         binding?.reset(transmit.carrier);
         return;

@@ -20,7 +20,7 @@ import type { Runtime } from "../driver/runtime.ts";
 import { AsyncQueue } from "../session/async-queue.ts";
 import { joinTranscript } from "../session-key/join-transcript.ts";
 import { isSessionPublicKey, verifySignature } from "../session-key/session-key.ts";
-import { parseAddress } from "../transport/address.ts";
+import { formatAddress, parseAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { Transport, TransportListener } from "../transport/transport.ts";
 import { LinkAdmission } from "./link-admission.ts";
@@ -63,6 +63,8 @@ class SessionListener implements Listener {
   readonly #waiting = new AsyncQueue<ServerSession>();
   readonly #admissions = new Set<LinkAdmission>();
   #transportListener: TransportListener | undefined;
+  /** The only one, if the address names it. */
+  #transportName: TransportName | undefined;
   #accepted = 0;
   #refused = 0;
   #past = { bytesSent: 0, bytesReceived: 0 };
@@ -78,8 +80,10 @@ class SessionListener implements Listener {
 
   async start(address: string): Promise<void> {
     const { transport, tls, onNotice } = this.#environment;
+    const parsed = parseAddress(address);
+    this.#transportName = parsed.transport;
     this.#transportListener = await transport.listen({
-      address: parseAddress(address),
+      address: parsed,
       tls,
       onLink: (link) => this.#admit(link),
       ...(onNotice === undefined ? {} : { onNotice }),
@@ -91,7 +95,8 @@ class SessionListener implements Listener {
   }
 
   get url(): string {
-    return `kwik://${this.address}`;
+    const address = { ...parseAddress(this.address), transport: this.#transportName };
+    return this.#transportName === undefined ? `kwik://${this.address}` : formatAddress(address);
   }
 
   accept(options: WaitOptions = {}): Promise<ServerSession> {

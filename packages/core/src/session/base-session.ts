@@ -8,7 +8,7 @@ import {
   type StreamDirection,
   type StreamEntry,
 } from "@kwik/proto";
-import type { ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
+import type { DatagramOptions, ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
 import { KwikError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
 import { checkCode, MAX_CLOSE_CODE } from "../api/application-code.ts";
 import type { CloseInfo, SessionEvent as PublicEvent, SessionStats } from "../api/stats.ts";
@@ -118,10 +118,15 @@ export abstract class BaseSession implements Session {
     }
   }
 
-  sendDatagram(data: Uint8Array): boolean {
-    const sent = this.proto.sendDatagram(this.runtime.now(), data);
+  sendDatagram(data: Uint8Array, options: DatagramOptions = {}): boolean {
+    for (const binding of this.driver.links()) this.proto.setLinkDatagramBytes(binding.pathId, binding.link.maxDatagramBytes);
+    const sent = this.proto.sendDatagram(this.runtime.now(), data, options.over);
     if (sent) this.driver.schedule();
     return sent;
+  }
+
+  get maxDatagramBytes(): number {
+    return this.proto.state.limits.maxDatagramBytes;
   }
 
   receiveDatagram(options: WaitOptions = {}): Promise<Uint8Array> {

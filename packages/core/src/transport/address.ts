@@ -5,24 +5,50 @@ export interface ServerAddress {
   /** Name or IP address, IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
+  /** The one transport to use; undefined for whichever works best. */
+  readonly transport?: TransportName | undefined;
 }
+
+/** Names of the transports, as `PathInfo.transport` and KWIK_TRANSPORT have them. */
+export type TransportName = "quic" | "tcp" | "websocket";
 
 /** Port of a target that names none. */
 export const DEFAULT_PORT = 4433;
 
-/** Reads "kwik://host:port", "host:port" or "[v6]:port". Rejects anything else with INVALID_ARGUMENT. */
+const SCHEMES: Readonly<Record<string, TransportName | undefined>> = {
+  kwik: undefined,
+  "kwik+quic": "quic",
+  "kwik+tcp": "tcp",
+  "kwik+ws": "websocket",
+};
+
+/**
+ * Reads "kwik://host:port", "host:port" or "[v6]:port"; kwik+quic://, kwik+tcp:// and kwik+ws:// name the transport. Rejects anything else
+ * with INVALID_ARGUMENT.
+ */
 export function parseAddress(target: string | URL): ServerAddress {
-  const text = String(target).replace(/^kwik:\/\//, "");
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:/?#[\]\s]+))(?::(\d{1,5}))?(?:\/.*)?$/.exec(text);
+  const text = String(target);
+  const [, scheme, rest = ""] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(text) ?? [];
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:/?#[\]\s]+))(?::(\d{1,5}))?(?:\/.*)?$/.exec(rest);
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
-  if (host === undefined || port > 65535 || /^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
-    throw new KwikError("INVALID_ARGUMENT", `"${String(target)}" is not a server address; write kwik://host:port`);
+  if (host === undefined || port > 65535 || (scheme !== undefined && !Object.hasOwn(SCHEMES, scheme))) {
+    throw new KwikError("INVALID_ARGUMENT", `"${text}" is not a server address; write kwik://host:port`);
   }
-  return { host, port };
+  const transport = scheme === undefined ? undefined : SCHEMES[scheme];
+  return transport === undefined ? { host, port } : { host, port, transport };
 }
 
-/** "host:port", IPv6 in brackets. */
+/** "host:port", IPv6 in brackets; with its scheme if it names a transport. */
 export function formatAddress(address: ServerAddress): string {
-  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  const { host, port, transport } = address;
+  const place = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return transport === undefined ? place : `kwik+${transport === "websocket" ? "ws" : transport}://${place}`;
+}
+
+/** Reads the name of a transport, from an option or the environment; undefined for none. Rejects others with INVALID_ARGUMENT. */
+export function parseTransportName(text: string | undefined): TransportName | undefined {
+  if (text === undefined || text === "" || text === "auto") return undefined;
+  if (text === "quic" || text === "tcp" || text === "websocket") return text;
+  throw new KwikError("INVALID_ARGUMENT", `"${text.slice(0, 100)}" is no transport; there are quic, tcp and websocket (and auto)`);
 }

@@ -10,6 +10,8 @@ export interface Transport {
    */
   dial(request: DialRequest): Promise<Link>;
   listen(request: ListenRequest): Promise<TransportListener>;
+  /** Whether `dial` can reach the address without the transport of that name; undefined says no. */
+  hasOther?(address: ServerAddress, name: string): boolean;
 }
 
 export interface DialRequest {
@@ -20,6 +22,8 @@ export interface DialRequest {
   readonly clientCertificate: { readonly cert: string; readonly key: string } | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** A transport that is not to be used: it has fallen silent at this server. */
+  readonly avoid?: string | undefined;
   /**
    * Asked with the addresses that a host name resolved to, before anything is sent there; a text is the reason to refuse. Exactly the
    * addresses that were shown may be dialled.

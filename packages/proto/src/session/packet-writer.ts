@@ -9,6 +9,7 @@ import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
 import { Reinjection } from "./reinjection.ts";
 import type { SentFrame } from "./sent-frame.ts";
+import { DatagramFrame } from "./single-frames.ts";
 import type { SessionPath } from "./session-event.ts";
 import type { SessionState } from "./session-state.ts";
 import type { Transmit } from "./transmit.ts";
@@ -199,10 +200,26 @@ export class PacketWriter {
 
   /** Raw messages and datagrams, as far as there is room. spec: PATH-11 */
   #messages(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
-    const next = peer.messages.peek();
+    for (const path of paths) {
+      const bound = this.#state.wireOf(path)?.datagrams;
+      const transmit = bound === undefined || bound.isEmpty ? undefined : this.#message(bound, [path], now);
+      if (transmit !== undefined) return transmit;
+    }
+    return peer.messages.isEmpty ? undefined : this.#message(peer.messages, paths, now);
+  }
+
+  #message(waiting: OutgoingFrames, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
+    const next = waiting.peek();
     if (next === undefined) return undefined;
+    if (next instanceof DatagramFrame) {
+      const path = preferred(paths);
+      if (next.linkBytes <= (this.#state.wireOf(path)?.linkDatagramBytes ?? 0)) {
+        waiting.shift();
+        return { kind: "datagram", pathId: path.id, data: next.encodeForLink() };
+      }
+    }
     const roomy = paths.filter((path) => path.inFlightBytes === 0 || path.roomBytes >= next.encodedBytes);
-    return roomy.length === 0 ? undefined : this.#frames(peer.messages, preferred(roomy), now);
+    return roomy.length === 0 ? undefined : this.#frames(waiting, preferred(roomy), now);
   }
 
   /** One packet of waiting frames. */

@@ -177,8 +177,8 @@ export class PathSink implements PacketSink {
     return this.#targets.raw.handleReplyFrame(this.#peer, requestId, status, data);
   }
 
-  datagram(data: Uint8Array): Outcome {
-    this.#state.emit({ type: "datagram", data });
+  datagram(number: number, data: Uint8Array): Outcome {
+    if (this.#peer.receivedDatagrams.accept(number)) this.#state.emit({ type: "datagram", data });
     return undefined;
   }
 

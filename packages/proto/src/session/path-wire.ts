@@ -6,6 +6,7 @@ import { encodeEnvelope, type Envelope } from "../control/control-codec.ts";
 import { CarrierPool } from "../path/carrier-pool.ts";
 import { CarrierKind, encodePreamble } from "../wire/preamble.ts";
 import type { LinkInput } from "./link-input.ts";
+import { OutgoingFrames } from "./outgoing-frame.ts";
 import type { SessionPath } from "./session-event.ts";
 import type { Transmit } from "./transmit.ts";
 
@@ -21,6 +22,10 @@ export class PathWire {
   readonly #outgoing: Envelope[] = [];
   readonly #opening: CarrierKind[] = [];
   readonly #transmits: Transmit[] = [];
+  /** Datagrams that are to go on this path and no other. */
+  readonly datagrams = new OutgoingFrames();
+  /** The largest datagram of the link, in bytes; 0 if it has none. */
+  linkDatagramBytes = 0;
   #refusedUntil: Instant = 0;
   isLinkUp = false;
   isClosing = false;

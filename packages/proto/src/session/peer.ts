@@ -8,6 +8,7 @@ import type { Scheduler } from "../schedule/scheduler.ts";
 import { StreamQueue } from "../schedule/stream-queue.ts";
 import type { PacketEncoder } from "../wire/packet-encoder.ts";
 import { type OutgoingFrame, OutgoingFrames } from "./outgoing-frame.ts";
+import { ReceivedDatagrams } from "./received-datagrams.ts";
 import type { Sendable } from "./sendable.ts";
 
 /** What the other side allows at the start; from its hello. */
@@ -65,6 +66,9 @@ export class Peer {
   /** When, and for how many streams, its carriers were last looked at. */
   fitCarriersAt = 0;
   fittedStreams = 0;
+  /** Number of the next datagram to it. spec: DGRAM-2 */
+  nextDatagram = 0;
+  readonly receivedDatagrams = new ReceivedDatagrams();
   /** Bytes that were sent to it once more. */
   resentBytes = 0;
   /** Bytes that came in vain: of streams that are over, and of ranges that nobody waited for any more. */

@@ -120,6 +120,7 @@ export class Stage {
         const peer = this.peers.get(next.pathId);
         if (next.kind === "open") this.session.handleCarrierOpened(this.now, next.pathId, peer?.carrierOfOther());
         else if (next.kind === "send") for (const part of next.parts) peer?.arrived(next.carrier, part);
+        else if (next.kind === "datagram") peer?.linkDatagrams.push(next.data);
         else if (next.kind === "reset-carrier") peer?.resets.push(next.carrier);
         else if (peer !== undefined) peer.closed = { code: next.code, reason: next.reason };
       }
@@ -156,6 +157,7 @@ export class PlayedPeer {
   closed: { readonly code: number; readonly reason: string } | undefined;
   /** Carriers that the session ended. */
   readonly resets: CarrierId[] = [];
+  readonly linkDatagrams: Uint8Array[] = [];
   /** Packets that came with a checksum. */
   checksumCount = 0;
   readonly #inputs = new Map<CarrierId, { kind: CarrierKind | undefined; preamble: PreambleReader; packets: PacketDecoder }>();

@@ -5,6 +5,7 @@ import { CLIENT_MEMBER, homeOf, type CarrierId, type MemberId, type PathId, type
 import { earlier, type Instant } from "../base/time.ts";
 import { body } from "../control/control-body.ts";
 import type { AckFrame } from "../wire/frame.ts";
+import { decodeLinkDatagram } from "../wire/link-datagram.ts";
 import { ClientPaths } from "./client-paths.ts";
 import { Closing } from "./closing.ts";
 import { ContentClient } from "./content-client.ts";
@@ -12,6 +13,7 @@ import { ContentServer } from "./content-server.ts";
 import { Contributions } from "./contributions.ts";
 import type { ControlTargets } from "./control-dispatch.ts";
 import { ControlReader } from "./control-reader.ts";
+import { type DatagramWay, sendDatagram } from "./outgoing-datagram.ts";
 import { PacketWriter } from "./packet-writer.ts";
 import { PathLifecycle } from "./path-lifecycle.ts";
 import { PathOpening } from "./path-opening.ts";
@@ -19,7 +21,7 @@ import type { FrameTargets } from "./path-sink.ts";
 import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
 import { RawExchange } from "./raw-exchange.ts";
-import { DatagramFrame, PriorityFrame } from "./single-frames.ts";
+import { PriorityFrame } from "./single-frames.ts";
 import { ServerPaths } from "./server-paths.ts";
 import type { SessionEvent } from "./session-event.ts";
 import { SessionState, type SessionConfig } from "./session-state.ts";
@@ -83,7 +85,12 @@ export class Session implements FrameTargets, ControlTargets {
 
   handleDatagram(now: Instant, pathId: PathId, data: Uint8Array): void {
     this.state.now = now;
-    if (this.state.paths.byId(pathId)?.isUsable === true) this.state.emit({ type: "datagram", data });
+    const path = this.state.paths.byId(pathId);
+    if (path?.isUsable !== true) return;
+    const datagram = decodeLinkDatagram(data);
+    if (datagram === undefined || datagram.data.length > this.state.limits.maxDatagramBytes) return;
+    if (this.state.peerOf(path.member).receivedDatagrams.accept(datagram.number))
+      this.state.emit({ type: "datagram", data: datagram.data });
   }
 
   handleCarrierOpened(now: Instant, pathId: PathId, carrier: CarrierId | undefined): void {
@@ -284,17 +291,20 @@ export class Session implements FrameTargets, ControlTargets {
 
   // Datagrams -------------------------------------------------------------------------------------------------------------
 
-  /** Sends over the best path to the primary's side; false if it is too large, or nothing can be sent now. */
-  sendDatagram(now: Instant, data: Uint8Array): boolean {
+  /** The largest datagram that a path's link takes now, in bytes. */
+  setLinkDatagramBytes(pathId: PathId, bytes: number): void {
+    const wire = this.state.wires.get(pathId);
+    if (wire !== undefined) wire.linkDatagramBytes = bytes;
+  }
+
+  /**
+   * Sends to the primary's side, or on the path that `over` names: on the best path, on that one, or a copy on each. Answers false if it is too large, or
+   * nothing can be sent now. spec: DGRAM-1
+   */
+  sendDatagram(now: Instant, data: Uint8Array, over: DatagramWay = "best"): boolean {
     this.state.now = now;
     if (data.length > this.state.limits.maxDatagramBytes || this.state.hasEnded) return false;
-    for (const peer of this.state.peers.values()) {
-      if (peer.isLost || this.state.paths.usableOf(peer.member).length === 0) continue;
-      if (peer.messages.length >= this.state.limits.maxDatagramQueue) return false;
-      peer.messages.push(new DatagramFrame(new Uint8Array(data)));
-      return true;
-    }
-    return false;
+    return sendDatagram(this.state, data, over);
   }
 
   // Closing ---------------------------------------------------------------------------------------------------------------

@@ -1,24 +1,37 @@
 import type { PathId } from "../base/ids.ts";
+import { encodeLinkDatagram, linkDatagramBytes } from "../wire/link-datagram.ts";
 import type { PacketEncoder } from "../wire/packet-encoder.ts";
+import { MAX_VARINT_BYTES } from "../wire/varint.ts";
 import type { OutgoingFrame } from "./outgoing-frame.ts";
 import type { Peer } from "./peer.ts";
 import type { StreamSender } from "./stream-entry.ts";
 
-/** An application's datagram: sent once, and lost with its path. */
+/** One copy of an application's datagram: sent once, and lost with its path. */
 export class DatagramFrame implements OutgoingFrame {
   isQueued = false;
+  readonly #number: number;
   readonly #data: Uint8Array;
 
-  constructor(data: Uint8Array) {
+  constructor(number: number, data: Uint8Array) {
+    this.#number = number;
     this.#data = data;
   }
 
   get encodedBytes(): number {
-    return this.#data.length + 8;
+    return this.#data.length + 1 + 2 * MAX_VARINT_BYTES;
+  }
+
+  /** What a datagram of the link would have to hold, in bytes. */
+  get linkBytes(): number {
+    return linkDatagramBytes(this.#number, this.#data.length);
+  }
+
+  encodeForLink(): Uint8Array {
+    return encodeLinkDatagram(this.#number, this.#data);
   }
 
   encode(encoder: PacketEncoder): boolean {
-    encoder.datagram(this.#data);
+    encoder.datagram(this.#number, this.#data);
     return true;
   }
 

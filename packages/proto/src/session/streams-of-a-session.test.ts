@@ -250,24 +250,56 @@ test("a datagram is sent once, to the primary or while that is out of reach to a
   stage.settle();
   const again = stage.dial("a.example:1");
   again.reply(1, { resumed: true });
-  expect([primary, vouched, again].map((peer) => peer.frames("datagram").map((call) => call[1]))).toEqual([
-    [Uint8Array.of(1)],
-    [Uint8Array.of(2)],
+  expect([primary, vouched, again].map((peer) => peer.frames("datagram").map((call) => call.slice(1)))).toEqual([
+    [[0, Uint8Array.of(1)]],
+    [[0, Uint8Array.of(2)]],
     [],
   ]);
 });
 
-// spec: DGRAM-2
-test("a datagram of the link itself is one as well; a frame that is too large closes the path", () => {
-  const { stage, client } = Stage.server({ maxDatagramBytes: 100 });
-  client.packet((encoder) => encoder.datagram(Uint8Array.of(1)));
-  stage.session.handleDatagram(0, 0, Uint8Array.of(2));
+// spec: DGRAM-1, DGRAM-2, DGRAM-4
+test("a datagram goes on the named path, or on all to the primary under one number; in the link's own where it fits", () => {
+  const { stage, primary, vouched } = trio();
+  const second = stage.dial("a.example:1");
+  second.reply(1, { resumed: true });
+  const told = () => [primary, second, vouched].map((peer) => [peer.frames("datagram").map((call) => call.slice(1)), peer.linkDatagrams]);
+  expect(stage.session.sendDatagram(0, Uint8Array.of(1), "all")).toBe(true);
+  expect(stage.session.sendDatagram(0, Uint8Array.of(2), second.pathId)).toBe(true);
+  expect(stage.session.sendDatagram(0, Uint8Array.of(3), vouched.pathId)).toBe(true);
+  expect(stage.session.sendDatagram(0, Uint8Array.of(4), 99)).toBe(false);
   stage.settle();
-  expect(stage.events.filter((event) => event.type === "datagram")).toEqual([
-    { type: "datagram", data: Uint8Array.of(1) },
-    { type: "datagram", data: Uint8Array.of(2) },
+  expect(told()).toEqual([
+    [[[0, Uint8Array.of(1)]], []],
+    [
+      [
+        [0, Uint8Array.of(1)],
+        [1, Uint8Array.of(2)],
+      ],
+      [],
+    ],
+    [[[0, Uint8Array.of(3)]], []],
   ]);
+  stage.session.setLinkDatagramBytes(primary.pathId, 4);
+  for (const length of [3, 4]) stage.session.sendDatagram(0, new Uint8Array(length).fill(7), primary.pathId);
+  stage.settle();
+  expect(primary.linkDatagrams).toEqual([Uint8Array.of(2, 7, 7, 7)]);
+  expect(primary.frames("datagram").map((call) => call.slice(1))).toEqual([
+    [0, Uint8Array.of(1)],
+    [3, Uint8Array.of(7, 7, 7, 7)],
+  ]);
+});
+
+// spec: DGRAM-2, DGRAM-3, DGRAM-4
+test("the first copy of a datagram counts, whichever way it came; a frame that is too large closes the path", () => {
+  const { stage, client } = Stage.server({ maxDatagramBytes: 100 });
+  client.packet((encoder) => encoder.datagram(300, Uint8Array.of(1)));
+  for (const bytes of [[0x41, 0x2c, 1], [2, 2], [2, 3], [0x41], [], [0x03, ...new Array<number>(101).fill(0)]])
+    stage.session.handleDatagram(0, 0, Uint8Array.from(bytes));
+  client.packet((encoder) => encoder.datagram(2, Uint8Array.of(4)));
+  client.packet((encoder) => encoder.datagram(3, Uint8Array.of(5)));
+  stage.settle();
+  expect(stage.events.flatMap((event) => (event.type === "datagram" ? [...event.data] : []))).toEqual([1, 2, 5]);
   expect(stage.session.sendDatagram(0, new Uint8Array(101))).toBe(false);
-  client.packet((encoder) => encoder.datagram(new Uint8Array(101)));
+  client.packet((encoder) => encoder.datagram(4, new Uint8Array(101)));
   expect(client.closed?.code).toBe(ErrorCode.TOO_LARGE);
 });

@@ -154,7 +154,7 @@ export class FrameDecoder {
       case FrameType.PATH_CLOSE:
         return this.#readBodyStart(reader, type, reader.varint(), reader.varint(), reader.varint());
       case FrameType.DATAGRAM:
-        return this.#readBodyStart(reader, type, 0, 0, reader.varint());
+        return this.#readBodyStart(reader, type, reader.varint(), 0, reader.varint());
       case FrameType.MAX_DATA:
       case FrameType.MAX_STREAMS_BIDI:
       case FrameType.MAX_STREAMS_UNI:
@@ -282,7 +282,7 @@ export class FrameDecoder {
     const sink = this.#sink;
     if (type === FrameType.RAW) this.#failure = sink.raw(this.#bodyFirst, this.#bodySecond, whole);
     else if (type === FrameType.RAW_REPLY) this.#failure = sink.rawReply(this.#bodyFirst, this.#bodySecond, whole);
-    else if (type === FrameType.DATAGRAM) this.#failure = sink.datagram(whole);
+    else if (type === FrameType.DATAGRAM) this.#failure = sink.datagram(this.#bodyFirst, whole);
     else this.#failure = sink.pathClose(this.#bodyFirst, this.#bodySecond, decodeUtf8(whole));
   }
 

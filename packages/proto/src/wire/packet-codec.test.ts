@@ -108,7 +108,7 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc.tuple(fc.constant<"priority">("priority"), number, fc.nat(255)),
   fc.tuple(fc.constant<"rangeData">("rangeData"), number, offset, data),
   fc.tuple(fc.constantFrom<"raw" | "rawReply">("raw", "rawReply"), number, number, data),
-  fc.tuple(fc.constant<"datagram">("datagram"), fc.uint8Array({ maxLength: 1500 })),
+  fc.tuple(fc.constant<"datagram">("datagram"), fc.maxSafeNat(), fc.uint8Array({ maxLength: 1500 })),
   fc.tuple(fc.constant<"pathClose">("pathClose"), number, number, fc.string({ unit: "grapheme", maxLength: 60 })),
 );
 const packets = fc.array(fc.tuple(number, fc.array(frame, { minLength: 1, maxLength: 12 })), { minLength: 1, maxLength: 5 });
@@ -258,8 +258,8 @@ test("stream bytes are passed on as views of the input as soon as they arrive", 
 
 test("bodies that are delivered whole belong to the receiver, also from a Buffer", () => {
   const received: Uint8Array[] = [];
-  const sink = { ...recordingSinkMethods(), datagram: (body: Uint8Array) => void received.push(body) };
-  const bytes = Buffer.from(joined(encode(new PacketEncoder(), 0, [["datagram", Uint8Array.of(1, 2, 3)]])));
+  const sink = { ...recordingSinkMethods(), datagram: (_: number, body: Uint8Array) => void received.push(body) };
+  const bytes = Buffer.from(joined(encode(new PacketEncoder(), 0, [["datagram", 0, Uint8Array.of(1, 2, 3)]])));
   new PacketDecoder(sink, LIMITS).push(bytes);
   bytes.fill(0);
   expect(received).toEqual([Uint8Array.of(1, 2, 3)]);

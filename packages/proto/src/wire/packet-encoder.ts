@@ -180,8 +180,8 @@ export class PacketEncoder {
     this.#twoNumbersAndData(FrameType.RAW_REPLY, requestId, status, data, 0);
   }
 
-  datagram(data: Uint8Array): void {
-    this.#oneNumber(FrameType.DATAGRAM, data.length);
+  datagram(number: number, data: Uint8Array): void {
+    this.#twoNumbers(FrameType.DATAGRAM, number, data.length);
     this.#data(data);
   }
 

@@ -35,7 +35,7 @@ export interface PacketSink {
   /** `status` is an error code's number, 0 for success; `data` is a copy that belongs to the receiver. */
   rawReply(requestId: number, status: number, data: Uint8Array): ProtocolFailure | undefined;
   /** `data` is a copy that belongs to the receiver. */
-  datagram(data: Uint8Array): ProtocolFailure | undefined;
+  datagram(number: number, data: Uint8Array): ProtocolFailure | undefined;
   pathClose(pathId: PathId, code: number, reason: string): ProtocolFailure | undefined;
   /** No packet follows this one on its carrier. spec: CARRIER-6 */
   carrierRetire(): ProtocolFailure | undefined;

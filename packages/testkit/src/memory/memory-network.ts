@@ -6,6 +6,8 @@ import { MemoryLink } from "./memory-link.ts";
 import type { PipeShape } from "./memory-pipe.ts";
 
 export interface MemoryNetworkOptions {
+  /** Name of its transport. Default "memory". */
+  name?: string;
   clock?: MemoryClock;
   /** Shape of new connections, both directions. Default: no delay, no limit. */
   shape?: Partial<PipeShape>;
@@ -37,6 +39,7 @@ const FIRST_FREE_PORT = 20_000;
 /** Makes a network of its own; addresses are free text and need not exist. */
 export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
   const clock = options.clock ?? realClock;
+  const name = options.name ?? "memory";
   const identityOf = options.identityOf ?? ((cert: string) => (cert.startsWith("sha256:") ? cert : undefined));
   const listeners = new Map<string, { request: ListenRequest; links: Set<MemoryLink> }>();
   const connections: MemoryConnection[] = [];
@@ -58,7 +61,8 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
   };
 
   const dial = async (request: DialRequest): Promise<Link> => {
-    const address = formatAddress(request.address);
+    const { host, port } = request.address;
+    const address = formatAddress({ host, port });
     if (request.signal?.aborted === true) throw new KwikError("ABORTED", `dialling ${address} was aborted`);
     const listener = listeners.get(address);
     if (listener === undefined) throw new KwikError("UNREACHABLE", `nobody listens at ${address}`);
@@ -69,7 +73,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
     if (!isTrusted) throw new KwikError("NOT_TRUSTED", `${address} is not trusted: its key is not the expected one`);
 
     const clientAddress = `client:${connections.length + 1}`;
-    const base = { transport: "memory", clientIdentity: undefined };
+    const base = { transport: name, clientIdentity: undefined };
     const client = new MemoryLink(clock, { ...base, remoteAddress: address, localAddress: clientAddress, provenIdentity: proven }, true, {
       ...options.shape,
     });
@@ -88,7 +92,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
     return client;
   };
 
-  return { transport: { name: "memory", dial, listen }, connections };
+  return { transport: { name, dial, listen }, connections };
 }
 
 function connectionOf(address: string, client: MemoryLink, server: MemoryLink): MemoryConnection {

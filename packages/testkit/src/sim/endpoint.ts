@@ -1,6 +1,6 @@
 import { ErrorCode, errorName, type PathId, type Session, type SessionEvent, type StreamEntry, type Transmit } from "@kwik/proto";
 import type { Incidents } from "../guards/incidents.ts";
-import type { SimLinkEnd } from "./sim-link.ts";
+import { SIM_DATAGRAM_BYTES, type SimLinkEnd } from "./sim-link.ts";
 import type { StreamEnds } from "./stream-ends.ts";
 import type { Timer, VirtualClock } from "./virtual-clock.ts";
 
@@ -59,6 +59,7 @@ export class Endpoint {
       // A copy, as a transport would bring it: what is emptied too early does not compare.
       onData: (carrier, data) => this.session.handleCarrierData(this.#clock.now, pathId, carrier, data.slice(), true),
       onCarrierEnd: (carrier) => this.session.handleCarrierClosed(this.#clock.now, pathId, carrier),
+      onDatagram: (data) => this.session.handleDatagram(this.#clock.now, pathId, data),
       onBatchEnd: () => this.pump(),
       onClose: (code, reason, isRemote) => {
         if (this.isStopped) return;
@@ -77,6 +78,7 @@ export class Endpoint {
     const { now } = this.#clock;
     const due = this.session.pollTimeout();
     if (due !== undefined && due <= now) this.session.handleTimeout(now);
+    for (const pathId of this.links.keys()) this.session.setLinkDatagramBytes(pathId, SIM_DATAGRAM_BYTES);
     let turns = 0;
     do {
       turns += 1;
@@ -112,6 +114,9 @@ export class Endpoint {
         return;
       case "open":
         this.session.handleCarrierOpened(now, transmit.pathId, link?.openCarrier());
+        return;
+      case "datagram":
+        link?.sendDatagram(transmit.data);
         return;
       case "reset-carrier":
         link?.reset(transmit.carrier);

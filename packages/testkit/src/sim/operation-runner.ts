@@ -84,7 +84,7 @@ export class OperationRunner {
       }
       case "datagram": {
         const endpoint = operation.isFromClient ? world.client.endpoint : this.#server(operation.server).endpoint;
-        endpoint?.session.sendDatagram(world.now, patternBytes(98, 0, operation.bytes));
+        endpoint?.session.sendDatagram(world.now, patternBytes(98, 0, operation.bytes), operation.isOnAll === true ? "all" : "best");
         return endpoint?.wake();
       }
       case "wait":

@@ -27,6 +27,6 @@ export type Operation =
   | { readonly do: "content"; readonly stream: number; readonly bytes: number; readonly isEnd: boolean }
   | { readonly do: "contribute"; readonly stream: number; readonly server: number; readonly bytes: number }
   | { readonly do: "raw"; readonly server: number; readonly path: number; readonly bytes: number }
-  | { readonly do: "datagram"; readonly server: number; readonly isFromClient: boolean; readonly bytes: number }
+  | { readonly do: "datagram"; readonly server: number; readonly isFromClient: boolean; readonly bytes: number; readonly isOnAll?: boolean }
   | { readonly do: "wait"; readonly ms: number }
   | { readonly do: "close" };

@@ -11,6 +11,8 @@ export interface DirectionShape {
   readonly jitterMs?: number;
   /** Share of chunks that must be sent again by the link: they come about one and a half round trips late. */
   readonly lossRate?: number;
+  /** Share of the link's own datagrams that are lost. */
+  readonly datagramLossRate?: number;
   /** Bytes arrive in pieces of at most this size; 16 KiB by default. */
   readonly chunkBytes?: number;
   /** Pieces have random sizes up to `chunkBytes`. */
@@ -71,6 +73,12 @@ export class Pipe {
 
   get isBlackHole(): boolean {
     return this.#isPaused;
+  }
+
+  /** Whether the next datagram of a link is lost. */
+  losesDatagram(): boolean {
+    const rate = this.#shape.datagramLossRate ?? 0;
+    return this.#isPaused || (rate > 0 && this.#rng.next() < rate);
   }
 
   /** Size of the next piece to cut. */

@@ -86,6 +86,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
         this.#decide(end, line, acceptor, opening, refuse);
       },
       onCarrierEnd: () => undefined,
+      onDatagram: () => undefined,
       onBatchEnd: () => undefined,
       onClose: () => this.#ends.delete(end),
     };

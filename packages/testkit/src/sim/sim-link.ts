@@ -2,11 +2,15 @@ import type { CarrierId } from "@kwik/proto";
 import type { Pipe } from "./pipe.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
+/** The largest datagram of a simulated link, in bytes. */
+export const SIM_DATAGRAM_BYTES = 1_200;
+
 /** Who is told what a simulated link brings. */
 export interface LinkObserver {
   onData(carrier: CarrierId, data: Uint8Array): void;
   onCarrierEnd(carrier: CarrierId): void;
   onClose(code: number, reason: string, isRemote: boolean): void;
+  onDatagram(data: Uint8Array): void;
   /** A piece was delivered whole: a good moment to answer. */
   onBatchEnd(): void;
 }
@@ -46,6 +50,7 @@ export class SimLinkEnd {
   #nextCarrier: CarrierId;
   #isClosed = false;
   #queuedBytes = 0;
+  #datagrams = 0;
 
   constructor(clock: VirtualClock, pipe: Pipe, linkId: number, firstCarrier: CarrierId) {
     this.#clock = clock;
@@ -94,6 +99,22 @@ export class SimLinkEnd {
       }
     }
     if (bytes > 0) this.#ship(carrier, pieces, bytes);
+  }
+
+  /** A datagram of the link: not repeated, and in no order. */
+  sendDatagram(data: Uint8Array): void {
+    if (this.#isClosed || data.length > SIM_DATAGRAM_BYTES || this.#pipe.losesDatagram()) return;
+    const peer = this.#peer;
+    this.#datagrams += 1;
+    this.#pipe.send({
+      bytes: data.length,
+      orderKey: `${this.#linkId}:datagram:${this.#datagrams}`,
+      isVoid: () => this.#isClosed || peer?.isClosed === true,
+      arrive: () => {
+        peer?.observer?.onDatagram(data);
+        peer?.observer?.onBatchEnd();
+      },
+    });
   }
 
   /** Ends both directions of a carrier; what is under way on it is lost. */

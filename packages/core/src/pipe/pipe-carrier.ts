@@ -1,0 +1,90 @@
+import type { CarrierId } from "@kwik/proto";
+import type { Carrier, CarrierReceiver } from "../transport/link.ts";
+
+/** What a carrier asks of the link that it shares a pipe with others on. */
+export interface PipeCarrierOwner {
+  /** The carrier has something to send again. */
+  wants(carrier: PipeCarrier): void;
+  /** The carrier was reset here. */
+  resets(carrier: PipeCarrier, code: number): void;
+}
+
+/** One carrier of a pipe: a queue of what waits for its turn. */
+export class PipeCarrier implements Carrier {
+  readonly id: CarrierId;
+  receiver: CarrierReceiver | undefined = undefined;
+  readonly #owner: PipeCarrierOwner;
+  #queue: Uint8Array[] = [];
+  /** Index of the first part that waits; those before it are on their way. */
+  #head = 0;
+  #bufferedBytes = 0;
+  #isClosed = false;
+
+  constructor(id: CarrierId, owner: PipeCarrierOwner) {
+    this.id = id;
+    this.#owner = owner;
+  }
+
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  send(parts: readonly Uint8Array[]): void {
+    if (this.#isClosed) return;
+    const before = this.#bufferedBytes;
+    for (const part of parts) {
+      if (part.length === 0) continue;
+      this.#queue.push(part);
+      this.#bufferedBytes += part.length;
+    }
+    if (before === 0 && this.#bufferedBytes > 0) this.#owner.wants(this);
+  }
+
+  /** Moves at most `maxBytes` of what waits to the end of `batch`; answers how many. */
+  take(maxBytes: number, batch: Uint8Array[]): number {
+    let left = Math.min(maxBytes, this.#bufferedBytes);
+    const taken = left;
+    while (left > 0) {
+      const part = this.#queue[this.#head] as Uint8Array;
+      if (part.length > left) {
+        batch.push(part.subarray(0, left));
+        this.#queue[this.#head] = part.subarray(left);
+        break;
+      }
+      batch.push(part);
+      left -= part.length;
+      this.#head += 1;
+    }
+    this.#bufferedBytes -= taken;
+    if (this.#bufferedBytes === 0) {
+      this.#queue = [];
+      this.#head = 0;
+    }
+    return taken;
+  }
+
+  reset(code: number): void {
+    if (this.#isClosed) return;
+    this.dispose();
+    this.#owner.resets(this, code);
+  }
+
+  deliver(data: Uint8Array): void {
+    if (!this.#isClosed && data.length > 0) this.receiver?.onData(data);
+  }
+
+  /** The peer has reset it. */
+  end(): void {
+    if (this.#isClosed) return;
+    this.dispose();
+    this.receiver?.onEnd();
+  }
+
+  /** Forgets what waits; nothing is sent or delivered any more. */
+  dispose(): void {
+    this.#isClosed = true;
+    this.#queue = [];
+    this.#head = 0;
+    this.#bufferedBytes = 0;
+  }
+}

@@ -1,0 +1,117 @@
+import { isKwikError, KwikError } from "../api/errors.ts";
+import { formatAddress, parseAddress, type ServerAddress, type TransportName } from "./address.ts";
+import type { Link } from "./link.ts";
+import { raceLinks } from "./race-links.ts";
+import type { DialRequest, ListenRequest, Transport, TransportListener } from "./transport.ts";
+
+/** How long one transport has for itself before the next is tried beside it: a handshake over a path of this round trip. */
+const HEAD_START_MS = 300;
+/** For how long the transport that won goes first, and for how many servers that is remembered. */
+const REMEMBER_MS = 10 * 60_000;
+const MAX_REMEMBERED = 1_000;
+/** Ports that are tried when any will do and one was free for some transports only. */
+const ANY_PORT_TRIES = 8;
+
+/**
+ * Several transports as one, the preferred one first. Dials whichever works: the transport that the address names, or all of them in a race with
+ * head starts, that which won at this server lately first. Listens on the same port with each of them, or with the one that the address names.
+ */
+export function anyTransport(transports: readonly Transport[], now: () => number = () => performance.now()): Transport {
+  return new AnyTransport(transports, now);
+}
+
+class AnyTransport implements Transport {
+  readonly name = "any";
+  readonly #transports: readonly Transport[];
+  readonly #now: () => number;
+  readonly #winners = new Map<string, { readonly transport: Transport; readonly until: number }>();
+
+  constructor(transports: readonly Transport[], now: () => number) {
+    this.#transports = transports;
+    this.#now = now;
+  }
+
+  async dial(request: DialRequest): Promise<Link> {
+    const usable = this.#named(request.address).filter((transport) => transport.name !== request.avoid);
+    const [only] = usable;
+    if (only === undefined) throw new KwikError("NOT_SUPPORTED", `there is no transport but ${request.avoid}`);
+    if (usable.length === 1) return only.dial(request);
+    const place = formatAddress(request.address);
+    const winner = this.#winnerAt(place);
+    const order = winner === undefined ? usable : [winner, ...usable.filter((other) => other !== winner)];
+    const attempts = order.map((transport) => (signal: AbortSignal) => transport.dial({ ...request, signal }));
+    try {
+      const link = await raceLinks(attempts, HEAD_START_MS, request.signal);
+      this.#remember(place, link.properties.transport);
+      return link;
+    } catch (error) {
+      this.#winners.delete(place);
+      // Giving the others up must not look like the caller's wish.
+      if (request.signal?.aborted === true)
+        throw new KwikError("ABORTED", `dialling ${place} was aborted`, { cause: request.signal.reason });
+      throw error;
+    }
+  }
+
+  async listen(request: ListenRequest): Promise<TransportListener> {
+    const named = this.#named(request.address);
+    // WebSocket lives on TCP ports too: it is served where the address names it.
+    const usable = request.address.transport === undefined ? named.filter((transport) => transport.name !== "websocket") : named;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await listenWithAll(usable, request);
+      } catch (error) {
+        if (request.address.port !== 0 || tries === ANY_PORT_TRIES || usable.length === 1) throw error;
+      }
+    }
+  }
+
+  hasOther(address: ServerAddress, name: string): boolean {
+    return address.transport === undefined && this.#transports.some((transport) => transport.name !== name);
+  }
+
+  #named(address: ServerAddress): readonly Transport[] {
+    if (address.transport === undefined) return this.#transports;
+    const named = this.#transports.filter((transport) => transport.name === address.transport);
+    if (named.length > 0) return named;
+    throw new KwikError("NOT_SUPPORTED", `the transport ${address.transport} does not work here`);
+  }
+
+  #winnerAt(place: string): Transport | undefined {
+    const winner = this.#winners.get(place);
+    if (winner === undefined || winner.until > this.#now()) return winner?.transport;
+    this.#winners.delete(place);
+    return undefined;
+  }
+
+  #remember(place: string, name: string): void {
+    const transport = this.#transports.find((one) => one.name === name);
+    if (transport === undefined) return;
+    if (this.#winners.size >= MAX_REMEMBERED) this.#winners.clear();
+    this.#winners.set(place, { transport, until: this.#now() + REMEMBER_MS });
+  }
+}
+
+/** All of them on one port, or none. */
+async function listenWithAll(transports: readonly Transport[], request: ListenRequest): Promise<TransportListener> {
+  const listeners: TransportListener[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(listeners.map((listener) => listener.close()));
+  };
+  let address = request.address;
+  try {
+    for (const transport of transports) {
+      const listener = await transport.listen({ ...request, address });
+      listeners.push(listener);
+      address = { ...address, port: parseAddress(listener.address).port };
+    }
+  } catch (error) {
+    await close();
+    const [first] = listeners;
+    const blocked = transports[listeners.length]?.name as TransportName | undefined;
+    if (first === undefined || request.address.port === 0 || !isKwikError(error) || error.code !== "IO") throw error;
+    const alone = formatAddress({ ...address, transport: transports[0]?.name as TransportName });
+    throw new KwikError("IO", `${error.message} (${blocked}); ${alone} would serve ${transports[0]?.name} only`, { cause: error });
+  }
+  return { address: listeners[0]?.address ?? formatAddress(address), close };
+}

@@ -1,0 +1,2 @@
+export { raceAddresses } from "./race-addresses.ts";
+export { resolveHost } from "./resolve-host.ts";

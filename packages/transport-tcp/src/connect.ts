@@ -1,0 +1,120 @@
+import { connect as connectSocket } from "node:net";
+import type { Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
+import { formatAddress, KwikError, PipeLink } from "@kwik/core";
+import type { ServerAddress } from "@kwik/core";
+import { dialError, speaksNoKwik, unreachable } from "./dial-error.ts";
+import { checkServer, shownBy } from "./server-proof.ts";
+import type { ServerProof } from "./server-proof.ts";
+import { localAddressOf, PROTOCOL_NAME, SOCKET_OPTIONS } from "./socket.ts";
+import { TcpPipe } from "./tcp-pipe.ts";
+import type { SessionPlace } from "./tls-sessions.ts";
+
+/** How a connection is secured. */
+export interface TlsRequest {
+  readonly context: SecureContext;
+  /** The name to ask for; "" for none, since an IP address is not a name to TLS. */
+  readonly serverName: string;
+  /** What the server must show; undefined if anybody will do. */
+  readonly proof: ServerProof | undefined;
+  /** Where sessions for resumption are kept. */
+  readonly sessions: SessionPlace;
+}
+
+/** One connection attempt to one IP address. */
+export interface ConnectRequest {
+  /** An IP address and port. */
+  readonly address: ServerAddress;
+  /** Undefined: no TLS at all. */
+  readonly tls: TlsRequest | undefined;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Connects. Rejects with UNREACHABLE, NOT_TRUSTED, NOT_KWIK or ABORTED; leaves nothing behind then. */
+export function connectTcp(request: ConnectRequest): Promise<PipeLink> {
+  return new Promise((resolve, reject) => {
+    const { address, tls, signal } = request;
+    const where = formatAddress(address);
+    const aborted = (): KwikError => new KwikError("ABORTED", `dialling ${where} was aborted`, { cause: signal?.reason });
+    if (signal?.aborted === true) {
+      reject(aborted());
+      return;
+    }
+    let isSettled = false;
+    /** The TLS socket once there is one: destroying it takes the one below along. */
+    let socket: Socket;
+    const settle = (): void => {
+      isSettled = true;
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    };
+    const fail = (error: KwikError): void => {
+      if (isSettled) return;
+      settle();
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = (): void => fail(aborted());
+    // Stays for good: a socket that was given up may still report an error, and nobody else listens.
+    const onError = (error: Error): void => fail(dialError(error, where));
+    const onClose = (): void => fail(dialError(Object.assign(new Error("closed"), { code: "ECONNRESET" }), where));
+    const succeed = (identity: string | undefined): void => {
+      settle();
+      const properties = {
+        transport: "tcp",
+        remoteAddress: where,
+        localAddress: localAddressOf(socket),
+        provenIdentity: identity,
+        clientIdentity: undefined,
+      };
+      resolve(new PipeLink(new TcpPipe(socket, properties, tls !== undefined), "client"));
+    };
+
+    socket = connectSocket({ ...SOCKET_OPTIONS, host: address.host, port: address.port });
+    socket.on("error", onError);
+    socket.once("close", onClose);
+    socket.once("connect", () => {
+      if (isSettled) return;
+      if (tls === undefined) {
+        succeed(undefined);
+        return;
+      }
+      const kept = tls.proof === undefined ? undefined : tls.sessions.take(where);
+      const secured = secure(socket, tls, kept?.ticket);
+      socket = secured;
+      secured.on("error", onError);
+      secured.once("close", onClose);
+      secured.once("secureConnect", () => {
+        if (isSettled) return;
+        try {
+          if (secured.alpnProtocol !== PROTOCOL_NAME) throw speaksNoKwik(where);
+          const shown = shownBy(secured, kept?.certificate);
+          succeed(tls.proof === undefined ? undefined : checkServer(tls.proof, shown, where));
+          // Tickets come after the handshake, and only one of a server that was believed is worth having.
+          const { certificate } = shown;
+          if (tls.proof === undefined || certificate === undefined) return;
+          secured.on("session", (ticket) => tls.sessions.put(where, { ticket, certificate }));
+        } catch (error) {
+          fail(KwikError.from(error, "NOT_TRUSTED"));
+        }
+      });
+    });
+    const timer = setTimeout(() => fail(unreachable(where, request.timeoutMs)), request.timeoutMs);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+function secure(socket: Socket, tls: TlsRequest, ticket: Buffer | undefined): TLSSocket {
+  return connectTls({
+    socket,
+    secureContext: tls.context,
+    servername: tls.serverName,
+    ALPNProtocols: [PROTOCOL_NAME],
+    // Node would check neither pins, nor the name of a resumed connection: `checkServer` decides, before anything is sent.
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+    ...(ticket === undefined ? {} : { session: ticket }),
+  });
+}

@@ -1,0 +1,3 @@
+export type { TcpListenOptions } from "./listener.ts";
+export { tcpTransport } from "./tcp-transport.ts";
+export type { TcpTransportOptions } from "./tcp-transport.ts";

@@ -1,0 +1,5 @@
+export { attachWebSocket } from "./attach.ts";
+export type { AttachOptions } from "./attach.ts";
+export type { WebSocketListenOptions } from "./websocket-listener.ts";
+export { webSocketTransport } from "./websocket-transport.ts";
+export type { WebSocketTransportOptions } from "./websocket-transport.ts";

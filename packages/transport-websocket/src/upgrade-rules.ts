@@ -1,0 +1,53 @@
+import type { IncomingMessage } from "node:http";
+import { SUBPROTOCOL } from "./limits.ts";
+
+/** Which requests may become a WebSocket. */
+export interface UpgradeRules {
+  readonly path: string;
+  readonly allowOrigin: ((origin: string) => boolean) | undefined;
+}
+
+/** An HTTP answer that says no. */
+export interface Refusal {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** What a request that wants a WebSocket is refused with, if it is. */
+export function refusalOfUpgrade(request: IncomingMessage, rules: UpgradeRules): Refusal | undefined {
+  const { origin, host } = request.headers;
+  if (pathOf(request) !== rules.path) return { status: 404, text: portText(rules.path) };
+  if (!offeredProtocols(request).includes(SUBPROTOCOL)) return { status: 400, text: portText(rules.path) };
+  if (origin !== undefined && !(rules.allowOrigin?.(origin) ?? isSameHost(origin, host))) {
+    return { status: 403, text: "Pages of this origin may not connect here.\n" };
+  }
+  return undefined;
+}
+
+/** What any other request is answered with. */
+export function answerToRequest(request: IncomingMessage, path: string): Refusal {
+  return { status: pathOf(request) === path ? 426 : 404, text: portText(path) };
+}
+
+function portText(path: string): string {
+  return `This port serves kwik: WebSocket with subprotocol ${SUBPROTOCOL} at ${path}, and nothing else.\n`;
+}
+
+/** The path of a request, without its query: gateways add some. */
+export function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "").replace(/\?.*$/s, "");
+}
+
+function offeredProtocols(request: IncomingMessage): string[] {
+  return (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+}
+
+/** Ports may differ: a page and a kwik server of one host cannot share a port. */
+function isSameHost(origin: string, host: string | undefined): boolean {
+  if (host === undefined) return false;
+  try {
+    return new URL(origin).hostname === new URL(`https://${host}`).hostname;
+  } catch {
+    return false; // "null", from a sandboxed page
+  }
+}

@@ -1,0 +1,74 @@
+import { createHash, generateKeyPairSync, type X509Certificate } from "node:crypto";
+import type { DialPlan } from "@kwik/core";
+import { expect, test } from "vitest";
+import { identityOfCertificate, verifyServer } from "./verify-server.ts";
+
+const DAY_MS = 86_400_000;
+const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const spki = publicKey.export({ type: "spki", format: "der" });
+const mine = { identity: `sha256:${createHash("sha256").update(spki).digest("hex")}` };
+/** What of a certificate is looked at. */
+const certificate = {
+  publicKey,
+  validFrom: new Date(Date.now() - DAY_MS).toUTCString(),
+  validTo: new Date(Date.now() + DAY_MS).toUTCString(),
+  checkHost: (name: string) => (name === "localhost" ? name : undefined),
+  checkIP: (ip: string) => (ip === "127.0.0.1" ? ip : undefined),
+} as unknown as X509Certificate;
+const ca = "some authority";
+const others = `sha256:${"0".repeat(64)}`;
+
+const untrusted = (text: string) => expect.objectContaining({ code: "NOT_TRUSTED", message: expect.stringContaining(text) });
+
+function verify(plan: DialPlan, chainError: string | undefined, nowMs?: number): string | undefined {
+  return verifyServer(plan, { certificate, chainError }, "host:1", nowMs);
+}
+
+test("the identity of a certificate is the hash of its key", () => {
+  expect(identityOfCertificate(certificate)).toBe(mine.identity);
+  const unknown = {
+    get publicKey(): never {
+      throw new Error("unsupported");
+    },
+  } as unknown as X509Certificate;
+  expect(identityOfCertificate(unknown)).toBeUndefined();
+});
+
+test("each row of the table proves what it says, and needs the chain unless the key alone decides", () => {
+  const rows: [plan: DialPlan, needsChain: boolean, proves: string | undefined][] = [
+    [{ kind: "direct", ca, serverName: "x.id.kwik.internal", identity: mine.identity }, true, mine.identity],
+    [{ kind: "direct", ca, serverName: "localhost", identity: undefined }, true, undefined],
+    [{ kind: "direct", ca: undefined, serverName: "localhost", identity: undefined }, true, undefined],
+    [{ kind: "query-pin", ca, acceptable: [others, mine.identity] }, true, mine.identity],
+    [{ kind: "query-pin", ca: undefined, acceptable: [others, mine.identity] }, false, mine.identity],
+    [{ kind: "query-authority", ca, ip: "127.0.0.1" }, true, mine.identity],
+  ];
+  for (const [plan, needsChain, proves] of rows) {
+    expect(verify(plan, undefined), JSON.stringify(plan)).toBe(proves);
+    if (needsChain) expect(() => verify(plan, "SELF_SIGNED_CERT_IN_CHAIN")).toThrow(untrusted("not issued by a trusted authority"));
+    else expect(verify(plan, "DEPTH_ZERO_SELF_SIGNED_CERT")).toBe(proves);
+    expect(() => verify(plan, undefined, Date.now() + 2 * DAY_MS)).toThrow(untrusted("expired"));
+    expect(() => verify(plan, undefined, Date.now() - 2 * DAY_MS)).toThrow(untrusted("clocks"));
+    expect(() => verifyServer(plan, { certificate: undefined, chainError: undefined }, "host:1")).toThrow(untrusted("no certificate"));
+  }
+});
+
+test("a good chain is not enough: the name, the address or the key must be right too", () => {
+  const rows: [DialPlan, string][] = [
+    [{ kind: "direct", ca, serverName: "localhost", identity: others }, mine.identity],
+    [{ kind: "direct", ca, serverName: "elsewhere.example", identity: undefined }, "elsewhere.example"],
+    [{ kind: "query-pin", ca, acceptable: [others] }, others],
+    [{ kind: "query-pin", ca: undefined, acceptable: [others] }, others],
+    [{ kind: "query-authority", ca, ip: "10.9.8.7" }, "10.9.8.7"],
+  ];
+  for (const [plan, text] of rows) expect(() => verify(plan, undefined), text).toThrow(untrusted(text));
+});
+
+test("without verification anything passes and nothing is proven", () => {
+  expect(verifyServer({ kind: "unverified", serverName: "x" }, { certificate: undefined, chainError: "X" }, "host:1")).toBeUndefined();
+});
+
+test("codes without words of their own are named", () => {
+  const plan = { kind: "query-authority", ca, ip: "127.0.0.1" } as const;
+  expect(() => verify(plan, "INVALID_PURPOSE")).toThrow(untrusted("(INVALID_PURPOSE)"));
+});

@@ -1,0 +1,88 @@
+import { anyTransport, dialWith, type Listener, listenWith, systemRuntime } from "@kwik/core";
+import { type MemoryNetwork, memoryNetwork, patternBytes } from "@kwik/testkit";
+import { afterEach, expect, test } from "vitest";
+
+const IDENTITY = `sha256:${"1".repeat(64)}`;
+const ADDRESS = "127.0.0.1:4000";
+const closing: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+/** One server on two networks, as on the same port over UDP and TCP. */
+async function serve(...networks: readonly MemoryNetwork[]): Promise<Listener> {
+  const transport = anyTransport(networks.map((network) => network.transport));
+  const listener = await listenWith(
+    { transport, runtime: systemRuntime, agent: "test", tls: { cert: IDENTITY, key: "" }, identity: IDENTITY, authority: undefined },
+    ADDRESS,
+    { tls: "self-signed" },
+  );
+  closing.push(() => listener.close());
+  return listener;
+}
+
+async function dial(networks: readonly MemoryNetwork[], options: Parameters<typeof dialWith>[2] = {}) {
+  const transport = anyTransport(networks.map((network) => network.transport));
+  const session = await dialWith({ transport, runtime: systemRuntime, agent: "test" }, `kwik://${ADDRESS}`, options);
+  closing.push(() => session.close());
+  return session;
+}
+
+// spec: PATH-5
+test("where one transport falls silent in mid-session, the server is reached over another, and its streams go on", async () => {
+  const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
+  const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];
+  const listener = await serve(quic, tcp);
+  const client = await dial(networks);
+  const server = await listener.accept();
+  expect([quic.connections.length, tcp.connections.length]).toEqual([1, 0]);
+  const data = patternBytes(1, 0, 4_000_000);
+  const stream = server.openUniStream();
+  void (async () => {
+    for (let at = 0; at < data.length; at += 50_000) await stream.write(data.subarray(at, at + 50_000));
+    await stream.close();
+  })();
+  const incoming = await client.acceptUniStream();
+  const got: Uint8Array[] = [];
+  let total = 0;
+  let transportsAtHalf: string[] = [];
+  for await (const piece of incoming) {
+    got.push(piece);
+    total += piece.length;
+    if (total > data.length / 2 && transportsAtHalf.length === 0) {
+      transportsAtHalf = client.stats().paths.map((path) => path.transport);
+      quic.connections[0]?.setShape("both", { isBlackhole: true });
+    }
+  }
+  expect(Buffer.compare(Buffer.concat(got), data)).toBe(0);
+  expect(transportsAtHalf).toEqual(["quic"]);
+  expect(client.stats().paths.map((path) => path.transport)).toEqual(["quic", "tcp"]);
+  expect(tcp.connections).toHaveLength(1);
+});
+
+test("a transport that the user named is not replaced by another: its server is dialled again", async () => {
+  const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
+  const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];
+  await serve(quic, tcp);
+  const client = await dial(networks, { transport: "quic" });
+  const resumed = new Promise<void>((resolve) => {
+    void (async () => {
+      for await (const event of client.events()) if (event.type === "resumed") resolve();
+    })();
+  });
+  await client.openStream().write(Uint8Array.of(1));
+  quic.connections[0]?.setShape("both", { isBlackhole: true });
+  await client.openStream().write(Uint8Array.of(2));
+  await resumed;
+  expect(client.stats().paths.map((path) => path.transport)).toEqual(["quic", "quic"]);
+  expect(tcp.connections).toEqual([]);
+});
+
+test("where the preferred transport is not there at all, the other one carries the session", async () => {
+  const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
+  const listener = await serve(networks[1] as MemoryNetwork);
+  const client = await dial(networks);
+  expect(client.stats().paths.map((path) => path.transport)).toEqual(["tcp"]);
+  expect((await listener.accept()).allPaths().filter((path) => path.local)).toMatchObject([{ transport: "tcp" }]);
+});
