@@ -6,8 +6,9 @@ import { get } from "./measures/get.ts";
 import { memory } from "./measures/memory.ts";
 import { messages } from "./measures/messages.ts";
 import { open } from "./measures/open.ts";
+import { tcp } from "./measures/tcp.ts";
 
-const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = { bulk, echo, open, messages, fair, memory, get };
+const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = { bulk, echo, open, messages, fair, memory, get, tcp };
 
 /** How to say what was measured. */
 export interface BenchOptions {

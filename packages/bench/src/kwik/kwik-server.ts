@@ -3,8 +3,9 @@ import type { Role } from "../process/role.ts";
 import { Ask, BLOCK_BYTES, READ_BYTES, RequestReader } from "../request.ts";
 
 /** A server of the public API that does what the first bytes on each stream ask. */
-export async function kwikServer(argument: { readonly limits?: Partial<Limits> }): Promise<Role> {
-  const listener = await listen("127.0.0.1:0", {
+export async function kwikServer(argument: { readonly limits?: Partial<Limits>; readonly transport?: "quic" | "tcp" }): Promise<Role> {
+  // Named, so that no race decides what is measured.
+  const listener = await listen(`kwik+${argument.transport ?? "quic"}://127.0.0.1:0`, {
     tls: "self-signed",
     ...(argument.limits === undefined ? {} : { limits: argument.limits }),
   });

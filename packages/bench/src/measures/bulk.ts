@@ -1,6 +1,6 @@
 import type { Measurement } from "../measurement.ts";
 import { median } from "../sampling.ts";
-import { EnginePair } from "./engine-pair.ts";
+import { BenchPair } from "./bench-pair.ts";
 
 /** Of one round, in bytes. */
 const BYTES = 500e6;
@@ -31,7 +31,7 @@ const CASES: readonly BulkCase[] = [
 export async function bulk(): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   for (const command of ["download", "upload"]) {
-    using pair = await EnginePair.start();
+    using pair = await BenchPair.start();
     for (const [index, one] of CASES.filter((other) => other.command === command).entries()) {
       measurements.push(await measured(pair, one, index === 0));
     }
@@ -39,7 +39,7 @@ export async function bulk(): Promise<Measurement[]> {
   return measurements;
 }
 
-async function measured(pair: EnginePair, one: BulkCase, isFirst: boolean): Promise<Measurement> {
+async function measured(pair: BenchPair, one: BulkCase, isFirst: boolean): Promise<Measurement> {
   const { command, streams, isByRead = false } = one;
   const argument = { streams, bytes: BYTES, isByRead };
   const warmUp = await pair.inTurns<number>(isFirst ? WARM_UP_ROUNDS : FURTHER_WARM_UP_ROUNDS, command, argument);

@@ -1,6 +1,6 @@
 import type { Measurement } from "../measurement.ts";
 import { median } from "../sampling.ts";
-import { EnginePair } from "./engine-pair.ts";
+import { BenchPair } from "./bench-pair.ts";
 
 const ROUNDS = 5;
 const COUNT = 3_000;
@@ -9,7 +9,7 @@ const WARM_UP = 15_000;
 
 /** The round trip of 64 bytes on one stream, against the bare engine. */
 export async function echo(): Promise<Measurement[]> {
-  using pair = await EnginePair.start();
+  using pair = await BenchPair.start();
   await pair.inTurns(1, "echo", { count: WARM_UP, bytes: 64 });
   const times = await pair.inTurns<{ p50: number; p99: number }>(ROUNDS, "echo", { count: COUNT, bytes: 64 });
   const [kwik, raw] = [times.kwik, times.raw].map((runs) => ({

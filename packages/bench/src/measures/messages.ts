@@ -1,6 +1,6 @@
 import type { Measurement } from "../measurement.ts";
 import { median } from "../sampling.ts";
-import { EnginePair } from "./engine-pair.ts";
+import { BenchPair } from "./bench-pair.ts";
 
 const ROUNDS = 5;
 /** Rounds before those that count. */
@@ -13,7 +13,7 @@ const CASES = [
 /** One-way messages on one stream, each a `write` of its own. */
 export async function messages(): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
-  using pair = await EnginePair.start();
+  using pair = await BenchPair.start();
   for (const { bytes, label, count, atLeast } of CASES) {
     const seconds = await pair.inTurns<number>(WARM_UP_ROUNDS + ROUNDS, "messages", { count, bytes });
     const kwik = count / median(seconds.kwik.slice(WARM_UP_ROUNDS));

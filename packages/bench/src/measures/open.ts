@@ -1,6 +1,6 @@
 import type { Measurement } from "../measurement.ts";
 import { median, pause } from "../sampling.ts";
-import { EnginePair } from "./engine-pair.ts";
+import { BenchPair } from "./bench-pair.ts";
 
 const ROUNDS = 5;
 /** Below the limit of streams that a server gives. */
@@ -11,7 +11,7 @@ const EXCHANGES = 4_000;
 
 /** What a logical stream costs: to open it, and to open, use and close it. */
 export async function open(): Promise<Measurement[]> {
-  using pair = await EnginePair.start();
+  using pair = await BenchPair.start();
   const micros: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     micros.push(await pair.kwik.ask<number>("open", { count: STREAMS }));

@@ -2,6 +2,8 @@ import { kwikClient } from "../kwik/kwik-client.ts";
 import { kwikServer } from "../kwik/kwik-server.ts";
 import { rawClient } from "../raw/raw-client.ts";
 import { rawServer } from "../raw/raw-server.ts";
+import { tlsClient } from "../raw/tls-client.ts";
+import { tlsServer } from "../raw/tls-server.ts";
 import { memory } from "../sampling.ts";
 import type { Role, RoleName } from "./role.ts";
 import { serveRole } from "./serve-role.ts";
@@ -14,6 +16,8 @@ const roles: Record<RoleName, (argument: never) => Promise<Role>> = {
   "kwik-client": kwikClient,
   "raw-server": rawServer,
   "raw-client": rawClient,
+  "tls-server": tlsServer,
+  "tls-client": tlsClient,
 };
 
 await serveRole(name, async () => {

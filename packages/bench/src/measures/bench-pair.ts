@@ -1,7 +1,15 @@
 import { BenchProcess } from "../process/bench-process.ts";
 
-/** A server and a client process of kwik, and the same of the bare engine, side by side. */
-export class EnginePair implements Disposable {
+/** Over what kwik runs, and what it is compared with: the bare QUIC engine, or a TLS connection of Node's. */
+export type PairKind = "quic" | "tcp";
+
+const BARE = {
+  quic: { server: "raw-server", client: "raw-client" },
+  tcp: { server: "tls-server", client: "tls-client" },
+} as const;
+
+/** A server and a client process of kwik, and the same without kwik, side by side. */
+export class BenchPair implements Disposable {
   readonly kwik: BenchProcess;
   readonly raw: BenchProcess;
   readonly #kwikServer: BenchProcess;
@@ -14,7 +22,7 @@ export class EnginePair implements Disposable {
     this.raw = raw;
   }
 
-  static async start(): Promise<EnginePair> {
+  static async start(kind: PairKind = "quic"): Promise<BenchPair> {
     const started: BenchProcess[] = [];
     try {
       const begin = async (...how: Parameters<typeof BenchProcess.start>): Promise<BenchProcess> => {
@@ -22,11 +30,11 @@ export class EnginePair implements Disposable {
         started.push(one);
         return one;
       };
-      const kwikServer = await begin("kwik-server");
+      const kwikServer = await begin("kwik-server", { transport: kind });
       const kwik = await begin("kwik-client", { url: kwikServer.ready });
-      const rawServer = await begin("raw-server");
-      const raw = await begin("raw-client", { port: rawServer.ready });
-      return new EnginePair(kwikServer, kwik, rawServer, raw);
+      const rawServer = await begin(BARE[kind].server);
+      const raw = await begin(BARE[kind].client, { port: rawServer.ready });
+      return new BenchPair(kwikServer, kwik, rawServer, raw);
     } catch (error) {
       for (const one of started) one[Symbol.dispose]();
       throw error;
