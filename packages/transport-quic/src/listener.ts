@@ -9,11 +9,14 @@ import { connectionCensus } from "./engine/connection-census.ts";
 import { COMMON_OPTIONS } from "./engine/options.ts";
 import { withPrivateTmpdir } from "./engine/private-tmpdir.ts";
 import { ServerConnection } from "./engine/server-connection.ts";
-import { isOwnAddress, largestUdpPayload, wideMtuNotice } from "./path-mtu.ts";
+import { isOwnAddress, largestUdpPayload, refusedPacketsNotice, wideMtuNotice } from "./path-mtu.ts";
 import { QuicLink } from "./quic-link.ts";
 import { resolveHost } from "@kwik/resolve";
 import { ServerLink } from "./server-link.ts";
+import type { ServerLinkOptions } from "./server-link.ts";
 import { certificateIdentity, queryAnswer } from "./certificate-query.ts";
+import { sessionPolicy } from "./webtransport-options.ts";
+import type { WebTransportOptions } from "./webtransport-options.ts";
 import { WriteTurns } from "./write-turns.ts";
 
 /** Parts of the transport's options that a listener uses. */
@@ -26,6 +29,8 @@ export interface QuicListenOptions {
   readonly bindAny?: boolean;
   /** Authorities (PEM) of client certificates. With them, clients are asked for one; without, none is looked at. */
   readonly clientCa?: string;
+  /** Serves browsers on the same port, by WebTransport over HTTP/3. Default: off. */
+  readonly webTransport?: WebTransportOptions;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 2_000;
@@ -35,6 +40,9 @@ const MTU_CHECK_MS = 1_000;
 
 /** How long the engine's thread may take to stop, in milliseconds. */
 const STOP_TIMEOUT_MS = 5_000;
+
+/** How a peer ends a connection whose packets break QUIC's rules, or its own. RFC 9000 section 20.1 */
+const PROTOCOL_VIOLATION = 0x0a;
 
 /** A bound server: one native object, its links found by the engine's handles. */
 export class QuicListener implements TransportListener {
@@ -46,19 +54,24 @@ export class QuicListener implements TransportListener {
   readonly #links = new Map<number, ServerLink>();
   /** Links that had an event in this batch. */
   #touched: ServerLink[] = [];
-  readonly #answer: Uint8Array;
+  readonly #linkOptions: ServerLinkOptions;
   #hasWarnedOfMtu = false;
   #onStopped: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(request: ListenRequest, host: string, options: QuicListenOptions) {
     this.#request = request;
-    this.#answer = queryAnswer(request.tls.cert);
+    this.#linkOptions = {
+      answer: queryAnswer(request.tls.cert),
+      webTransport: sessionPolicy(options.webTransport),
+      onLink: (link) => request.onLink(link),
+    };
     const bindHost = options.bindAny === true ? anyAddress(host) : host;
     const made = withPrivateTmpdir(() => {
       const native = new (quicBinding().NativeQuicServer)(
         {
           ...COMMON_OPTIONS,
+          alpn: options.webTransport === undefined ? COMMON_OPTIONS.alpn : [...COMMON_OPTIONS.alpn, "h3"],
           cert: Buffer.from(request.tls.cert),
           key: Buffer.from(request.tls.key),
           ca: options.clientCa === undefined ? undefined : Buffer.from(options.clientCa),
@@ -103,7 +116,7 @@ export class QuicListener implements TransportListener {
   }
 
   async #stop(): Promise<void> {
-    for (const peer of this.#links.values()) peer.link.close(ErrorCode.GOING_AWAY, "the server has shut down");
+    await Promise.all(Array.from(this.#links.values(), (peer) => peer.close(ErrorCode.GOING_AWAY, "the server has shut down")));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, STOP_TIMEOUT_MS);
       this.#onStopped = () => {
@@ -153,6 +166,7 @@ export class QuicListener implements TransportListener {
         this.#onStopped?.();
         return;
       case EventType.close:
+        this.#checkRefusal(event);
         this.#forward(event);
         this.#forget(event.connHandle);
         return;
@@ -185,7 +199,7 @@ export class QuicListener implements TransportListener {
 
   #onFailure(peer: ServerLink, error: unknown): void {
     this.#notice(`the receiver of a link from ${peer.link.properties.remoteAddress} failed: ${describe(error)}`);
-    peer.link.fail("the receiver failed");
+    peer.fail("the receiver failed");
   }
 
   #onSession(event: NativeEvent): void {
@@ -209,7 +223,7 @@ export class QuicListener implements TransportListener {
       provenIdentity: undefined,
       clientIdentity: certificate === undefined ? undefined : certificateIdentity(certificate),
     });
-    this.#links.set(handle, new ServerLink(link, connection, this.#answer, (ready) => this.#request.onLink(ready)));
+    this.#links.set(handle, new ServerLink(link, connection, this.#linkOptions));
     if (!this.#hasWarnedOfMtu && !isOwnAddress(remote.replace(/:\d+$/, "").replace(/[[\]]/g, ""))) this.#checkMtuLater(link);
   }
 
@@ -231,6 +245,15 @@ export class QuicListener implements TransportListener {
     }, MTU_CHECK_MS).unref();
   }
 
+  /** Browsers end a connection at the first packet that is larger than Ethernet's; kwik's own clients take those. docs/webtransport.md */
+  #checkRefusal(event: NativeEvent): void {
+    if (event.meta?.errorCode !== PROTOCOL_VIOLATION || this.#links.get(event.connHandle)?.isHttp3 !== true) return;
+    const { host } = parseAddress(this.address);
+    if (this.#hasWarnedOfMtu || isWildcard(host)) return;
+    this.#hasWarnedOfMtu = true;
+    this.#notice(refusedPacketsNotice(host));
+  }
+
   #notice(message: string): void {
     this.#request.onNotice?.(message);
   }
@@ -250,6 +273,10 @@ function bindProblem(message: string): string {
 
 function isLoopback(host: string): boolean {
   return host.startsWith("127.") || host === "::1";
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
 }
 
 function anyAddress(host: string): string {

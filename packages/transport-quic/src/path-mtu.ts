@@ -26,12 +26,23 @@ export function largestUdpPayload(): number {
 export function wideMtuNotice(boundHost: string, payloadBytes: number): string {
   const device = deviceOf(boundHost);
   const mtu = (device === undefined ? undefined : mtuOf(device)) ?? largestMtu();
-  const ip = isIP(boundHost) === 6 ? "ip -6" : "ip";
   return (
     `QUIC packets of ${payloadBytes} bytes leave ${boundHost} and are cut into fragments, which is slow and stalls under loss. ` +
-    `Listen on 0.0.0.0 or :: instead, or set the transport's option bindAny, ` +
-    `or run: ${ip} route replace local ${boundHost} dev ${device ?? "<interface>"} table local proto kernel scope host src ${boundHost} mtu ${mtu}`
+    `Listen on 0.0.0.0 or :: instead, or set the transport's option bindAny, or run: ${routeCommand(boundHost, device, mtu)}`
   );
+}
+
+/** The same where the packets stay on this machine and a browser does not take them. */
+export function refusedPacketsNotice(boundHost: string): string {
+  return (
+    `a browser ended its connection at once, as it does when packets are larger than ${DEFAULT_MTU - HEADER_BYTES} bytes; those from ${boundHost} ` +
+    `to this machine are. Listen on 0.0.0.0 or :: instead, or run: ${routeCommand(boundHost, deviceOf(boundHost), DEFAULT_MTU)}`
+  );
+}
+
+function routeCommand(host: string, device: string | undefined, mtu: number): string {
+  const ip = isIP(host) === 6 ? "ip -6" : "ip";
+  return `${ip} route replace local ${host} dev ${device ?? "<interface>"} table local proto kernel scope host src ${host} mtu ${mtu}`;
 }
 
 /** Name of the interface that has this address. */

@@ -1,4 +1,4 @@
-import type { Carrier, CarrierReceiver } from "@kwik/core";
+import type { Http3Stream, Http3StreamReceiver } from "@kwik/transport-webtransport";
 import type { EngineConnection } from "./engine/connection.ts";
 import type { WaitingSender, WriteTurns } from "./write-turns.ts";
 
@@ -17,12 +17,12 @@ const COMPACT_AT = 256;
 const EMPTY = new Uint8Array(0);
 
 /**
- * One stream of the engine. It never ends by FIN, which the engine can lose; the end of anything is said in kwik's own frames, and
- * `reset` frees the stream.
+ * One stream of the engine. As kwik's carrier it never ends by FIN, which the engine can lose; the end of anything is said in kwik's own
+ * frames, and `reset` frees the stream. HTTP/3 ends streams by FIN, behind bytes, where it is not lost.
  */
-export class QuicCarrier implements Carrier, WaitingSender {
+export class QuicCarrier implements Http3Stream, WaitingSender {
   readonly id: number;
-  receiver: CarrierReceiver | undefined = undefined;
+  receiver: Http3StreamReceiver | undefined = undefined;
   readonly #engine: EngineConnection;
   readonly #turns: WriteTurns;
   readonly #onGone: (carrier: QuicCarrier) => void;
@@ -34,6 +34,8 @@ export class QuicCarrier implements Carrier, WaitingSender {
   /** Some bytes were refused: wait for the turn. */
   #isWaiting = false;
   #isClosed = false;
+  /** The last byte of the queue is the stream's last. */
+  #isFinishing = false;
 
   constructor(id: number, engine: EngineConnection, turns: WriteTurns, onGone: (carrier: QuicCarrier) => void) {
     this.id = id;
@@ -47,7 +49,7 @@ export class QuicCarrier implements Carrier, WaitingSender {
   }
 
   send(parts: readonly Uint8Array[]): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isFinishing) return;
     let index = 0;
     if (this.#bufferedBytes === 0 && !this.#isBlocked && !this.#isWaiting) {
       while (index < parts.length) {
@@ -60,6 +62,13 @@ export class QuicCarrier implements Carrier, WaitingSender {
     for (; index < parts.length; index += 1) this.#enqueue(parts[index] as Uint8Array);
   }
 
+  finish(bytes: Uint8Array): void {
+    if (this.#isClosed || this.#isFinishing) return;
+    this.#isFinishing = true;
+    this.#enqueue(bytes);
+    if (!this.#isWaiting && this.flush(Number.POSITIVE_INFINITY) === "refused") this.#wait();
+  }
+
   reset(code: number): void {
     if (this.#isClosed) return;
     this.dispose();
@@ -69,6 +78,12 @@ export class QuicCarrier implements Carrier, WaitingSender {
 
   deliver(data: Uint8Array): void {
     if (!this.#isClosed && data.length > 0) this.receiver?.onData(data);
+  }
+
+  /** The peer ended its direction. */
+  endOfInput(): void {
+    if (this.receiver?.onFin === undefined) this.end();
+    else if (!this.#isClosed) this.receiver.onFin();
   }
 
   /** The peer ended or reset the stream, or it broke. */
@@ -109,7 +124,7 @@ export class QuicCarrier implements Carrier, WaitingSender {
       }
       const data = this.#queue[this.#head] as Uint8Array;
       const offered = data.length > MAX_CALL_BYTES ? data.subarray(0, MAX_CALL_BYTES) : data;
-      const accepted = this.#engine.send(this.id, offered);
+      const accepted = this.#engine.send(this.id, offered, this.#isFinishing && offered.length === this.#bufferedBytes);
       this.#bufferedBytes -= accepted;
       sent += accepted;
       if (accepted === data.length) this.#advance();

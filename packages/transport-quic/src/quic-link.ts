@@ -1,5 +1,6 @@
 import { ErrorCode } from "@kwik/core";
-import type { Carrier, Link, LinkCapabilities, LinkCloseInfo, LinkProperties, LinkReceiver, LinkStats } from "@kwik/core";
+import type { Link, LinkCapabilities, LinkCloseInfo, LinkProperties, LinkReceiver, LinkStats } from "@kwik/core";
+import type { Http3Port } from "@kwik/transport-webtransport";
 import { EventType } from "./engine/binding.ts";
 import type { NativeEvent } from "./engine/binding.ts";
 import type { EngineConnection } from "./engine/connection.ts";
@@ -16,8 +17,11 @@ const DATAGRAM_OVERHEAD_BYTES = 44;
 /** How long the largest datagram stays as measured, in milliseconds. */
 const DATAGRAM_SIZE_AGE_MS = 1_000;
 
-/** One QUIC connection behind the Link port. Fed with the engine's events by `handle` and `endBatch`. */
-export class QuicLink implements Link {
+/**
+ * One QUIC connection behind the Link port, or behind that of HTTP/3, whose streams beyond carriers it then has. Fed with the engine's
+ * events by `handle` and `endBatch`.
+ */
+export class QuicLink implements Link, Http3Port {
   readonly capabilities = CAPABILITIES;
   readonly properties: LinkProperties;
   readonly #engine: EngineConnection;
@@ -25,6 +29,9 @@ export class QuicLink implements Link {
   readonly #isClient: boolean;
   readonly #carriers = new Map<number, QuicCarrier>();
   readonly #seen = new SeenStreams();
+  /** The peer's unidirectional streams; undefined where there are none, as in kwik's own protocol. */
+  #seenUnidirectional: SeenStreams | undefined;
+  #openedUnidirectional = 0;
   /** Events that came before `attach`. */
   #early: NativeEvent[] = [];
   #receiver: LinkReceiver | undefined;
@@ -33,7 +40,7 @@ export class QuicLink implements Link {
   #maxDatagramBytes = 0;
   #maxDatagramKnownAt = Number.NEGATIVE_INFINITY;
   readonly #onCarrierGone = (carrier: QuicCarrier): void => {
-    if (this.#carriers.delete(carrier.id) && !this.#isPeers(carrier.id)) this.#openedHere -= 1;
+    if (this.#carriers.delete(carrier.id) && carrier.id % 4 === (this.#isClient ? 0 : 1)) this.#openedHere -= 1;
   };
 
   constructor(engine: EngineConnection, turns: WriteTurns, isClient: boolean, properties: LinkProperties) {
@@ -57,7 +64,19 @@ export class QuicLink implements Link {
     if (this.#early.length > 0) setImmediate(() => this.#deliverEarly());
   }
 
-  openCarrier(): Carrier | undefined {
+  /** Lets the peer open unidirectional streams, which are carriers then; before that they are ignored. */
+  admitUnidirectional(): void {
+    this.#seenUnidirectional = new SeenStreams();
+  }
+
+  openUnidirectional(): QuicCarrier | undefined {
+    if (this.isClosed) return undefined;
+    const id = this.#openedUnidirectional * 4 + (this.#isClient ? 2 : 3);
+    this.#openedUnidirectional += 1;
+    return this.#addCarrier(id);
+  }
+
+  openCarrier(): QuicCarrier | undefined {
     if (this.isClosed || this.#openedHere >= MAX_OPEN_CARRIERS) return undefined;
     const id = this.#engine.openStream();
     if (id === undefined) return undefined;
@@ -151,7 +170,7 @@ export class QuicLink implements Link {
         this.#carriers.get(event.streamId)?.onBlocked();
         return;
       case EventType.finished:
-        this.#carriers.get(event.streamId)?.end();
+        this.#carriers.get(event.streamId)?.endOfInput();
         return;
       case EventType.reset:
       case EventType.error:
@@ -173,7 +192,7 @@ export class QuicLink implements Link {
       this.#onData(known, event);
       return;
     }
-    if (!this.#isPeers(event.streamId) || !this.#seen.add(event.streamId >> 2)) return;
+    if (!this.#isNew(event.streamId)) return;
     const carrier = this.#addCarrier(event.streamId);
     receiver.onCarrier(carrier);
     this.#onData(carrier, event);
@@ -183,7 +202,7 @@ export class QuicLink implements Link {
     // Data of a stream that is not known any more was on its way when the stream was reset.
     if (carrier === undefined) return;
     if (event.data !== undefined) carrier.deliver(event.data);
-    if (event.fin === true) carrier.end();
+    if (event.fin === true) carrier.endOfInput();
   }
 
   #onBroken(event: NativeEvent): void {
@@ -217,8 +236,10 @@ export class QuicLink implements Link {
     return carrier;
   }
 
-  /** Whether the peer opened this stream, as a bidirectional one. */
-  #isPeers(id: number): boolean {
-    return id % 4 === (this.#isClient ? 1 : 0);
+  /** Whether this is a stream of the peer that was not seen before. */
+  #isNew(id: number): boolean {
+    const kind = id % 4;
+    if (kind === (this.#isClient ? 1 : 0)) return this.#seen.add(id >> 2);
+    return kind === (this.#isClient ? 3 : 2) && this.#seenUnidirectional?.add(id >> 2) === true;
   }
 }

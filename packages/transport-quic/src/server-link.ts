@@ -1,5 +1,7 @@
 import { ErrorCode } from "@kwik/core";
 import type { Link } from "@kwik/core";
+import { Http3Connection } from "@kwik/transport-webtransport";
+import type { SessionPolicy } from "@kwik/transport-webtransport";
 import { EventType } from "./engine/binding.ts";
 import type { NativeEvent } from "./engine/binding.ts";
 import type { ServerConnection } from "./engine/server-connection.ts";
@@ -9,30 +11,47 @@ import { QUERY_PREAMBLE } from "./certificate-query.ts";
 /** How long a client may take to say what it wants, in milliseconds; also how long a certificate query may stay connected. */
 const FIRST_BYTES_TIMEOUT_MS = 5_000;
 
+/** First byte of an HTTP/3 request: a HEADERS frame. RFC 9114 section 7.2.2 */
+const HEADERS_FRAME = 0x01;
+
+/** What a listener does with its connections. */
+export interface ServerLinkOptions {
+  /** The answer to certificate queries. */
+  readonly answer: Uint8Array;
+  /** Which sessions WebTransport may open; undefined where HTTP/3 is not spoken. */
+  readonly webTransport: SessionPolicy | undefined;
+  onLink(link: Link): void;
+}
+
 /**
  * A connection on the server, before and after it is somebody's link. The first bytes decide: a certificate query is answered here
- * and nobody above hears of it; anything else, bytes included, goes to `onLink`.
+ * and nobody above hears of it; HTTP/3, if it is spoken, is served until it brings a session; anything else, bytes included, goes to
+ * `onLink`. The engine does not tell which protocol the handshake agreed on.
  */
 export class ServerLink {
   readonly link: QuicLink;
   readonly connection: ServerConnection;
   /** Whether it had an event in the batch that is being handed over. */
   isTouched = false;
-  readonly #answer: Uint8Array;
-  readonly #onLink: (link: Link) => void;
+  readonly #options: ServerLinkOptions;
   #phase: "first-bytes" | "offered" | "query" = "first-bytes";
   /** What came before the decision. */
   #held: NativeEvent[] = [];
   #first = Buffer.alloc(0);
+  #http3: Http3Connection | undefined;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(link: QuicLink, connection: ServerConnection, answer: Uint8Array, onLink: (link: Link) => void) {
+  constructor(link: QuicLink, connection: ServerConnection, options: ServerLinkOptions) {
     this.link = link;
     this.connection = connection;
-    this.#answer = answer;
-    this.#onLink = onLink;
+    this.#options = options;
     this.#timer = setTimeout(() => link.close(ErrorCode.TIMEOUT, "nothing was asked in time"), FIRST_BYTES_TIMEOUT_MS);
     this.#timer.unref();
+  }
+
+  /** Whether it speaks HTTP/3. */
+  get isHttp3(): boolean {
+    return this.#http3 !== undefined;
   }
 
   handle(event: NativeEvent): void {
@@ -48,10 +67,27 @@ export class ServerLink {
     clearTimeout(this.#timer);
   }
 
+  /** Closes what it is. Resolves at once, except where the other side has to be told before the connection goes. */
+  async close(code: number, reason: string): Promise<void> {
+    if (this.#http3 === undefined) this.link.close(code, reason);
+    else await this.#http3.close(code, reason);
+  }
+
+  /** Ends the link because code above it failed. */
+  fail(reason: string): void {
+    if (this.#http3 === undefined) this.link.fail(reason);
+    else this.#http3.fail(reason);
+  }
+
   #decide(event: NativeEvent): void {
     if (event.eventType === EventType.close) return; // came and went without a word
     this.#held.push(event);
     if (event.streamId < 0) return;
+    const { webTransport } = this.#options;
+    if (webTransport !== undefined && this.#looksLikeHttp3(event)) {
+      this.#serveHttp3(webTransport);
+      return;
+    }
     if (event.eventType !== EventType.stream && event.eventType !== EventType.data) {
       this.#offer();
       return;
@@ -67,20 +103,38 @@ export class ServerLink {
     else if (compared === QUERY_PREAMBLE.length) this.#answerQuery(event.streamId);
   }
 
+  /** HTTP/3 begins with a unidirectional stream, which kwik does not have, or if that was delayed with a request. */
+  #looksLikeHttp3(event: NativeEvent): boolean {
+    return event.streamId % 4 === 2 || (this.#first.length === 0 && event.data?.[0] === HEADERS_FRAME);
+  }
+
   #answerQuery(streamId: number): void {
     this.#phase = "query";
     this.#held = [];
     // A few kilobytes into a connection that holds nothing else; if they are refused the client asks again.
-    this.connection.send(streamId, this.#answer);
+    this.connection.send(streamId, this.#options.answer);
+  }
+
+  #serveHttp3(policy: SessionPolicy): void {
+    const held = this.#release();
+    this.link.admitUnidirectional();
+    this.#http3 = new Http3Connection(this.link, { ...policy, onLink: (link) => this.#options.onLink(link) });
+    for (const event of held) this.link.handle(event);
   }
 
   #offer(): void {
+    const held = this.#release();
+    this.#options.onLink(this.link);
+    if (!this.link.isAttached) throw new Error("nobody attached to the link");
+    for (const event of held) this.link.handle(event);
+  }
+
+  /** From here on events go to the link; answers those that came before. */
+  #release(): readonly NativeEvent[] {
     this.stop();
     this.#phase = "offered";
     const held = this.#held;
     this.#held = [];
-    this.#onLink(this.link);
-    if (!this.link.isAttached) throw new Error("nobody attached to the link");
-    for (const event of held) this.link.handle(event);
+    return held;
   }
 }

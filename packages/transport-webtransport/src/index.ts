@@ -1,1 +1,3 @@
-export {};
+export { Http3Connection, type Http3Options } from "./http3-connection.ts";
+export type { Http3Port, Http3PortReceiver, Http3Stream, Http3StreamReceiver } from "./http3-port.ts";
+export type { SessionPolicy } from "./request.ts";

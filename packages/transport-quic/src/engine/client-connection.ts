@@ -23,9 +23,9 @@ export class ClientConnection implements EngineConnection {
     }
   }
 
-  send(streamId: number, data: Uint8Array): number {
+  send(streamId: number, data: Uint8Array, fin = false): number {
     try {
-      const outcome = this.#native.streamSend(streamId, data, false);
+      const outcome = this.#native.streamSend(streamId, data, fin);
       return outcome.status === 0 ? outcome.written : 0;
     } catch {
       return 0;

@@ -39,10 +39,10 @@ export class ServerConnection implements EngineConnection {
     return id;
   }
 
-  send(streamId: number, data: Uint8Array): number {
+  send(streamId: number, data: Uint8Array, fin = false): number {
     if (!this.#isOurs()) return 0;
     try {
-      const outcome = this.#native.streamSend(this.#handle, streamId, data, false);
+      const outcome = this.#native.streamSend(this.#handle, streamId, data, fin);
       return outcome.status === 0 ? outcome.written : 0;
     } catch {
       return 0;

@@ -1,0 +1,90 @@
+import type { Field } from "./qpack/field-section.ts";
+
+/** Which requests may become a session. */
+export interface SessionPolicy {
+  readonly path: string;
+  readonly allowOrigin: ((origin: string) => boolean) | undefined;
+}
+
+/** An HTTP answer that is no session. */
+export interface Refusal {
+  readonly status: number;
+  readonly text: string;
+}
+
+const PSEUDO_FIELDS = new Set([":method", ":scheme", ":authority", ":path", ":protocol"]);
+
+/** Fields of HTTP/1 connections, which a request must not carry. RFC 9114 section 4.2 */
+const CONNECTION_FIELDS = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]);
+
+/** What a request is refused with; undefined if it asks for a session that it may have. */
+export function refusalOf(fields: readonly Field[], policy: SessionPolicy): Refusal | undefined {
+  const malformed = flawOf(fields);
+  if (malformed !== undefined) return { status: 400, text: `The request is malformed: ${malformed}.\n` };
+  const request = new Map(fields);
+  const method = request.get(":method");
+  const protocol = request.get(":protocol");
+  if (method === "CONNECT" && protocol === undefined) return { status: 501, text: "This server is no proxy.\n" };
+  const isHere = (request.get(":path") ?? "").replace(/\?.*$/s, "") === policy.path;
+  if (!isHere) return { status: 404, text: purposeOf(policy) };
+  if (method !== "CONNECT") return { status: 405, text: purposeOf(policy) };
+  if (protocol !== "webtransport") return { status: 501, text: purposeOf(policy) };
+  const origin = request.get("origin");
+  if (origin !== undefined && !(policy.allowOrigin?.(origin) ?? isSameHost(origin, request.get(":authority")))) {
+    return { status: 403, text: "Pages of this origin may not connect here.\n" };
+  }
+  return undefined;
+}
+
+/** Whether a request was made with HEAD, whose answer has no body. */
+export function isHead(fields: readonly Field[]): boolean {
+  return fields.some(([name, value]) => name === ":method" && value === "HEAD");
+}
+
+function purposeOf(policy: SessionPolicy): string {
+  return `This port serves kwik: WebTransport at ${policy.path}, and nothing else over HTTP.\n`;
+}
+
+/** What is wrong with a request by RFC 9114 section 4.1.2 and RFC 9220. */
+function flawOf(fields: readonly Field[]): string | undefined {
+  const pseudo = new Map<string, string>();
+  let isBehindPseudo = false;
+  for (const [name, value] of fields) {
+    if (/[^!-~]|[A-Z]/.test(name) || name === "") return "a field has a bad name";
+    if (/[\0\r\n]/.test(value)) return "a field has a bad value";
+    if (!name.startsWith(":")) {
+      isBehindPseudo = true;
+      if (CONNECTION_FIELDS.has(name)) return `${name} has no place in HTTP/3`;
+      continue;
+    }
+    if (!PSEUDO_FIELDS.has(name)) return "a pseudo-header field is unknown";
+    if (isBehindPseudo) return "a pseudo-header field comes late";
+    if (pseudo.has(name)) return `${name} comes twice`;
+    pseudo.set(name, value);
+  }
+  return flawOfPseudo(pseudo);
+}
+
+function flawOfPseudo(pseudo: ReadonlyMap<string, string>): string | undefined {
+  const method = pseudo.get(":method");
+  const path = pseudo.get(":path");
+  if (method === undefined || method === "") return ":method is missing";
+  if (pseudo.has(":protocol") && method !== "CONNECT") return ":protocol has no place here";
+  if (method === "CONNECT" && !pseudo.has(":protocol")) {
+    if (pseudo.has(":scheme") || path !== undefined) return "a plain CONNECT has neither :scheme nor :path";
+    return pseudo.has(":authority") ? undefined : ":authority is missing";
+  }
+  if (!pseudo.has(":scheme") || path === undefined || path === "") return ":scheme or :path is missing";
+  if (!pseudo.has(":protocol")) return undefined;
+  if (pseudo.get(":scheme") !== "https") return ":scheme is not https";
+  return pseudo.has(":authority") ? undefined : ":authority is missing";
+}
+
+/** Ports may differ: a page and a kwik server of one host cannot share a port. */
+function isSameHost(origin: string, authority: string | undefined): boolean {
+  try {
+    return new URL(origin).hostname === new URL(`https://${authority ?? ""}`).hostname;
+  } catch {
+    return false; // "null", from a sandboxed page
+  }
+}
