@@ -1,20 +1,40 @@
 import { readFile } from "node:fs/promises";
-import type { Command } from "commander";
-import type { TrustOptions } from "kwik";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type DialOptions, parseTransportName, type TransportName, type TrustOptions } from "kwik";
 import { CommandError, ExitStatus, sentenceOf } from "./exit-status.ts";
 
-export interface TrustFlags {
+export interface DialFlags {
   readonly ca?: string;
   readonly pin?: readonly string[];
   readonly insecure?: boolean;
+  readonly transport?: TransportName;
 }
 
-/** Adds --ca, --pin and --insecure. */
-export function withTrustFlags(command: Command): Command {
+/** Adds --ca, --pin, --insecure and --transport. */
+export function withDialFlags(command: Command): Command {
   return command
     .option("--ca <file>", "believe servers whose certificate comes from this authority (PEM)")
     .option("--pin <identity>", "believe the server with this key, sha256:<hex>; repeatable", collect)
-    .option("--insecure", "believe whoever answers; for experiments only");
+    .option("--insecure", "believe whoever answers; for experiments only")
+    .addOption(
+      new Option("--transport <name>", "quic, tcp or websocket (default: whichever works first)")
+        .env("KWIK_TRANSPORT")
+        .argParser(transportName),
+    );
+}
+
+/** What the flags say of dialling. */
+export async function dialOptionsOf(flags: DialFlags): Promise<Pick<DialOptions, "trust" | "transport">> {
+  const trust = await trustOf(flags);
+  return flags.transport === undefined ? { trust } : { trust, transport: flags.transport };
+}
+
+function transportName(text: string): TransportName | undefined {
+  try {
+    return parseTransportName(text);
+  } catch (error) {
+    throw new InvalidArgumentError(sentenceOf(error));
+  }
 }
 
 /** For options that may be given several times. */
@@ -23,7 +43,7 @@ export function collect(value: string, previous: readonly string[] | undefined):
 }
 
 /** Whom to believe, as the flags say. */
-export async function trustOf(flags: TrustFlags): Promise<TrustOptions> {
+async function trustOf(flags: DialFlags): Promise<TrustOptions> {
   const pins = flags.pin ?? [];
   if (flags.insecure === true && (flags.ca !== undefined || pins.length > 0)) {
     throw new CommandError(

@@ -27,6 +27,8 @@ test.each([
   [["get", file, "--insecure", "--pin", `sha256:${"0".repeat(64)}`], "leave one of them out"],
   [["get", file, "--max-paths", "0"], "whole number"],
   [["get", file, "--json", "-o", "-"], "standard output"],
+  [["get", file, "--transport", "udp"], "there are quic, tcp and websocket"],
+  [["get", "kwik+udp://127.0.0.1:9/a"], "write kwik://HOST:PORT/PATH"],
   [["get", file, "--no-such-flag"], "unknown option"],
   [["serve", "."], "--listen"],
   [["serve", ".", ...listen, "--rate", "fast"], "is not a rate"],

@@ -10,6 +10,7 @@ export {
   isKwikError,
   KwikError,
   parseAddress,
+  parseTransportName,
   PathError,
   Priority,
   SessionClosedError,

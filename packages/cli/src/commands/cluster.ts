@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { initCluster, issueServer } from "@kwik/trust";
-import { collect } from "../trust-flags.ts";
+import { collect } from "../dial-flags.ts";
 
 interface IssueFlags {
   readonly host: readonly string[];

@@ -9,9 +9,9 @@ import { OutputStdout } from "../get/output-stdout.ts";
 import { ProgressView } from "../get/progress-view.ts";
 import { Interruption } from "../interruption.ts";
 import { parseTarget, type Target } from "../target.ts";
-import { collect, type TrustFlags, trustOf, withTrustFlags } from "../trust-flags.ts";
+import { collect, type DialFlags, dialOptionsOf, withDialFlags } from "../dial-flags.ts";
 
-interface GetFlags extends TrustFlags {
+interface GetFlags extends DialFlags {
   readonly output?: string;
   readonly from?: readonly string[];
   readonly maxPaths?: number;
@@ -34,7 +34,7 @@ export function addGet(program: Command): void {
     .option("--max-paths <n>", "servers to use at once (default 16)", positiveInteger)
     .option("--json", "print a report as the last line of standard output")
     .option("--quiet", "say nothing unless it fails");
-  withTrustFlags(command)
+  withDialFlags(command)
     .addHelpText(
       "after",
       `
@@ -55,7 +55,7 @@ async function get(url: string, flags: GetFlags): Promise<void> {
     );
   }
   const servers = serversOf(target, flags.from ?? []);
-  const trust = await trustOf(flags);
+  const options = await dialOptionsOf(flags);
   const output = await outputFor(target, flags);
   using interruption = new Interruption();
   const started = performance.now();
@@ -63,7 +63,7 @@ async function get(url: string, flags: GetFlags): Promise<void> {
     servers,
     path: target.path,
     output,
-    dial: { trust, pathPolicy: flags.maxPaths === undefined ? {} : { maxPaths: flags.maxPaths } },
+    dial: { ...options, pathPolicy: flags.maxPaths === undefined ? {} : { maxPaths: flags.maxPaths } },
     signal: interruption.signal,
     onNotice: (text) => {
       if (flags.quiet !== true) view.note(text);

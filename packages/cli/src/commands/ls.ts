@@ -6,7 +6,7 @@ import { listFiles } from "../files/file-client.ts";
 import { FileRequestError, type ListEntry } from "../files/file-protocol.ts";
 import { Interruption } from "../interruption.ts";
 import { parseTarget } from "../target.ts";
-import { type TrustFlags, trustOf, withTrustFlags } from "../trust-flags.ts";
+import { type DialFlags, dialOptionsOf, withDialFlags } from "../dial-flags.ts";
 
 /** Adds `kwik ls`. */
 export function addLs(program: Command): void {
@@ -16,14 +16,14 @@ export function addLs(program: Command): void {
     .description("Lists what a server has in a directory: size and name; directories end with a slash.")
     .argument("<url>", "kwik://HOST:PORT/[PATH]")
     .option("--json", "print one JSON object per line");
-  withTrustFlags(command).addHelpText("after", "\nExample:\n  $ kwik ls kwik://a.example:4433/ --ca ca.pem").action(ls);
+  withDialFlags(command).addHelpText("after", "\nExample:\n  $ kwik ls kwik://a.example:4433/ --ca ca.pem").action(ls);
 }
 
-async function ls(url: string, flags: TrustFlags & { readonly json?: boolean }): Promise<void> {
+async function ls(url: string, flags: DialFlags & { readonly json?: boolean }): Promise<void> {
   const target = parseTarget(url);
-  const trust = await trustOf(flags);
+  const options = await dialOptionsOf(flags);
   using interruption = new Interruption();
-  const session = await dial(target.server, { trust, limits: { graceMs: 0 }, signal: interruption.signal });
+  const session = await dial(target.server, { ...options, limits: { graceMs: 0 }, signal: interruption.signal });
   interruption.signal.addEventListener("abort", () => void session.closeWithError(0, "interrupted").catch(() => undefined));
   try {
     for await (const entry of listFiles(session, target.path))

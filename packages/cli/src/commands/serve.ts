@@ -10,7 +10,7 @@ import { Interruption } from "../interruption.ts";
 import { BytePacer, pacedStore } from "../serve/byte-pacer.ts";
 import { MetricsPage } from "../serve/metrics-page.ts";
 import { type PeerServer, parsePeer, SessionPeers } from "../serve/session-peers.ts";
-import { collect, readPem } from "../trust-flags.ts";
+import { collect, readPem } from "../dial-flags.ts";
 
 interface ServeFlags {
   readonly listen: string;
@@ -34,7 +34,10 @@ export function addServe(program: Command): void {
       "Serves the files of DIR to sessions, and as content for the streams of other servers. SIGTERM or Ctrl-C lets downloads finish first.",
     )
     .argument("<dir>", "directory; links that lead out of it are not followed")
-    .requiredOption("--listen <address>", "HOST:PORT to listen at; port 0 is any free one")
+    .requiredOption(
+      "--listen <address>",
+      "HOST:PORT to listen at, over QUIC (UDP) and TCP; port 0 is any free one; kwik+quic://HOST:PORT for QUIC only",
+    )
     .option("--cert <file>", "certificate chain (PEM)")
     .option("--key <file>", "its private key (PEM)")
     .option("--self-signed", "a new key for this run; clients use --pin (the default without --cert)")

@@ -3,14 +3,14 @@ import { expect, test } from "vitest";
 import { pathLines, totalLine } from "./progress-view.ts";
 
 function path(id: number, address: string, state: PathInfo["state"], bytesReceived: number): PathInfo {
-  return { id, address, state, bytesReceived, receiveRate: 12e6 } as PathInfo;
+  return { id, address, transport: "quic", state, bytesReceived, receiveRate: 12e6 } as PathInfo;
 }
 
-test("shows address, state, rate, bytes and share of each path", () => {
+test("shows address, transport, state, rate, bytes and share of each path", () => {
   const lines = pathLines([path(0, "127.0.0.1:4433", "active", 30e6), path(1, "127.0.0.1:4434", "dead", 10e6)]);
   expect(lines.map((line) => line.replace(/\s+/g, " "))).toEqual([
-    " 127.0.0.1:4433 active 12.0 MB/s 30.0 MB 75 %",
-    " 127.0.0.1:4434 dead 10.0 MB 25 %",
+    " 127.0.0.1:4433 quic active 12.0 MB/s 30.0 MB 75 %",
+    " 127.0.0.1:4434 quic dead 10.0 MB 25 %",
   ]);
 });
 

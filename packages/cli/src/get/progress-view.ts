@@ -90,7 +90,7 @@ export class ProgressView {
   }
 }
 
-/** One line per path: address, state, rate, bytes, share. A path that was lost stays unless its server came back. */
+/** One line per path: address, transport, state, rate, bytes, share. A path that was lost stays unless its server came back. */
 export function pathLines(paths: readonly PathInfo[]): string[] {
   const shown = paths.filter((path, index) => !isOver(path) || !paths.slice(index + 1).some((later) => later.address === path.address));
   const total = shown.reduce((sum, path) => sum + path.bytesReceived, 0);
@@ -98,7 +98,7 @@ export function pathLines(paths: readonly PathInfo[]): string[] {
   return shown.map((path) => {
     const share = total === 0 ? 0 : Math.round((100 * path.bytesReceived) / total);
     const rate = isOver(path) ? "" : formatRate(path.receiveRate);
-    return `  ${path.address.padEnd(width)}  ${path.state.padEnd(14)} ${rate.padStart(11)} ${formatBytes(path.bytesReceived).padStart(9)} ${String(share).padStart(3)} %`;
+    return `  ${path.address.padEnd(width)}  ${path.transport.padEnd(5)} ${path.state.padEnd(14)} ${rate.padStart(11)} ${formatBytes(path.bytesReceived).padStart(9)} ${String(share).padStart(3)} %`;
   });
 }
 
