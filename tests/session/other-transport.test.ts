@@ -61,6 +61,35 @@ test("where one transport falls silent in mid-session, the server is reached ove
   expect(tcp.connections).toHaveLength(1);
 });
 
+test("when the silent transport is heard again, the other one is taken out", async () => {
+  const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
+  const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];
+  const listener = await serve(quic, tcp);
+  // Not given up so soon, so that it can come back.
+  const client = await dial(networks, { limits: { minDeadAfterMs: 20_000 } });
+  const server = await listener.accept();
+  const events: string[] = [];
+  const states = () => client.stats().paths.map((path) => `${path.transport} ${path.state}`);
+  void (async () => {
+    for await (const event of client.events())
+      if ("path" in event && event.path !== undefined) events.push(`${event.path.transport} ${event.type}`);
+  })();
+  const stream = client.openStream();
+  await stream.write(Uint8Array.of(1));
+  quic.connections[0]?.setShape("both", { isBlackhole: true });
+  await stream.write(Uint8Array.of(2));
+  await expect.poll(states, { timeout: 10_000 }).toEqual(["quic degraded", "tcp active"]);
+  await stream.write(Uint8Array.of(3));
+  quic.connections[0]?.setShape("both", { isBlackhole: false });
+  await expect.poll(states, { timeout: 10_000 }).toEqual(["quic active", "tcp closed"]);
+  await stream.write(Uint8Array.of(4));
+  await stream.close();
+  const got: number[] = [];
+  for await (const data of await server.acceptStream()) got.push(...data);
+  expect(got).toEqual([1, 2, 3, 4]);
+  expect(events).not.toContain("tcp path-dead");
+});
+
 test("a transport that the user named is not replaced by another: its server is dialled again", async () => {
   const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
   const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];

@@ -156,6 +156,9 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       case "path-degraded":
         this.#dialer.pathDegraded(event.path);
         return;
+      case "path-recovered":
+        this.#dialer.pathRecovered(event.path);
+        return;
       case "path-dead":
         this.#dialer.pathDied(event.path);
         return;

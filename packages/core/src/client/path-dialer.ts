@@ -8,6 +8,7 @@ import type { SessionKey } from "../session-key/session-key.ts";
 import { formatAddress, parseAddress, type ServerAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { ServerTrust, Transport } from "../transport/transport.ts";
+import { TransportFallback } from "./transport-fallback.ts";
 
 type PathRequested = Extract<SessionEvent, { type: "path-requested" }>;
 type Ticket = Extract<SessionEvent, { type: "ticket" }>;
@@ -18,8 +19,6 @@ const FIRST_REDIAL_MS = 100;
 const MAX_REDIAL_MS = 4_000;
 /** A path that was in use for so long was a good one. */
 const PROVEN_AFTER_MS = 1_000;
-/** A path must be silent for so long after it was first suspected before another transport is tried. */
-const REPLACE_AFTER_MS = 100;
 /** Answers that the same question would only bring again. */
 const POINTLESS = new Set<number>([
   ErrorCode.AUTH_REFUSED,
@@ -49,8 +48,7 @@ export class PathDialer {
   readonly #options: PathDialerOptions;
   readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
   readonly #redialling = new Set<string>();
-  /** Paths whose server is being dialled over another transport. */
-  readonly #replacing = new Set<PathId>();
+  readonly #fallback: TransportFallback;
   /** Tries since a path to the address was last in use for a while. */
   readonly #failures = new Map<string, number>();
   readonly #activeSince = new Map<string, number>();
@@ -62,6 +60,18 @@ export class PathDialer {
     this.#driver = driver;
     this.#options = options;
     this.#policy = { ...options.policy, primaryIsPrivate: false };
+    this.#fallback = new TransportFallback(options.transport, {
+      now: () => driver.runtime.now(),
+      isStopped: () => this.#isStopped(),
+      hasRoom: () => options.transportName === undefined && (driver.session.clientPaths?.livePaths ?? 0) < this.#maxPaths,
+      sleep: (ms) => this.#sleep(ms),
+      dial: (address, identity, avoid) => this.#dial(address, identity, this.#abort.signal, { avoid }),
+      takeIn: (link, address, identity, priority) => this.#takeIn(link, address, identity, priority),
+      remove: (path, graceMs) => {
+        driver.attempt((session) => session.lifecycle.drain(path, graceMs));
+        driver.schedule();
+      },
+    });
   }
 
   /** Dials the session's first server. */
@@ -145,30 +155,13 @@ export class PathDialer {
     this.#redial(parseAddress(path.address), path.identity, path.priority);
   }
 
-  /**
-   * A path has fallen silent. If it stays so, the server is dialled over another transport: where UDP is blocked in mid-session, TCP is there before the
-   * path is given up.
-   */
+  /** A path has fallen silent, or is heard again. */
   pathDegraded(path: SessionPath): void {
-    const address = parseAddress(path.address);
-    if (this.#replacing.has(path.id) || this.#options.transportName !== undefined) return;
-    if (this.#options.transport.hasOther?.(address, path.transport) !== true) return;
-    this.#replacing.add(path.id);
-    void this.#replace(path, address).finally(() => this.#replacing.delete(path.id));
+    this.#fallback.pathDegraded(path);
   }
 
-  async #replace(path: SessionPath, address: ServerAddress): Promise<void> {
-    const isSilent = (): boolean => path.state === "degraded";
-    await this.#sleep(REPLACE_AFTER_MS);
-    if (this.#isStopped() || !isSilent()) return;
-    if ((this.#driver.session.clientPaths?.livePaths ?? 0) >= this.#maxPaths) return;
-    try {
-      const link = await this.#dial(address, path.identity, this.#abort.signal, { avoid: path.transport });
-      if (path.isUsable && !isSilent()) link.close(0, "");
-      else await this.#takeIn(link, address, path.identity, path.priority);
-    } catch {
-      // Whoever is silent everywhere is gone: the path's own end is what is told.
-    }
+  pathRecovered(path: SessionPath): void {
+    this.#fallback.pathRecovered(path);
   }
 
   /** A path was refused. The user's own servers, and those that were in use before, are tried again unless that is pointless. */
@@ -228,11 +221,11 @@ export class PathDialer {
   }
 
   /** Makes a path of a link to a server of the user's, or one that was in use before. Throws LIMIT_REACHED. */
-  async #takeIn(link: Link, address: ServerAddress, identity: string | undefined, priority: number): Promise<void> {
+  async #takeIn(link: Link, address: ServerAddress, identity: string | undefined, priority: number): Promise<SessionPath | undefined> {
     const { session, runtime } = this.#driver;
     if (this.#isStopped()) {
       link.close(0, "");
-      return;
+      return undefined;
     }
     const proven = link.properties.provenIdentity ?? identity;
     const full = session.clientPaths?.refusalOf(formatAddress(address), proven);
@@ -250,6 +243,7 @@ export class PathDialer {
     const ticket = isKnown ? undefined : await this.#ticket(path.id, proven ?? "");
     const isTicketed = ticket !== undefined && ticket.code === 0;
     await this.#join(path, address, link, proven ?? "", isTicketed ? ticket.ticket : "", isTicketed ? ticket.fromMember : undefined);
+    return path;
   }
 
   async #join(

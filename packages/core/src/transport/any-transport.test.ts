@@ -68,7 +68,7 @@ const soon = (ms = 0): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
 test("the first has a head start, and nobody else is bothered if it wins in it", async () => {
   const link = dial();
-  await soon(299);
+  await soon(499);
   expect([quic.dials.length, tcp.dials.length]).toEqual([1, 0]);
   const won = quic.dials[0]?.win();
   expect(await link).toBe(won);
@@ -78,7 +78,7 @@ test("the first has a head start, and nobody else is bothered if it wins in it",
 
 test("the second wins where the first says nothing; the first is given up, and at the next dial the winner goes first", async () => {
   const link = dial();
-  await soon(300);
+  await soon(500);
   const won = tcp.dials[0]?.win();
   expect(await link).toBe(won);
   expect(quic.dials[0]?.request.signal?.aborted).toBe(true);
@@ -106,7 +106,7 @@ test("a failure lets the next begin at once", async () => {
 test("a link that comes although it was given up is closed", async () => {
   quic.isDeaf = true;
   const link = dial();
-  await soon(300);
+  await soon(500);
   const won = tcp.dials[0]?.win();
   expect(await link).toBe(won);
   const late = quic.dials[0]?.win();
@@ -116,12 +116,12 @@ test("a link that comes although it was given up is closed", async () => {
 
 test("when all fail, distrust is what is told, else the first failure; nothing is remembered", async () => {
   const first = expect(dial()).rejects.toMatchObject({ code: "UNREACHABLE", message: "quic failed" });
-  await soon(300);
+  await soon(500);
   quic.dials[0]?.fail("UNREACHABLE");
   tcp.dials[0]?.fail("UNREACHABLE");
   await first;
   const second = expect(dial()).rejects.toMatchObject({ code: "NOT_TRUSTED" });
-  await soon(300);
+  await soon(500);
   quic.dials[1]?.fail("UNREACHABLE");
   tcp.dials[1]?.fail("NOT_TRUSTED");
   await second;
@@ -130,7 +130,7 @@ test("when all fail, distrust is what is told, else the first failure; nothing i
 test("an abort is an abort", async () => {
   const abort = new AbortController();
   const link = expect(dial(undefined, abort.signal)).rejects.toMatchObject({ code: "ABORTED", message: "dialling h:1 was aborted" });
-  await soon(300);
+  await soon(500);
   abort.abort();
   await link;
 });

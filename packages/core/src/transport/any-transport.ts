@@ -4,8 +4,11 @@ import type { Link } from "./link.ts";
 import { raceLinks } from "./race-links.ts";
 import type { DialRequest, ListenRequest, Transport, TransportListener } from "./transport.ts";
 
-/** How long one transport has for itself before the next is tried beside it: a handshake over a path of this round trip. */
-const HEAD_START_MS = 300;
+/**
+ * How long one transport has for itself before the next is tried beside it, in milliseconds. QUIC by pin takes three round trips and TCP two: with less, a long
+ * path would get TCP for that reason alone.
+ */
+const HEAD_START_MS = 500;
 /** For how long the transport that won goes first, and for how many servers that is remembered. */
 const REMEMBER_MS = 10 * 60_000;
 const MAX_REMEMBERED = 1_000;

@@ -66,6 +66,11 @@ export class Liveness {
   }
 
   /** Anything arrived. */
+  /** When something last came on the path, or its watching began. */
+  get heardAt(): Instant {
+    return this.#heardAt;
+  }
+
   heard(now: Instant): void {
     this.#heardAt = now;
     this.#restartCount = 0;

@@ -174,6 +174,11 @@ export class Path<F> implements Vitals {
     return true;
   }
 
+  /** When bytes last came in. */
+  get heardAt(): Instant {
+    return this.#liveness.heardAt;
+  }
+
   /** Bytes came in, whole packets or not. */
   heard(now: Instant, bytes: number): void {
     this.#bytesReceived += bytes;
