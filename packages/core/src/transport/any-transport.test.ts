@@ -93,6 +93,23 @@ test("the second wins where the first says nothing; the first is given up, and a
   expect([quic.dials.length, tcp.dials.length]).toEqual([2, 2]);
 });
 
+test("a transport to be avoided is left out, even if it won before", async () => {
+  const first = dial();
+  await soon();
+  quic.dials[0]?.win();
+  await first;
+  const second = both.dial({ address: { host: "h", port: 1 }, avoid: "quic" } as DialRequest);
+  await soon();
+  tcp.dials[0]?.win();
+  await second;
+  expect(quic.dials).toHaveLength(1);
+  const alone = anyTransport([quic]);
+  await expect(alone.dial({ address: { host: "h", port: 1 }, avoid: "quic" } as DialRequest)).rejects.toMatchObject({
+    code: "NOT_SUPPORTED",
+  });
+  expect([both.hasOther?.({ host: "h", port: 1 }, "quic"), alone.hasOther?.({ host: "h", port: 1 }, "quic")]).toEqual([true, false]);
+});
+
 test("a failure lets the next begin at once", async () => {
   const link = dial();
   await soon(1);

@@ -41,7 +41,7 @@ class AnyTransport implements Transport {
     if (usable.length === 1) return only.dial(request);
     const place = formatAddress(request.address);
     const winner = this.#winnerAt(place);
-    const order = winner === undefined ? usable : [winner, ...usable.filter((other) => other !== winner)];
+    const order = winner === undefined || !usable.includes(winner) ? usable : [winner, ...usable.filter((other) => other !== winner)];
     const attempts = order.map((transport) => (signal: AbortSignal) => transport.dial({ ...request, signal }));
     try {
       const link = await raceLinks(attempts, HEAD_START_MS, request.signal);
