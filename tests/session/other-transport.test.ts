@@ -90,6 +90,19 @@ test("when the silent transport is heard again, the other one is taken out", asy
   expect(events).not.toContain("tcp path-dead");
 });
 
+test("there is no fallback beyond maxPaths", async () => {
+  const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
+  const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];
+  await serve(quic, tcp);
+  const client = await dial(networks, { limits: { minDeadAfterMs: 3_000 }, pathPolicy: { maxPaths: 1 } });
+  await client.openStream().write(Uint8Array.of(1));
+  quic.connections[0]?.setShape("both", { isBlackhole: true });
+  await client.openStream().write(Uint8Array.of(2));
+  await expect.poll(() => client.stats().paths[0]?.state, { timeout: 5_000 }).toBe("degraded");
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  expect(tcp.connections).toEqual([]);
+});
+
 test("a transport that the user named is not replaced by another: its server is dialled again", async () => {
   const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
   const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];

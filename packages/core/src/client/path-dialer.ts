@@ -48,6 +48,8 @@ export class PathDialer {
   readonly #options: PathDialerOptions;
   readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
   readonly #redialling = new Set<string>();
+  /** Addresses that servers named: what they resolve to is checked at each dial. */
+  readonly #advertised = new Set<string>();
   readonly #fallback: TransportFallback;
   /** Tries since a path to the address was last in use for a while. */
   readonly #failures = new Map<string, number>();
@@ -63,7 +65,8 @@ export class PathDialer {
     this.#fallback = new TransportFallback(options.transport, {
       now: () => driver.runtime.now(),
       isStopped: () => this.#isStopped(),
-      hasRoom: () => options.transportName === undefined && (driver.session.clientPaths?.livePaths ?? 0) < this.#maxPaths,
+      hasOtherPathTo: (address, path) => this.#hasPathTo(address, path),
+      hasRoom: () => options.transportName === undefined && this.#hasRoom(),
       sleep: (ms) => this.#sleep(ms),
       dial: (address, identity, avoid) => this.#dial(address, identity, this.#abort.signal, { avoid }),
       takeIn: (link, address, identity, priority) => this.#takeIn(link, address, identity, priority),
@@ -85,6 +88,7 @@ export class PathDialer {
   /** A server that the user named: joined with a ticket of the primary if it gives one, else directly. */
   addOwn(target: string | URL): void {
     const address = parseAddress(target);
+    this.#advertised.delete(formatAddress(address));
     this.#redial(address, undefined, 128);
   }
 
@@ -106,6 +110,7 @@ export class PathDialer {
     }
     if (this.#isStopped()) return;
     const address = parseAddress(event.address);
+    this.#advertised.add(formatAddress(address));
     const identity = event.identity === "" ? undefined : event.identity;
     if (identity !== undefined && !/^sha256:[0-9a-f]{64}$/.test(identity)) {
       refuse(ErrorCode.IDENTITY_MISMATCH, "an identity reads sha256: and 64 hex digits");
@@ -127,7 +132,7 @@ export class PathDialer {
     this.#driver.schedule();
     let link: Link | undefined;
     try {
-      link = await this.#dial(address, identity, this.#abort.signal, { isAdvertised: true });
+      link = await this.#dial(address, identity, this.#abort.signal);
       const proven = link.properties.provenIdentity ?? identity ?? "";
       const ticket = await (early ?? this.#ticket(path.id, proven));
       if (ticket === undefined || ticket.code !== 0) {
@@ -148,6 +153,7 @@ export class PathDialer {
 
   /** A path died: dial the same server again until it answers or the member is given up. */
   pathDied(path: SessionPath): void {
+    this.#fallback.pathDied(path);
     if (this.#isStopped()) return;
     // One that died as soon as it was there counts as a failure: whoever accepts and then breaks off must not be dialled without end.
     const activeSince = this.#activeSince.get(path.address) ?? Number.NEGATIVE_INFINITY;
@@ -195,7 +201,6 @@ export class PathDialer {
   }
 
   async #keepDialling(address: ServerAddress, identity: string | undefined, priority: number): Promise<void> {
-    const { session } = this.#driver;
     const key = formatAddress(address);
     for (;;) {
       if (this.#isStopped() || this.#hasPathTo(address)) return;
@@ -205,17 +210,22 @@ export class PathDialer {
       if (this.#isStopped()) return;
       this.#failures.set(key, failures + 1);
       try {
-        if ((session.clientPaths?.livePaths ?? 0) >= this.#maxPaths) {
-          throw new KwikError("LIMIT_REACHED", `this session may have ${this.#maxPaths} paths at once (pathPolicy.maxPaths)`);
-        }
+        if (!this.#hasRoom()) throw this.#full();
         const link = await this.#dial(address, identity, this.#abort.signal);
+        if (this.#hasPathTo(address)) {
+          // A fallback was there first.
+          link.close(0, "");
+          return;
+        }
         await this.#takeIn(link, address, identity, priority);
         return;
       } catch (error) {
         const problem = KwikError.from(error);
         if (this.#isStopped()) return;
         if (failures === 0) this.#options.onFailed(key, problem);
-        if (problem.code === "NOT_TRUSTED" || problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT") return;
+        if (problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT") return;
+        // Somebody else may have the port of another transport; a server that was in use may come back.
+        if (problem.code === "NOT_TRUSTED" && !this.#activeSince.has(key)) return;
       }
     }
   }
@@ -226,6 +236,11 @@ export class PathDialer {
     if (this.#isStopped()) {
       link.close(0, "");
       return undefined;
+    }
+    if (!this.#hasRoom()) {
+      // Others were quicker.
+      link.close(0, "");
+      throw this.#full();
     }
     const proven = link.properties.provenIdentity ?? identity;
     const full = session.clientPaths?.refusalOf(formatAddress(address), proven);
@@ -295,7 +310,7 @@ export class PathDialer {
     address: ServerAddress,
     identity: string | undefined,
     signal: AbortSignal | undefined,
-    how: { readonly isAdvertised?: boolean; readonly avoid?: string } = {},
+    how: { readonly avoid?: string } = {},
   ): Promise<Link> {
     return this.#options.transport.dial({
       address: { ...address, transport: address.transport ?? this.#options.transportName },
@@ -305,7 +320,7 @@ export class PathDialer {
       timeoutMs: this.#driver.session.state.limits.handshakeTimeoutMs,
       signal,
       avoid: how.avoid,
-      checkResolved: how.isAdvertised === true ? (ips) => this.#refusalOf(ips) : undefined,
+      checkResolved: this.#advertised.has(formatAddress(address)) ? (ips) => this.#refusalOf(ips) : undefined,
     });
   }
 
@@ -314,10 +329,18 @@ export class PathDialer {
     return verdict.allowed ? undefined : verdict.reason;
   }
 
-  #hasPathTo(address: ServerAddress): boolean {
+  #hasPathTo(address: ServerAddress, except?: SessionPath): boolean {
     const text = formatAddress(address);
-    for (const path of this.#driver.session.state.paths.all()) if (!path.isFinal && path.address === text) return true;
+    for (const path of this.#driver.session.state.paths.all()) if (path !== except && !path.isFinal && path.address === text) return true;
     return false;
+  }
+
+  #hasRoom(): boolean {
+    return (this.#driver.session.clientPaths?.livePaths ?? 0) < this.#maxPaths;
+  }
+
+  #full(): KwikError {
+    return new KwikError("LIMIT_REACHED", `this session may have ${this.#maxPaths} paths at once (pathPolicy.maxPaths)`);
   }
 
   get #maxPaths(): number {

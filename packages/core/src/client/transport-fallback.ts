@@ -14,6 +14,7 @@ const DRAIN_MS = 1_000;
 export interface FallbackDialer {
   now(): number;
   isStopped(): boolean;
+  hasOtherPathTo(address: ServerAddress, path: SessionPath): boolean;
   /** Whether the session may have one path more. */
   hasRoom(): boolean;
   sleep(ms: number): Promise<void>;
@@ -38,7 +39,8 @@ export class TransportFallback {
   }
 
   pathDegraded(path: SessionPath): void {
-    if (this.#fallbacks.has(path.id)) return;
+    // A fallback has none of its own: it goes when its first is back.
+    if (this.#fallbacks.has(path.id) || [...this.#fallbacks.values()].includes(path)) return;
     if (this.#transport.hasOther?.(parseAddress(path.address), path.transport) !== true) return;
     this.#fallbacks.set(path.id, undefined);
     void this.#replace(path).then(
@@ -59,6 +61,10 @@ export class TransportFallback {
     if (!fallback.isFinal) this.#dialer.remove(fallback, DRAIN_MS);
   }
 
+  pathDied(path: SessionPath): void {
+    if (this.#fallbacks.get(path.id) !== undefined) this.#fallbacks.delete(path.id);
+  }
+
   async #replace(path: SessionPath): Promise<SessionPath | undefined> {
     const dialer = this.#dialer;
     const isDegraded = (): boolean => path.state === "degraded" && !dialer.isStopped();
@@ -66,7 +72,9 @@ export class TransportFallback {
     if (!isDegraded() || !dialer.hasRoom()) return undefined;
     const address = parseAddress(path.address);
     const link = await dialer.dial(address, path.identity, path.transport);
-    if (path.state !== "active") return dialer.takeIn(link, address, path.identity, path.priority);
+    // It may have died meanwhile, which is what this is for; or been closed by wish, or dialled again.
+    const isWanted = path.state === "degraded" || (path.state === "dead" && !dialer.hasOtherPathTo(address, path));
+    if (isWanted) return dialer.takeIn(link, address, path.identity, path.priority);
     link.close(0, "");
     return undefined;
   }

@@ -1,6 +1,11 @@
 import type { CarrierId } from "@kwik/proto";
 import type { Carrier, CarrierReceiver } from "../transport/link.ts";
 
+/** Emptied entries at the front of the queue before it is moved together. */
+const COMPACT_AT = 256;
+
+const NOTHING = new Uint8Array(0);
+
 /** What a carrier asks of the link that it shares a pipe with others on. */
 export interface PipeCarrierOwner {
   /** The carrier has something to send again. */
@@ -29,6 +34,11 @@ export class PipeCarrier implements Carrier {
     return this.#bufferedBytes;
   }
 
+  /** Places in the queue, used or not; for tests of the release of memory. */
+  get queueLength(): number {
+    return this.#queue.length;
+  }
+
   send(parts: readonly Uint8Array[]): void {
     if (this.#isClosed) return;
     const before = this.#bufferedBytes;
@@ -53,11 +63,16 @@ export class PipeCarrier implements Carrier {
       }
       batch.push(part);
       left -= part.length;
+      this.#queue[this.#head] = NOTHING;
       this.#head += 1;
     }
     this.#bufferedBytes -= taken;
     if (this.#bufferedBytes === 0) {
       this.#queue = [];
+      this.#head = 0;
+    } else if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#queue.length) {
+      // A queue under steady load is never empty.
+      this.#queue.splice(0, this.#head);
       this.#head = 0;
     }
     return taken;

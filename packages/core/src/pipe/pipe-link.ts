@@ -7,6 +7,9 @@ import { PipeWriter } from "./pipe-writer.ts";
 /** Carriers that one side may have open. spec: PIPE-3 */
 const MAX_OPEN_CARRIERS = 1024;
 
+/** Bytes that are kept until somebody attaches, at most. Whoever dials speaks first, so an honest peer has sent little. */
+const MAX_EARLY_BYTES = 64 * 1024;
+
 /** Calls when the event loop has taken in what is there, as far as the host can tell. */
 const afterInput: (callback: () => void) => void =
   (globalThis as { readonly setImmediate?: (callback: () => void) => void }).setImmediate ?? queueMicrotask;
@@ -26,9 +29,12 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
   #receiver: LinkReceiver | undefined;
   /** What came before `attach`. */
   #early: Uint8Array[] = [];
+  #earlyBytes = 0;
   #earlyEnd: string | undefined;
   #isClosed = false;
   #isBatchOpen = false;
+  /** It was closed before anybody attached. */
+  #closedUnseen: LinkCloseInfo | undefined;
 
   constructor(pipe: BytePipe, side: "client" | "server") {
     this.#pipe = pipe;
@@ -52,11 +58,13 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
   attach(receiver: LinkReceiver): void {
     if (this.#receiver !== undefined) throw new Error("a link is attached once");
     this.#receiver = receiver;
+    const closed = this.#closedUnseen;
+    if (closed !== undefined) queueMicrotask(() => receiver.onClose(closed));
     if (this.#early.length > 0 || this.#earlyEnd !== undefined) queueMicrotask(() => this.#deliverEarly());
   }
 
   openCarrier(): Carrier | undefined {
-    if (this.#isClosed || this.#ownOpen >= MAX_OPEN_CARRIERS) return undefined;
+    if (this.#isClosed || this.#ownOpen >= MAX_OPEN_CARRIERS || !this.#writer.hasRoom) return undefined;
     const carrier = new PipeCarrier(this.#nextOwn, this);
     this.#nextOwn += 2;
     this.#ownOpen += 1;
@@ -93,7 +101,9 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
     if (this.#isClosed) return;
     this.#writer.close(code, reason);
     this.#forget();
-    queueMicrotask(() => this.#receiver?.onClose({ code, reason, remote: false }));
+    const info: LinkCloseInfo = { code, reason, remote: false };
+    if (this.#receiver === undefined) this.#closedUnseen = info;
+    else queueMicrotask(() => this.#receiver?.onClose(info));
   }
 
   // BytePipeReceiver ------------------------------------------------------------------------------------------------------
@@ -102,6 +112,9 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
     if (this.#isClosed) return;
     if (this.#receiver === undefined || this.#early.length > 0) {
       this.#early.push(data);
+      this.#earlyBytes += data.length;
+      if (this.#earlyBytes > MAX_EARLY_BYTES)
+        this.close(ErrorCode.TOO_LARGE, `more than ${MAX_EARLY_BYTES} bytes before the link was used`);
       return;
     }
     this.#take(data, this.#receiver);
@@ -144,7 +157,7 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
   }
 
   pipeDatagram(data: Uint8Array): undefined {
-    this.#receiver?.onDatagram(data);
+    if (!this.#isClosed) this.#receiver?.onDatagram(data);
   }
 
   pipeClose(code: number, reason: string): undefined {

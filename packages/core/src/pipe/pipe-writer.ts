@@ -5,6 +5,9 @@ import type { PipeCarrier } from "./pipe-carrier.ts";
 /** What waits before a pipe, at most, in bytes. spec: PIPE-7 */
 const HIGH_WATER_BYTES = 2 * PIPE_LOW_WATER_BYTES;
 
+/** What datagrams and other urgent records may add to it, in bytes. */
+const DATAGRAM_BYTES = 128 * 1024;
+
 /** One carrier's turn while others wait too, in bytes; alone it may have more. spec: PIPE-7 */
 const TURN_BYTES = 16 * 1024;
 const LONE_TURN_BYTES = 64 * 1024;
@@ -27,6 +30,11 @@ export class PipeWriter {
 
   constructor(pipe: BytePipe) {
     this.#pipe = pipe;
+  }
+
+  /** Whether more records may be queued that nothing else bounds. */
+  get hasRoom(): boolean {
+    return this.#urgentBytes < HIGH_WATER_BYTES;
   }
 
   /** Bytes that wait for the pipe, those of carriers not included. */
@@ -58,7 +66,9 @@ export class PipeWriter {
 
   /** Queues a copy, or answers false if too much waits already. */
   datagram(data: Uint8Array): boolean {
-    if (this.#isClosed || this.#urgentBytes + this.#pipe.bufferedBytes + data.length > HIGH_WATER_BYTES) return false;
+    // Beyond what bulk may fill: it would leave nothing to them.
+    const queued = Math.max(0, this.#pipe.bufferedBytes - HIGH_WATER_BYTES) + this.#urgentBytes;
+    if (this.#isClosed || queued + data.length > DATAGRAM_BYTES) return false;
     this.#pushUrgent(encodeDatagram(data));
     return true;
   }
@@ -87,16 +97,16 @@ export class PipeWriter {
     const batch = this.#urgent;
     this.#urgent = [];
     this.#urgentBytes = 0;
-    while (room > 0 && this.#ring.length > 0) room -= this.#turn(batch);
+    while (room > 0 && this.#ring.length > 0) room -= this.#turn(batch, room);
     if (batch.length > 0) this.#pipe.write(batch);
   }
 
   /** One record of the carrier in front, which then goes behind the others. Answers its bytes. */
-  #turn(batch: Uint8Array[]): number {
+  #turn(batch: Uint8Array[], room: number): number {
     const ring = this.#ring;
     const carrier = ring[0] as PipeCarrier;
     const turnBytes = ring.length > 1 ? TURN_BYTES : LONE_TURN_BYTES;
-    const length = Math.min(carrier.bufferedBytes, turnBytes);
+    const length = Math.min(carrier.bufferedBytes, turnBytes, room);
     batch.push(this.#head(carrier.id, length));
     carrier.take(length, batch);
     if (carrier.bufferedBytes === 0) ring.shift();

@@ -110,6 +110,29 @@ test("a transport to be avoided is left out, even if it won before", async () =>
   expect([both.hasOther?.({ host: "h", port: 1 }, "quic"), alone.hasOther?.({ host: "h", port: 1 }, "quic")]).toEqual([true, false]);
 });
 
+test("who won for want of the best, or by the head start of a winner, is not remembered any longer for that", async () => {
+  const avoiding = both.dial({ address: { host: "h", port: 1 }, avoid: "quic" } as DialRequest);
+  await soon();
+  tcp.dials[0]?.win();
+  await avoiding;
+  const first = dial();
+  await soon(500);
+  expect(quic.dials).toHaveLength(1);
+  tcp.dials[1]?.win();
+  await first;
+  now = 9 * 60_000;
+  const second = dial();
+  await soon();
+  tcp.dials[2]?.win();
+  await second;
+  now = 11 * 60_000;
+  const third = dial();
+  await soon();
+  expect([quic.dials.length, tcp.dials.length]).toEqual([2, 3]);
+  quic.dials[1]?.win();
+  await third;
+});
+
 test("a failure lets the next begin at once", async () => {
   const link = dial();
   await soon(1);

@@ -45,13 +45,14 @@ class AnyTransport implements Transport {
     const attempts = order.map((transport) => (signal: AbortSignal) => transport.dial({ ...request, signal }));
     try {
       const link = await raceLinks(attempts, HEAD_START_MS, request.signal);
-      this.#remember(place, link.properties.transport);
+      // A race without the best one says nothing of it.
+      if (request.avoid === undefined) this.#remember(place, link.properties.transport);
       return link;
     } catch (error) {
-      this.#winners.delete(place);
       // Giving the others up must not look like the caller's wish.
       if (request.signal?.aborted === true)
         throw new KwikError("ABORTED", `dialling ${place} was aborted`, { cause: request.signal.reason });
+      this.#winners.delete(place);
       throw error;
     }
   }
@@ -89,7 +90,8 @@ class AnyTransport implements Transport {
 
   #remember(place: string, name: string): void {
     const transport = this.#transports.find((one) => one.name === name);
-    if (transport === undefined) return;
+    // Whoever won with the head start of a winner has proven nothing new: its time is not made longer.
+    if (transport === undefined || this.#winnerAt(place) === transport) return;
     if (this.#winners.size >= MAX_REMEMBERED) this.#winners.clear();
     this.#winners.set(place, { transport, until: this.#now() + REMEMBER_MS });
   }

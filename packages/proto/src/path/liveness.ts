@@ -65,12 +65,12 @@ export class Liveness {
     return this.#isSuspect;
   }
 
-  /** Anything arrived. */
   /** When something last came on the path, or its watching began. */
   get heardAt(): Instant {
     return this.#heardAt;
   }
 
+  /** Anything arrived. */
   heard(now: Instant): void {
     this.#heardAt = now;
     this.#restartCount = 0;

@@ -9,14 +9,17 @@ export type DatagramWay = "best" | "all" | PathId;
 export function sendDatagram(state: SessionState, data: Uint8Array, over: DatagramWay): boolean {
   const { maxDatagramQueue } = state.limits;
   for (const peer of state.peers.values()) {
-    const paths = state.paths.usableOf(peer.member);
+    const paths = state.paths.usableOf(peer.member).filter((path) => state.wireOf(path)?.takesNew === true);
     if (peer.isLost || paths.length === 0) continue;
     if (typeof over === "number" && !paths.some((path) => path.id === over)) continue;
     const frame = (): DatagramFrame => new DatagramFrame(peer.nextDatagram, copy);
     const copy = new Uint8Array(data);
     if (over === "best") {
-      if (peer.messages.length >= maxDatagramQueue) return false;
-      peer.messages.push(frame());
+      const one = frame();
+      const isForLink = paths.some((path) => one.linkBytes <= (state.wireOf(path)?.linkDatagramBytes ?? 0));
+      const queue = isForLink ? peer.datagrams : peer.messages;
+      if (queue.length >= maxDatagramQueue) return false;
+      queue.push(one);
     } else {
       const wires = paths.filter((path) => over === "all" || path.id === over).map((path) => state.wireOf(path));
       const roomy = wires.filter((wire) => wire !== undefined && wire.datagrams.length < maxDatagramQueue);

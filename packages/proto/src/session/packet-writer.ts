@@ -29,6 +29,9 @@ const HEADER_ROOM_BYTES = 64;
 /** What a scheduler decides about at once, at most; the packet of a fast path may then be larger. */
 const SCHEDULED_BYTES = 64 * 1024;
 
+/** A message may go once this part of the in-flight bound is free, however large it is; as much as data itself asks for. */
+const MESSAGE_ROOM_DIVISOR = 4;
+
 /** How often the number of carriers is looked at when no stream came or went, in milliseconds. */
 const FIT_CARRIERS_MS = 1_000;
 
@@ -205,7 +208,10 @@ export class PacketWriter {
       const transmit = bound === undefined || bound.isEmpty ? undefined : this.#message(bound, [path], now);
       if (transmit !== undefined) return transmit;
     }
-    return peer.messages.isEmpty ? undefined : this.#message(peer.messages, paths, now);
+    return (
+      (peer.datagrams.isEmpty ? undefined : this.#message(peer.datagrams, paths, now)) ??
+      (peer.messages.isEmpty ? undefined : this.#message(peer.messages, paths, now))
+    );
   }
 
   #message(waiting: OutgoingFrames, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
@@ -218,7 +224,10 @@ export class PacketWriter {
         return { kind: "datagram", pathId: path.id, data: next.encodeForLink() };
       }
     }
-    const roomy = paths.filter((path) => path.inFlightBytes === 0 || path.roomBytes >= next.encodedBytes);
+    // Bulk leaves no more room than this: a larger message would wait for the end of it.
+    const roomy = paths.filter(
+      (path) => path.inFlightBytes === 0 || path.roomBytes >= Math.min(next.encodedBytes, path.inFlightLimitBytes / MESSAGE_ROOM_DIVISOR),
+    );
     return roomy.length === 0 ? undefined : this.#frames(waiting, preferred(roomy), now);
   }
 
@@ -231,6 +240,8 @@ export class PacketWriter {
     let isBegun = false;
     for (let next = waiting.peek(); next !== undefined; next = waiting.peek()) {
       if (isBegun && this.#encoder.payloadBytes + next.encodedBytes > FEEDBACK_PACKET_BYTES) break;
+      // It travels by itself. spec: DGRAM-4
+      if (isBegun && next instanceof DatagramFrame && next.linkBytes <= wire.linkDatagramBytes) break;
       waiting.shift();
       if (!isBegun) {
         this.#begin(wire, path.peekPacketNumber());

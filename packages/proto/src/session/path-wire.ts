@@ -48,6 +48,11 @@ export class PathWire {
     return this.path.id;
   }
 
+  /** It is neither being removed nor closed. */
+  get takesNew(): boolean {
+    return !this.isClosing && !this.isDraining;
+  }
+
   /** New data may go on it now. */
   isOpenForData(now: Instant): boolean {
     return this.maySendData && !this.isClosing && !this.isDraining && (this.pool.size > 0 || this.mayOpen(now));

@@ -46,8 +46,10 @@ export class Peer {
   readonly incoming: { readonly bidirectional: IncomingStreams; readonly unidirectional: IncomingStreams };
   readonly queue = new StreamQueue<Sendable>();
   readonly frames = new OutgoingFrames();
-  /** Raw messages and datagrams: they wait for room on a path. spec: PATH-11 */
+  /** Raw messages and large datagrams: they wait for room on a path. spec: PATH-11 */
   readonly messages = new OutgoingFrames();
+  /** Datagrams that fit into one of a link: they wait for nothing. spec: DGRAM-4 */
+  readonly datagrams = new OutgoingFrames();
   readonly creditFrame: MaxDataFrame;
   readonly blockedFrame: DataBlockedFrame;
   readonly streamsFrames: { readonly bidirectional: MaxStreamsFrame; readonly unidirectional: MaxStreamsFrame };

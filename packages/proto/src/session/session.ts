@@ -87,6 +87,7 @@ export class Session implements FrameTargets, ControlTargets {
     this.state.now = now;
     const path = this.state.paths.byId(pathId);
     if (path?.isUsable !== true) return;
+    path.heard(now, data.length);
     const datagram = decodeLinkDatagram(data);
     if (datagram === undefined || datagram.data.length > this.state.limits.maxDatagramBytes) return;
     if (this.state.peerOf(path.member).receivedDatagrams.accept(datagram.number))

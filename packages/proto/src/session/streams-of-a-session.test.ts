@@ -289,6 +289,20 @@ test("a datagram goes on the named path, or on all to the primary under one numb
   ]);
 });
 
+// spec: DGRAM-4
+test("a datagram that fits its link waits for no room and behind no larger one", () => {
+  const { stage, primary } = trio();
+  stage.session.setLinkDatagramBytes(primary.pathId, 100);
+  const entry = opened(stage, 1);
+  stage.session.write(entry, new Uint8Array(2_000_000));
+  stage.session.finish(entry);
+  stage.settle();
+  for (const length of [16_000, 16_000, 16_000, 1]) stage.session.sendDatagram(0, new Uint8Array(length));
+  stage.settle();
+  expect(primary.frames("datagram").length).toBeLessThan(3);
+  expect(primary.linkDatagrams.map((data) => data.length)).toEqual([2]);
+});
+
 // spec: DGRAM-2, DGRAM-3, DGRAM-4
 test("the first copy of a datagram counts, whichever way it came; a frame that is too large closes the path", () => {
   const { stage, client } = Stage.server({ maxDatagramBytes: 100 });
