@@ -73,7 +73,7 @@ test("a TLS server without our protocol name is NOT_KWIK, whether it says so or 
 
 test("a server of an older TLS is NOT_KWIK", async () => {
   const port = await listenOn(createTlsServer({ cert: mine.cert, key: mine.key, maxVersion: "TLSv1.2", ALPNProtocols: ["kwik/1"] }));
-  expect(await peers.failure({ port, trust: anybody })).toMatch(/^NOT_KWIK: .*version 1\.3/);
+  expect(await peers.failure({ port, trust: anybody })).toMatch(/^NOT_KWIK: .*not TLS 1\.3/);
 });
 
 test("a server that hangs up, and one that stays silent, are UNREACHABLE", async () => {
@@ -168,7 +168,7 @@ test("too many handshakes at once cost the oldest its place", async () => {
   await new Promise((resolve) => first.socket.once("connect", resolve));
   const others = Array.from({ length: 256 }, () => knock(server.port));
   await until(() => first.isGone());
-  expect(server.notices.join()).toMatch(/more than 256 handshakes/);
+  expect(server.notices.join()).toMatch(/more than 256 undecided connections/);
   expect(others.filter((each) => each.isGone())).toHaveLength(0);
   expect(server.closes).toHaveLength(0);
   await peers.dial({ port: server.port, identity: mine.identity });
@@ -249,6 +249,15 @@ test("a receiver that fails on a new link is told in a notice, and costs that li
   expect(notices.join()).toMatch(/a fault above/);
   fails = false;
   await peers.dial({ port, identity: mine.identity });
+});
+
+test("a link to which nobody attaches is closed with a notice", async () => {
+  const notices: string[] = [];
+  const onNotice = (message: string): void => void notices.push(message);
+  const request = { address: { host: "127.0.0.1", port: 0 }, tls: mine, onLink: () => undefined, onNotice };
+  const listener = peers.keep(await tcpTransport().listen(request));
+  expect(await peers.failure({ port: parseAddress(listener.address).port, identity: mine.identity })).toMatch(/closed: 1 /);
+  expect(notices.join()).toMatch(/nobody attached/);
 });
 
 test("closing the listener ends those who are still in their handshake, and frees the port", async () => {

@@ -304,6 +304,7 @@ test("crowds of silent connections do not keep others out", async () => {
   // The oldest had to go.
   await crowd[0]?.closed;
   expect(crowd.at(-1)?.socket.destroyed).toBe(false);
+  expect(server.notices.join()).toMatch(/more than 256 undecided connections/);
 });
 
 test("a full server turns clients away with a reason, says so once, and has room again afterwards", async () => {

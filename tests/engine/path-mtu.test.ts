@@ -71,7 +71,7 @@ async function start(transfer: Transfer, bytes: number): Promise<Running> {
   const server = hosts().start("server", "./session-server.ts");
   const { port, identity } = await telling(server, (message) => message.port !== undefined, STEP_MS);
   const client = hosts().start("client", "./session-client-process.ts", {
-    TEST_URL: `kwik://${SERVER_ADDRESS}:${port}`,
+    TEST_URL: `kwik+quic://${SERVER_ADDRESS}:${port}`,
     TEST_PIN: identity ?? "",
     TEST_TRANSFER: transfer,
     TEST_BYTES: String(bytes),

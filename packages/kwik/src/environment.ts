@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 import { anyTransport, type Runtime, systemRuntime, type Transport } from "@kwik/core";
 import { isQuicAvailable, quicTransport } from "@kwik/transport-quic";
 import { tcpTransport } from "@kwik/transport-tcp";
-import { webSocketTransport } from "@kwik/transport-websocket";
+import { webSocketOver, webSocketTransport } from "@kwik/transport-websocket";
 import { trustAnchorFor, trustAnchorUnder } from "@kwik/trust";
 
 export const AGENT = "kwik/0.1.0";
@@ -33,7 +33,8 @@ export function environment(): {
 
 /** The preferred one first. Where the QUIC engine has no binary, the others carry everything. */
 function transports(): Transport[] {
-  const others = [tcpTransport(), webSocketTransport()];
+  // A server answers WebSocket on its TCP port.
+  const others = [tcpTransport({ http: webSocketOver() }), webSocketTransport()];
   if (!isQuicAvailable().ok) return others;
   return [quicTransport({ resolvePin: trustAnchorFor, resolveAuthority: trustAnchorUnder }), ...others];
 }

@@ -1,2 +1,3 @@
 export { raceAddresses } from "./race-addresses.ts";
 export { resolveHost } from "./resolve-host.ts";
+export { resolveServer } from "./resolve-server.ts";

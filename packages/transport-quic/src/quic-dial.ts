@@ -1,11 +1,9 @@
 import { isIP } from "node:net";
-import { formatAddress, KwikError } from "@kwik/core";
 import type { DialRequest, Link, ServerAddress, TrustAnchor } from "@kwik/core";
 import { queryCertificate } from "./certificate-query.ts";
 import { connectQuic } from "./connect.ts";
 import type { ConnectRequest } from "./connect.ts";
-import { raceAddresses } from "@kwik/resolve";
-import { resolveHost } from "@kwik/resolve";
+import { raceAddresses, resolveServer } from "@kwik/resolve";
 
 /** What a connection checks, without where it goes. */
 export type Proof = Pick<ConnectRequest, "serverName" | "ca" | "verify" | "provenIdentity">;
@@ -24,7 +22,7 @@ export class QuicDial {
   }
 
   async connect(proof: Proof): Promise<Link> {
-    this.#addresses ??= this.#resolve();
+    this.#addresses ??= resolveServer(this.#request);
     const addresses = await this.#addresses;
     return raceAddresses(addresses, this.#request.signal, (address, signal) =>
       connectQuic({
@@ -55,16 +53,6 @@ export class QuicDial {
     } finally {
       link.close(0, "");
     }
-  }
-
-  async #resolve(): Promise<readonly ServerAddress[]> {
-    const { host, port } = this.#request.address;
-    const ips = await resolveHost(host);
-    if (isIP(host) === 0) {
-      const refusal = this.#request.checkResolved?.(ips);
-      if (refusal !== undefined) throw new KwikError("ADDRESS_REFUSED", `${formatAddress(this.#request.address)} is refused: ${refusal}`);
-    }
-    return ips.map((ip) => ({ host: ip, port }));
   }
 
   #remainingMs(): number {

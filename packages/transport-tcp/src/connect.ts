@@ -3,11 +3,9 @@ import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { SecureContext, TLSSocket } from "node:tls";
 import { formatAddress, KwikError, PipeLink } from "@kwik/core";
-import type { ServerAddress } from "@kwik/core";
-import { dialError, speaksNoKwik, unreachable } from "./dial-error.ts";
-import { checkServer, shownBy } from "./server-proof.ts";
-import type { ServerProof } from "./server-proof.ts";
-import { localAddressOf, PROTOCOL_NAME, SOCKET_OPTIONS } from "./socket.ts";
+import type { DialPlan, ServerAddress } from "@kwik/core";
+import { closedEarly, dialError, localAddressOf, shownBy, SOCKET_OPTIONS, speaksNoKwik, unreachable, verifyServer } from "@kwik/tls";
+import { PROTOCOL_NAME } from "./protocol-name.ts";
 import { TcpPipe } from "./tcp-pipe.ts";
 import type { SessionPlace } from "./tls-sessions.ts";
 
@@ -16,8 +14,8 @@ export interface TlsRequest {
   readonly context: SecureContext;
   /** The name to ask for; "" for none, since an IP address is not a name to TLS. */
   readonly serverName: string;
-  /** What the server must show; undefined if anybody will do. */
-  readonly proof: ServerProof | undefined;
+  /** How the server is verified. */
+  readonly plan: DialPlan;
   /** Where sessions for resumption are kept. */
   readonly sessions: SessionPlace;
 }
@@ -59,7 +57,7 @@ export function connectTcp(request: ConnectRequest): Promise<PipeLink> {
     const onAbort = (): void => fail(aborted());
     // Stays for good: a socket that was given up may still report an error, and nobody else listens.
     const onError = (error: Error): void => fail(dialError(error, where));
-    const onClose = (): void => fail(dialError(Object.assign(new Error("closed"), { code: "ECONNRESET" }), where));
+    const onClose = (): void => fail(closedEarly(where));
     const succeed = (identity: string | undefined): void => {
       settle();
       const properties = {
@@ -81,7 +79,8 @@ export function connectTcp(request: ConnectRequest): Promise<PipeLink> {
         succeed(undefined);
         return;
       }
-      const kept = tls.proof === undefined ? undefined : tls.sessions.take(where);
+      const isVerified = tls.plan.kind !== "unverified";
+      const kept = isVerified ? tls.sessions.take(where) : undefined;
       const secured = secure(socket, tls, kept?.ticket);
       socket = secured;
       secured.on("error", onError);
@@ -91,17 +90,17 @@ export function connectTcp(request: ConnectRequest): Promise<PipeLink> {
         try {
           if (secured.alpnProtocol !== PROTOCOL_NAME) throw speaksNoKwik(where);
           const shown = shownBy(secured, kept?.certificate);
-          succeed(tls.proof === undefined ? undefined : checkServer(tls.proof, shown, where));
+          succeed(verifyServer(tls.plan, shown, where));
           // Tickets come after the handshake, and only one of a server that was believed is worth having.
           const { certificate } = shown;
-          if (tls.proof === undefined || certificate === undefined) return;
+          if (!isVerified || certificate === undefined) return;
           secured.on("session", (ticket) => tls.sessions.put(where, { ticket, certificate }));
         } catch (error) {
           fail(KwikError.from(error, "NOT_TRUSTED"));
         }
       });
     });
-    const timer = setTimeout(() => fail(unreachable(where, request.timeoutMs)), request.timeoutMs);
+    const timer = setTimeout(() => fail(unreachable(where, "TCP", request.timeoutMs)), request.timeoutMs);
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
@@ -112,7 +111,7 @@ function secure(socket: Socket, tls: TlsRequest, ticket: Buffer | undefined): TL
     secureContext: tls.context,
     servername: tls.serverName,
     ALPNProtocols: [PROTOCOL_NAME],
-    // Node would check neither pins, nor the name of a resumed connection: `checkServer` decides, before anything is sent.
+    // Node would check neither pins, nor the name of a resumed connection: `verifyServer` decides, before anything is sent.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
     ...(ticket === undefined ? {} : { session: ticket }),

@@ -6,12 +6,23 @@ import type { Server as TlsServer, TLSSocket } from "node:tls";
 import { ErrorCode, formatAddress, KwikError, PipeLink } from "@kwik/core";
 import type { ListenRequest, TransportListener } from "@kwik/core";
 import { resolveHost } from "@kwik/resolve";
-import { clientProblem } from "./client-proof.ts";
-import { bindProblem, handshakeProblem } from "./listen-problem.ts";
-import { pemCertificates } from "./pem-certificates.ts";
-import { RefusalNotices } from "./refusal-notices.ts";
-import { certificateIdentity } from "./server-proof.ts";
-import { localAddressOf, PROTOCOL_NAME, remoteAddressOf, SOCKET_OPTIONS } from "./socket.ts";
+import {
+  bindProblem,
+  DEFAULT_MAX_CONNECTIONS,
+  FIRST_BYTES_TIMEOUT_MS,
+  handshakeProblem,
+  type HttpAcceptor,
+  localAddressOf,
+  offerLink,
+  parseAuthorities,
+  RefusalNotices,
+  remoteAddressOf,
+  serverOptions,
+  SOCKET_OPTIONS,
+  UndecidedConnections,
+  verifyClient,
+} from "@kwik/tls";
+import { PROTOCOL_NAME } from "./protocol-name.ts";
 import { TcpPipe } from "./tcp-pipe.ts";
 
 /** Parts of the transport's options that a listener uses. */
@@ -23,21 +34,23 @@ export interface TcpListenOptions {
    * looked at.
    */
   readonly clientCa?: string;
+  /**
+   * Shares the port: TLS connections whose ALPN is "http/1.1", or that offer none, go to what this makes for each listener (`webSocketOver` of
+   * the WebSocket transport, for instance) instead of being refused. The bounds of this listener hold for them too, and only clients whose
+   * certificate is in order get there. Needs TLS.
+   */
+  readonly http?: (request: ListenRequest) => HttpAcceptor;
 }
 
-const DEFAULT_MAX_CONNECTIONS = 2_000;
+/** The protocol name of HTTP in TLS (ALPN). */
+const HTTP_NAME = "http/1.1";
 
-/** How long a TLS handshake may take, in milliseconds: two round trips and a signature, on a bad network. */
-const HANDSHAKE_TIMEOUT_MS = 5_000;
-
-/**
- * Handshakes at once. Each costs about 50 KB before anything is known of the client. When there are more, the oldest makes room: those that
- * only hold a place are the oldest, those that mean it are done soon.
- */
-const MAX_HANDSHAKES = 256;
-
-/** How long a client may take to say what it wants, in milliseconds, once connected. The same as over QUIC. */
-const FIRST_BYTES_TIMEOUT_MS = 5_000;
+/** What of a listener there is with TLS only. */
+interface Secured {
+  readonly tls: TlsServer | undefined;
+  readonly http: HttpAcceptor | undefined;
+  readonly authorities: readonly X509Certificate[] | undefined;
+}
 
 /** A bound server. A link is told of when its client has spoken. */
 export class TcpListener implements TransportListener {
@@ -48,19 +61,15 @@ export class TcpListener implements TransportListener {
   readonly #server: Server;
   /** Never bound itself: is given the connections that `#server` accepts. Undefined without TLS. */
   readonly #tls: TlsServer | undefined;
-  /** Connections in their handshake by remote address, the oldest first. */
-  readonly #handshakes = new Map<string, Socket>();
+  readonly #http: HttpAcceptor | undefined;
+  /** Connections in their handshake. */
+  readonly #undecided: UndecidedConnections;
   readonly #links = new Map<Socket, PipeLink>();
   readonly #refusals: RefusalNotices;
   #closing: Promise<void> | undefined;
 
-  private constructor(
-    server: Server,
-    tls: TlsServer | undefined,
-    authorities: readonly X509Certificate[] | undefined,
-    request: ListenRequest,
-    options: TcpListenOptions,
-  ) {
+  private constructor(server: Server, { tls, http, authorities }: Secured, request: ListenRequest, options: TcpListenOptions) {
+    this.#http = http;
     const { address, port } = server.address() as AddressInfo;
     this.address = formatAddress({ host: address, port });
     this.#request = request;
@@ -68,10 +77,11 @@ export class TcpListener implements TransportListener {
     this.#server = server;
     this.#tls = tls;
     this.#refusals = new RefusalNotices((message) => this.#notice(message));
+    this.#undecided = new UndecidedConnections((socket, why) => this.#refusals.add(remoteAddressOf(socket) ?? "somebody", why));
     server.maxConnections = options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
     server.on("connection", (socket) => this.#onConnection(socket));
     server.on("drop", (data) =>
-      this.#refusals.add(data?.remoteAddress ?? "somebody", `there are ${server.maxConnections} connections already`),
+      this.#refusals.add(data?.remoteAddress ?? "somebody", `there are ${server.maxConnections} connections already (maxConnections)`),
     );
     // Files or memory ran out for one connection; the server goes on.
     server.on("error", (error) => this.#notice(`a connection could not be accepted: ${error.message}`));
@@ -81,28 +91,46 @@ export class TcpListener implements TransportListener {
 
   /** Binds. Rejects with IO (port in use, address not here), INVALID_ARGUMENT (certificate or key), UNREACHABLE (unknown name). */
   static async listen(request: ListenRequest, options: TcpListenOptions, isPlaintext: boolean): Promise<TcpListener> {
+    if (isPlaintext && options.http !== undefined) {
+      throw new KwikError("INVALID_ARGUMENT", "the port can be shared (http) only with TLS: its ALPN tells who is meant");
+    }
     const [host] = await resolveHost(request.address.host);
-    const authorities = isPlaintext ? undefined : readAuthorities(options.clientCa);
-    const tls = isPlaintext ? undefined : makeTlsServer(request, authorities);
+    const { clientCa } = options;
+    const authorities =
+      isPlaintext || clientCa === undefined ? undefined : parseAuthorities(clientCa, "authorities of client certificates (clientCa)");
+    const names = options.http === undefined ? [PROTOCOL_NAME] : [PROTOCOL_NAME, HTTP_NAME];
+    const tls = isPlaintext ? undefined : createTlsServer({ ...serverOptions(request.tls, authorities), ALPNProtocols: names });
+    const http = options.http?.(request);
     const server = createSocketServer(SOCKET_OPTIONS);
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (error) =>
-        reject(new KwikError("IO", `cannot listen on ${formatAddress(request.address)}: ${bindProblem(error)}`, { cause: error })),
-      );
-      server.listen({ host, port: request.address.port }, resolve);
-    });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ host, port: request.address.port }, resolve);
+      });
+    } catch (cause) {
+      await http?.close();
+      throw new KwikError("IO", `cannot listen on ${formatAddress(request.address)}: ${bindProblem(cause as NodeJS.ErrnoException)}`, {
+        cause,
+      });
+    }
     server.removeAllListeners("error");
-    return new TcpListener(server, tls, authorities, request, options);
+    return new TcpListener(server, { tls, http, authorities }, request, options);
   }
 
   close(): Promise<void> {
-    this.#closing ??= new Promise((resolve) => {
+    this.#closing ??= this.#stop();
+    return this.#closing;
+  }
+
+  async #stop(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
       // Called back when all connections are gone, which takes a link a second at most.
       this.#server.close(() => resolve());
-      for (const socket of this.#handshakes.values()) socket.destroy();
+      this.#undecided.destroy();
       for (const link of this.#links.values()) link.close(ErrorCode.GOING_AWAY, "the server has shut down");
     });
-    return this.#closing;
+    await this.#http?.close();
+    await closed;
   }
 
   #onConnection(socket: Socket): void {
@@ -115,23 +143,10 @@ export class TcpListener implements TransportListener {
       this.#open(socket, remote, undefined);
       return;
     }
-    if (this.#handshakes.size >= MAX_HANDSHAKES) this.#dropOldestHandshake();
-    this.#handshakes.set(remote, socket);
+    this.#undecided.add(socket);
     // Its errors are told by the TLS socket around it.
     socket.on("error", () => undefined);
-    socket.once("close", () => {
-      if (this.#handshakes.get(remote) === socket) this.#handshakes.delete(remote);
-    });
     this.#tls.emit("connection", socket);
-  }
-
-  #dropOldestHandshake(): void {
-    for (const [remote, socket] of this.#handshakes) {
-      this.#handshakes.delete(remote);
-      socket.destroy();
-      this.#refusals.add(remote, `more than ${MAX_HANDSHAKES} handshakes at once, and this was the oldest`);
-      return;
-    }
   }
 
   #onHandshakeFailed(error: Error, socket: TLSSocket): void {
@@ -144,19 +159,27 @@ export class TcpListener implements TransportListener {
   #onSecured(socket: TLSSocket): void {
     socket.on("error", () => undefined);
     const remote = remoteAddressOf(socket);
-    if (remote !== undefined) this.#handshakes.delete(remote);
+    this.#undecided.decide(socket);
     if (remote === undefined || this.#closing !== undefined) {
       socket.destroy();
       return;
     }
-    const certificate = this.#authorities === undefined ? undefined : socket.getPeerX509Certificate();
-    const problem =
-      // A client that offers no protocol at all passes the handshake.
-      socket.alpnProtocol !== PROTOCOL_NAME
-        ? "it speaks TLS but not kwik"
-        : certificate && clientProblem(socket, certificate, this.#authorities ?? []);
-    if (problem !== undefined) this.#refuse(socket, remote, problem);
-    else this.#open(socket, remote, certificate && certificateIdentity(certificate));
+    const client = this.#authorities === undefined ? { identity: undefined } : verifyClient(socket, this.#authorities);
+    const isKwik = socket.alpnProtocol === PROTOCOL_NAME;
+    // A client that offers no protocol at all passes the handshake.
+    if (!isKwik && this.#http === undefined) this.#refuse(socket, remote, "it speaks TLS but not kwik");
+    else if ("problem" in client) this.#refuse(socket, remote, client.problem);
+    else if (!isKwik) this.#handOver(socket, remote);
+    else this.#open(socket, remote, client.identity);
+  }
+
+  #handOver(socket: TLSSocket, remote: string): void {
+    try {
+      this.#http?.accept(socket);
+    } catch (error) {
+      this.#notice(`the receiver of a connection from ${remote} failed: ${error instanceof Error ? error.message : String(error)}`);
+      socket.destroy();
+    }
   }
 
   #refuse(socket: Socket, remote: string, why: string): void {
@@ -178,7 +201,7 @@ export class TcpListener implements TransportListener {
     timer.unref();
     pipe.onFirstBytes = () => {
       clearTimeout(timer);
-      this.#offer(link, remote);
+      offerLink(link, this.#request);
     };
     this.#links.set(socket, link);
     socket.once("close", () => {
@@ -187,47 +210,7 @@ export class TcpListener implements TransportListener {
     });
   }
 
-  #offer(link: PipeLink, remote: string): void {
-    try {
-      this.#request.onLink(link);
-    } catch (error) {
-      this.#notice(`the receiver of a link from ${remote} failed: ${error instanceof Error ? error.message : String(error)}`);
-      link.close(ErrorCode.INTERNAL_ERROR, "the receiver failed");
-    }
-  }
-
   #notice(message: string): void {
     this.#request.onNotice?.(message);
-  }
-}
-
-function readAuthorities(clientCa: string | undefined): readonly X509Certificate[] | undefined {
-  try {
-    return clientCa === undefined ? undefined : pemCertificates(clientCa);
-  } catch (error) {
-    throw new KwikError("INVALID_ARGUMENT", "the authorities of client certificates (clientCa) cannot be used; they must be PEM", {
-      cause: error,
-    });
-  }
-}
-
-function makeTlsServer(request: ListenRequest, authorities: readonly X509Certificate[] | undefined): TlsServer {
-  try {
-    return createTlsServer({
-      cert: request.tls.cert,
-      key: request.tls.key,
-      minVersion: "TLSv1.3",
-      ALPNProtocols: [PROTOCOL_NAME],
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      requestCert: authorities !== undefined,
-      // Decided here, with a notice: Node would also refuse clients without a certificate.
-      rejectUnauthorized: false,
-      ...(authorities === undefined ? {} : { ca: authorities.map(String) }),
-    });
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new KwikError("INVALID_ARGUMENT", `the certificate and key cannot be used; they must be PEM and belong together (${message})`, {
-      cause: error,
-    });
   }
 }

@@ -1,10 +1,10 @@
 import type { AddressInfo } from "node:net";
-import { createSecureContext, createServer, TLSSocket } from "node:tls";
+import { createServer, TLSSocket } from "node:tls";
 import type { Server } from "node:tls";
+import type { DialPlan } from "@kwik/core";
+import { clientContext, verifyServer } from "@kwik/tls";
 import { afterEach, expect, test, vi } from "vitest";
 import { connectTcp } from "./connect.ts";
-import type { ServerProof } from "./server-proof.ts";
-import { checkServer } from "./server-proof.ts";
 import { TlsSessions } from "./tls-sessions.ts";
 import type { KeptSession, SessionPlace } from "./tls-sessions.ts";
 
@@ -48,8 +48,8 @@ TjqfmE0d
 -----END CERTIFICATE-----`,
   identity: "sha256:2789b7185b67421295560de33f7e63fc3f010e3a767355fb9cf130ade8e96aa3",
 };
-const byPin: ServerProof = { keys: [mine.identity], chain: false, ca: undefined, host: undefined, provesIdentity: true };
-const byName: ServerProof = { keys: undefined, chain: true, ca: mine.cert, host: "localhost", provesIdentity: false };
+const byPin: DialPlan & { kind: "query-pin" } = { kind: "query-pin", acceptable: [mine.identity], ca: undefined };
+const byName: DialPlan & { kind: "direct" } = { kind: "direct", ca: mine.cert, serverName: "localhost", identity: undefined };
 
 const open: Server[] = [];
 afterEach(() => {
@@ -67,19 +67,18 @@ class CarelessPlace implements SessionPlace {
   }
 }
 
-/** A server, a session with it that `proof` earned, and a way to dial under another proof with that session. */
-async function resumable(proof: ServerProof) {
+/** A server, a session with it that `plan` earned, and a way to dial under another plan with that session. */
+async function resumable(plan: typeof byPin | typeof byName) {
   const server = createServer({ cert: mine.cert, key: mine.key, ALPNProtocols: ["kwik/1"] }, (socket) => {
     socket.on("error", () => undefined).resume();
   });
   open.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const place = new CarelessPlace();
-  const dial = async (under: ServerProof, sessions: SessionPlace): Promise<string | undefined> => {
-    const { ca } = under;
+  const dial = async (under: typeof plan, sessions: SessionPlace): Promise<string | undefined> => {
     const link = await connectTcp({
       address: { host: "127.0.0.1", port: (server.address() as AddressInfo).port },
-      tls: { context: createSecureContext(ca === undefined ? {} : { ca }), serverName: "localhost", proof: under, sessions },
+      tls: { context: clientContext(under.ca, undefined), serverName: "localhost", plan: under, sessions },
       timeoutMs: 10_000,
       signal: undefined,
     });
@@ -87,11 +86,11 @@ async function resumable(proof: ServerProof) {
     return link.properties.provenIdentity;
   };
   for (let i = 0; i < 200 && place.session === undefined; i += 1) {
-    await dial(proof, place);
+    await dial(plan, place);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   expect(place.session).toBeDefined();
-  return { dial: (under: ServerProof) => dial(under, place), place };
+  return { dial: (under: typeof plan) => dial(under, place), place };
 }
 
 // A server does not hear of a handshake that its client gives up at once: the client's own socket is asked.
@@ -109,13 +108,13 @@ test("a resumed connection proves what the first one did", async () => {
 
 test("a resumed connection is checked against the pins of its own dial", async () => {
   const { dial } = await resumable(byPin);
-  await expect(dial({ ...byPin, keys: [other.identity] })).rejects.toMatchObject({ code: "NOT_TRUSTED" });
+  await expect(dial({ ...byPin, acceptable: [other.identity] })).rejects.toMatchObject({ code: "NOT_TRUSTED" });
   expectResumed();
 });
 
 test("a resumed connection is checked against the name of its own dial", async () => {
   const { dial } = await resumable(byName);
-  await expect(dial({ ...byName, host: "elsewhere.example" })).rejects.toMatchObject({ code: "NOT_TRUSTED" });
+  await expect(dial({ ...byName, serverName: "elsewhere.example" })).rejects.toMatchObject({ code: "NOT_TRUSTED" });
   expectResumed();
 });
 
@@ -135,8 +134,8 @@ test("a resumed connection whose certificate is not known is not believed", asyn
 test("a certificate that expires while its session lives is not believed any longer", async () => {
   const { place } = await resumable(byPin);
   const shown = { certificate: (place.session as KeptSession).certificate, chainError: undefined };
-  expect(checkServer(byPin, shown, "here", Date.now())).toBe(mine.identity);
-  expect(() => checkServer(byPin, shown, "here", Date.now() + 200 * 365 * 86_400_000)).toThrow(/expired/);
+  expect(verifyServer(byPin, shown, "here", Date.now())).toBe(mine.identity);
+  expect(() => verifyServer(byPin, shown, "here", Date.now() + 200 * 365 * 86_400_000)).toThrow(/expired/);
 });
 
 test("a session is given out once, for its own address and trust, and few are kept", () => {
@@ -144,7 +143,7 @@ test("a session is given out once, for its own address and trust, and few are ke
   const session = (text: string): KeptSession => ({ ticket: Buffer.from(text), certificate: undefined as never });
   const place = sessions.placeFor([byPin, "localhost", undefined]);
   place.put("a:1", session("one"));
-  expect(sessions.placeFor([{ ...byPin, keys: [other.identity] }, "localhost", undefined]).take("a:1")).toBeUndefined();
+  expect(sessions.placeFor([{ ...byPin, acceptable: [other.identity] }, "localhost", undefined]).take("a:1")).toBeUndefined();
   expect(sessions.placeFor([byPin, "localhost", "client"]).take("a:1")).toBeUndefined();
   expect(place.take("a:2")).toBeUndefined();
   expect(

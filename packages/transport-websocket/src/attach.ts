@@ -2,7 +2,7 @@ import type { IncomingMessage, Server as HttpServer } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import { formatAddress, KwikError, type ListenRequest, type Transport, type TransportListener } from "@kwik/core";
-import { DEFAULT_MAX_CONNECTIONS } from "./limits.ts";
+import { DEFAULT_MAX_CONNECTIONS, RefusalNotices, verifyClient } from "@kwik/tls";
 import { LinkAcceptor } from "./link-acceptor.ts";
 import { checkedPath } from "./request-path.ts";
 import { pathOf } from "./upgrade-rules.ts";
@@ -37,10 +37,11 @@ export function attachWebSocket(server: HttpServer | HttpsServer, options: Attac
           allowOrigin: options.allowOrigin,
           maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
           isProtectedOutside: options.isBehindTlsGateway ?? false,
-          clientCa: undefined,
+          clientOf: (socket) => verifyClient(socket, undefined),
           dangerouslyPlaintext: options.dangerouslyPlaintext ?? false,
         },
         request,
+        new RefusalNotices((message) => request.onNotice?.(message)),
       );
       const onUpgrade = (incoming: IncomingMessage, socket: Socket, head: Buffer): void => {
         // Other paths are for the others who listen, if any do: Node leaves a socket to them entirely.

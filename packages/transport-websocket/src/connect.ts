@@ -1,11 +1,10 @@
-import { connect as connectTcp, isIP, type Socket } from "node:net";
-import { connect as connectTls, TLSSocket } from "node:tls";
-import { domainToASCII } from "node:url";
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls, type SecureContext, TLSSocket } from "node:tls";
 import { type DialPlan, formatAddress, KwikError, type Link, PipeLink, type ServerAddress } from "@kwik/core";
+import { closedEarly, localAddressOf, serverNameOf, shownBy, SOCKET_OPTIONS, unreachable, verifyServer } from "@kwik/tls";
 import WebSocket from "ws";
-import { dialError, statusError, unreachable } from "./dial-error.ts";
-import { SOCKET_OPTIONS, SUBPROTOCOL } from "./limits.ts";
-import { verifyServer } from "./verify-server.ts";
+import { SUBPROTOCOL, WEBSOCKET_OPTIONS } from "./limits.ts";
+import { requestError, statusError } from "./request-error.ts";
 import { WsPipe } from "./ws-pipe.ts";
 
 /** One connection attempt to one IP address. */
@@ -15,9 +14,8 @@ export interface ConnectRequest {
   /** What was asked for: goes into the request, and its name into the TLS handshake, for servers behind a shared address. */
   readonly target: ServerAddress;
   readonly path: string;
-  /** How the server is verified; undefined without TLS. */
-  readonly plan: DialPlan | undefined;
-  readonly clientCertificate: { readonly cert: string; readonly key: string } | undefined;
+  /** How the connection is secured and the server verified; undefined without TLS. */
+  readonly tls: { readonly context: SecureContext; readonly plan: DialPlan } | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
   /** A receiver above failed; the link was closed. */
@@ -48,16 +46,16 @@ export function connectWebSocket(request: ConnectRequest): Promise<Link> {
       reject(error);
     };
     const onAbort = (): void => fail(new KwikError("ABORTED", `dialling ${where} was aborted`, { cause: request.signal?.reason }));
-    const timer = setTimeout(() => fail(unreachable(where, request.timeoutMs)), request.timeoutMs);
+    const timer = setTimeout(() => fail(unreachable(where, "WebSocket", request.timeoutMs)), request.timeoutMs);
     request.signal?.addEventListener("abort", onAbort, { once: true });
 
     // Stays for the life of the socket: an error of an attempt that was given up goes nowhere.
-    socket.on("error", (error) => fail(dialError(error, where)));
-    socket.once("close", () => fail(dialError(Object.assign(new Error("closed"), { code: "ECONNRESET" }), where)));
+    socket.on("error", (error) => fail(requestError(error, where)));
+    socket.once("close", () => fail(closedEarly(where)));
     const upgrade = (provenIdentity: string | undefined): void => {
       // The HTTP request goes out over a socket that is connected and verified.
-      const ws = new WebSocket(url, [SUBPROTOCOL], { ...SOCKET_OPTIONS, followRedirects: false, createConnection: () => socket });
-      ws.on("error", (error) => fail(dialError(error, where)));
+      const ws = new WebSocket(url, [SUBPROTOCOL], { ...WEBSOCKET_OPTIONS, followRedirects: false, createConnection: () => socket });
+      ws.on("error", (error) => fail(requestError(error, where)));
       ws.once("unexpected-response", (_request, response) => fail(statusError(response.statusCode ?? 0, where)));
       ws.once("open", () => {
         if (!settle()) return;
@@ -67,7 +65,7 @@ export function connectWebSocket(request: ConnectRequest): Promise<Link> {
           properties: {
             transport: "websocket",
             remoteAddress: where,
-            localAddress: localAddress(socket),
+            localAddress: localAddressOf(socket),
             provenIdentity,
             clientIdentity: undefined,
           },
@@ -77,16 +75,15 @@ export function connectWebSocket(request: ConnectRequest): Promise<Link> {
         resolve(new PipeLink(pipe, "client"));
       });
     };
-    const { plan } = request;
-    if (plan === undefined || !(socket instanceof TLSSocket)) {
+    const { tls } = request;
+    if (tls === undefined || !(socket instanceof TLSSocket)) {
       socket.once("connect", () => upgrade(undefined));
       return;
     }
     socket.once("secureConnect", () => {
       if (isSettled) return;
       try {
-        const chainError = socket.authorized ? undefined : String(socket.authorizationError);
-        upgrade(verifyServer(plan, { certificate: socket.getPeerX509Certificate(), chainError }, where));
+        upgrade(verifyServer(tls.plan, shownBy(socket), where));
       } catch (error) {
         fail(KwikError.from(error, "NOT_TRUSTED"));
       }
@@ -94,46 +91,26 @@ export function connectWebSocket(request: ConnectRequest): Promise<Link> {
   });
 }
 
-function openSocket(request: ConnectRequest): Socket {
-  const { address, target, plan, clientCertificate } = request;
-  if (plan === undefined) return connectTcp({ host: address.host, port: address.port });
-  try {
-    return connectTls({
-      host: address.host,
-      port: address.port,
-      servername: isIP(target.host) === 0 ? asciiName(target.host) : "",
-      minVersion: "TLSv1.3",
-      ALPNProtocols: ["http/1.1"],
-      ca: "ca" in plan ? plan.ca : undefined,
-      cert: clientCertificate?.cert,
-      key: clientCertificate?.key,
-      // `verifyServer` judges, before anything is written; what is left to OpenSSL is the chain.
-      rejectUnauthorized: false,
-      checkServerIdentity: () => undefined,
-    });
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    const what = clientCertificate === undefined ? "certificate authorities" : "certificate authorities or the client certificate";
-    throw new KwikError("INVALID_ARGUMENT", `the given ${what} cannot be used; they must be PEM (${message})`, { cause });
-  }
+function openSocket({ address, target, tls }: ConnectRequest): Socket {
+  const socket = connectTcp({ ...SOCKET_OPTIONS, host: address.host, port: address.port });
+  if (tls === undefined) return socket;
+  return connectTls({
+    socket,
+    secureContext: tls.context,
+    servername: serverNameOf(target.host),
+    ALPNProtocols: ["http/1.1"],
+    // `verifyServer` judges, before anything is written; what is left to OpenSSL is the chain.
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  });
 }
 
-function upgradeUrl({ target, path, plan }: ConnectRequest): URL {
+function upgradeUrl({ target, path, tls }: ConnectRequest): URL {
   // A zone means something on this machine only, and URLs have no place for it.
   const host = formatAddress({ host: target.host.replace(/%.*$/, ""), port: target.port });
   try {
-    return new URL(`${plan === undefined ? "ws" : "wss"}://${host}${path}`);
+    return new URL(`${tls === undefined ? "ws" : "wss"}://${host}${path}`);
   } catch (cause) {
     throw new KwikError("INVALID_ARGUMENT", `"${host}" cannot stand in a URL`, { cause });
   }
-}
-
-function asciiName(host: string): string {
-  const name = host.replace(/\.$/, "");
-  return domainToASCII(name) || name;
-}
-
-function localAddress(socket: Socket): string | undefined {
-  const { localAddress: host, localPort: port } = socket;
-  return host === undefined || port === undefined ? undefined : formatAddress({ host, port });
 }

@@ -11,6 +11,8 @@ export interface UpgradeRules {
 export interface Refusal {
   readonly status: number;
   readonly text: string;
+  /** For the server's notices, where its operator may want to know. */
+  readonly notice?: string;
 }
 
 /** What a request that wants a WebSocket is refused with, if it is. */
@@ -19,7 +21,11 @@ export function refusalOfUpgrade(request: IncomingMessage, rules: UpgradeRules):
   if (pathOf(request) !== rules.path) return { status: 404, text: portText(rules.path) };
   if (!offeredProtocols(request).includes(SUBPROTOCOL)) return { status: 400, text: portText(rules.path) };
   if (origin !== undefined && !(rules.allowOrigin?.(origin) ?? isSameHost(origin, host))) {
-    return { status: 403, text: "Pages of this origin may not connect here.\n" };
+    return {
+      status: 403,
+      text: "Pages of this origin may not connect here.\n",
+      notice: "pages of its origin may not connect (allowOrigin)",
+    };
   }
   return undefined;
 }

@@ -1,14 +1,26 @@
-import { createServer as createPlainServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
+import { createServer as createPlainServer, type RequestListener, type Server as HttpServer } from "node:http";
 import { createServer as createTlsServer, type Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { formatAddress, KwikError, type ListenRequest, type TransportListener } from "@kwik/core";
 import { resolveHost } from "@kwik/resolve";
-import { checkAuthorities } from "./authorities.ts";
-import { DEFAULT_HANDSHAKE_TIMEOUT_MS, DEFAULT_MAX_CONNECTIONS } from "./limits.ts";
+import {
+  bindProblem,
+  DEFAULT_MAX_CONNECTIONS,
+  HANDSHAKE_TIMEOUT_MS,
+  handshakeProblem,
+  parseAuthorities,
+  RefusalNotices,
+  remoteAddressOf,
+  serverOptions,
+  SOCKET_OPTIONS,
+  UndecidedConnections,
+  verifyClient,
+} from "@kwik/tls";
+import { answerRequest } from "./answer-request.ts";
+import { httpLimits } from "./http-limits.ts";
 import { LinkAcceptor } from "./link-acceptor.ts";
 import { checkedPath } from "./request-path.ts";
-import { UndecidedConnections } from "./undecided-connections.ts";
-import { answerToRequest } from "./upgrade-rules.ts";
 
 /** Parts of the transport's options that a listener uses. */
 export interface WebSocketListenOptions {
@@ -19,9 +31,9 @@ export interface WebSocketListenOptions {
    * leave out; others are not refused by it. Default: pages of the host that the request itself names, on any port.
    */
   readonly allowOrigin?: (origin: string) => boolean;
-  /** Connections at once. Default 2000. */
+  /** Links at once; a client beyond them is answered with a 503 that says so. Default 2000. */
   readonly maxConnections?: number;
-  /** Time for the TLS handshake, and then again for the request, in milliseconds. Default 10 000. */
+  /** Time for the TLS handshake, and then again for the request, in milliseconds. Default 5000. */
   readonly handshakeTimeoutMs?: number;
   /** Authorities (PEM) of client certificates. With them, clients are asked for one; without, none is looked at. */
   readonly clientCa?: string;
@@ -49,23 +61,38 @@ export class WebSocketListener implements TransportListener {
   /** Binds. Rejects with IO (port in use, address not here), INVALID_ARGUMENT (certificate, key, path, authorities). */
   static async listen(request: ListenRequest, options: WebSocketListenOptions): Promise<WebSocketListener> {
     const path = checkedPath(options.path);
-    checkAuthorities(options.clientCa);
+    const { clientCa } = options;
+    const isPlaintext = options.dangerouslyPlaintext === true;
+    const authorities =
+      isPlaintext || clientCa === undefined ? undefined : parseAuthorities(clientCa, "authorities of client certificates (clientCa)");
     const sockets = new Set<Socket>();
-    const undecided = new UndecidedConnections();
+    const refusals = new RefusalNotices((message) => request.onNotice?.(message));
+    const refuse = (socket: Socket, why: string): void => refusals.add(remoteAddressOf(socket) ?? "somebody", why);
+    const undecided = new UndecidedConnections(refuse);
     const acceptor = new LinkAcceptor(
       {
         path,
         allowOrigin: options.allowOrigin,
         maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         isProtectedOutside: false,
-        clientCa: options.clientCa,
-        dangerouslyPlaintext: options.dangerouslyPlaintext ?? false,
+        clientOf: (socket) => verifyClient(socket, authorities),
+        dangerouslyPlaintext: isPlaintext,
         onAccepted: (socket) => undecided.decide(socket),
       },
       request,
+      refusals,
     );
     const [host] = await resolveHost(request.address.host);
-    const server = makeServer(request, options, (incoming, response) => answer(incoming, response, path));
+    const handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+    const onRequest: RequestListener = (incoming, response) => answerRequest(incoming, response, path);
+    const common = { ...SOCKET_OPTIONS, ...httpLimits(handshakeTimeoutMs) };
+    const server = isPlaintext
+      ? createPlainServer(common, onRequest)
+      : createTlsServer({ ...common, ...serverOptions(request.tls, authorities, handshakeTimeoutMs) }, onRequest);
+    // First, while the socket still knows its address: Node's own listener closes it.
+    server.prependListener("tlsClientError", (error: Error, socket: TLSSocket) => {
+      if (server.listening) refuse(socket, handshakeProblem(error));
+    });
     server.on("connection", (socket: Socket) => {
       sockets.add(socket);
       undecided.add(socket);
@@ -95,59 +122,4 @@ export class WebSocketListener implements TransportListener {
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
-}
-
-type OnRequest = (request: IncomingMessage, response: ServerResponse) => void;
-
-function makeServer(request: ListenRequest, options: WebSocketListenOptions, onRequest: OnRequest): HttpServer | HttpsServer {
-  const handshakeTimeoutMs = options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS;
-  const limits = {
-    headersTimeout: handshakeTimeoutMs,
-    requestTimeout: handshakeTimeoutMs,
-    // Node looks for slow clients this often.
-    connectionsCheckingInterval: Math.max(50, Math.min(1_000, handshakeTimeoutMs / 4)),
-    maxHeaderSize: MAX_HEADER_BYTES,
-  };
-  if (options.dangerouslyPlaintext === true) return createPlainServer(limits, onRequest);
-  try {
-    return createTlsServer(
-      {
-        ...limits,
-        cert: request.tls.cert,
-        key: request.tls.key,
-        minVersion: "TLSv1.3",
-        handshakeTimeout: handshakeTimeoutMs,
-        ca: options.clientCa,
-        requestCert: options.clientCa !== undefined,
-        // The acceptor refuses in words that the client sees; a client without a certificate is not refused.
-        rejectUnauthorized: false,
-      },
-      onRequest,
-    );
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new KwikError("INVALID_ARGUMENT", `the certificate and key cannot be used; they must be PEM and belong together (${message})`, {
-      cause,
-    });
-  }
-}
-
-/** A request's headers, at most: cookies of a page on the same host come along. */
-const MAX_HEADER_BYTES = 16 * 1024;
-
-function answer(request: IncomingMessage, response: ServerResponse, path: string): void {
-  const { status, text } = answerToRequest(request, path);
-  response.writeHead(status, {
-    "Content-Type": "text/plain; charset=utf-8",
-    "Content-Length": Buffer.byteLength(text),
-    ...(status === 426 ? { Upgrade: "websocket", Connection: "Upgrade, close" } : { Connection: "close" }),
-  });
-  response.end(request.method === "HEAD" ? undefined : text);
-}
-
-/** Why an address cannot be bound, in plain words. */
-function bindProblem(error: NodeJS.ErrnoException): string {
-  if (error.code === "EADDRINUSE") return "the address is already in use";
-  if (error.code === "EADDRNOTAVAIL") return "this machine has no such address";
-  return error.code === "EACCES" ? "this port needs more rights" : error.message;
 }

@@ -1,19 +1,7 @@
-import { isIP } from "node:net";
-import {
-  type DialPlan,
-  type DialRequest,
-  dialPlan,
-  formatAddress,
-  KwikError,
-  type Link,
-  type ListenRequest,
-  type ServerAddress,
-  type Transport,
-  type TransportListener,
-} from "@kwik/core";
-import { raceAddresses, resolveHost } from "@kwik/resolve";
-import { checkAuthorities } from "./authorities.ts";
-import { connectWebSocket } from "./connect.ts";
+import { type DialRequest, dialPlan, type Link, type ListenRequest, type Transport, type TransportListener } from "@kwik/core";
+import { raceAddresses, resolveServer } from "@kwik/resolve";
+import { clientContext, plaintextUntrusted } from "@kwik/tls";
+import { connectWebSocket, type ConnectRequest } from "./connect.ts";
 import { checkedPath } from "./request-path.ts";
 import { WebSocketListener, type WebSocketListenOptions } from "./websocket-listener.ts";
 
@@ -46,15 +34,14 @@ class WebSocketTransport implements Transport {
   /** Follows the table of docs/decisions/0004-pinning-and-private-names.md, on one connection. */
   async dial(request: DialRequest): Promise<Link> {
     const deadline = performance.now() + request.timeoutMs;
-    const plan = this.#plan(request);
-    const addresses = await resolve(request);
+    const tls = this.#tlsOf(request);
+    const addresses = await resolveServer(request);
     return raceAddresses(addresses, request.signal, (address, signal) =>
       connectWebSocket({
         address,
         target: request.address,
         path: this.#path,
-        plan,
-        clientCertificate: request.clientCertificate,
+        tls,
         timeoutMs: Math.max(1, deadline - performance.now()),
         signal,
         onNotice: (message) => this.#options.onNotice?.(message),
@@ -62,23 +49,11 @@ class WebSocketTransport implements Transport {
     );
   }
 
-  #plan({ address, trust, identity }: DialRequest): DialPlan | undefined {
-    const plan = dialPlan(address, trust, identity);
+  #tlsOf({ address, trust, identity, clientCertificate }: DialRequest): ConnectRequest["tls"] {
     if (this.#options.dangerouslyPlaintext !== true) {
-      checkAuthorities(trust.ca);
-      return plan;
+      return { plan: dialPlan(address, trust, identity), context: clientContext(trust.ca, clientCertificate) };
     }
-    if (plan.kind === "unverified") return undefined;
-    throw new KwikError("NOT_TRUSTED", "without TLS no server can be verified; plaintext needs dangerouslyTrustAnyServer too");
+    if (trust.dangerouslyTrustAnyServer) return undefined;
+    throw plaintextUntrusted();
   }
-}
-
-async function resolve(request: DialRequest): Promise<readonly ServerAddress[]> {
-  const { host, port } = request.address;
-  const ips = await resolveHost(host);
-  if (isIP(host) === 0) {
-    const refusal = request.checkResolved?.(ips);
-    if (refusal !== undefined) throw new KwikError("ADDRESS_REFUSED", `${formatAddress(request.address)} is refused: ${refusal}`);
-  }
-  return ips.map((ip) => ({ host: ip, port }));
 }

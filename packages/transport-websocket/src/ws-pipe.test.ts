@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { PIPE_LOW_WATER_BYTES } from "@kwik/core";
 import { afterEach, expect, test } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
-import { MAX_MESSAGE_BYTES, SOCKET_OPTIONS } from "./limits.ts";
+import { MAX_MESSAGE_BYTES, WEBSOCKET_OPTIONS } from "./limits.ts";
 import { WsPipe } from "./ws-pipe.ts";
 
 const properties = {
@@ -176,7 +176,7 @@ afterEach(async () => {
 /** A pipe on the server of a loopback connection, and the bare WebSocket at the other end. */
 async function realPipe(): Promise<{ pipe: WsPipe; socket: Socket; peer: WebSocket; ended: string[]; gone: Promise<void> }> {
   const http = createServer();
-  const server = new WebSocketServer({ ...SOCKET_OPTIONS, noServer: true, clientTracking: false });
+  const server = new WebSocketServer({ ...WEBSOCKET_OPTIONS, noServer: true, clientTracking: false });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
   open.push({ close: () => http.close() });

@@ -59,7 +59,7 @@ class AnyTransport implements Transport {
 
   async listen(request: ListenRequest): Promise<TransportListener> {
     const named = this.#named(request.address);
-    // WebSocket lives on TCP ports too: it is served where the address names it.
+    // WebSocket has no port of its own: the TCP transport serves it beside its own, where that is wanted.
     const usable = request.address.transport === undefined ? named.filter((transport) => transport.name !== "websocket") : named;
     for (let tries = 1; ; tries += 1) {
       try {

@@ -1,19 +1,4 @@
-/** Why an address cannot be bound, in the words that the QUIC transport has for it. */
-export function bindProblem(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case "EADDRINUSE":
-      return "the address is already in use";
-    case "EADDRNOTAVAIL":
-      return "this machine has no such address";
-    case "EACCES":
-    case "EPERM":
-      return "this port needs more rights";
-    default:
-      return error.message;
-  }
-}
-
-/** Why a client's handshake failed. */
+/** Why a client's TLS handshake failed, from the socket's error. */
 export function handshakeProblem(error: NodeJS.ErrnoException): string {
   const code = error.code ?? "";
   if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") return "it did not finish its handshake in time";

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { MAX_UNDECIDED_CONNECTIONS } from "./limits.ts";
+import { MAX_UNDECIDED_CONNECTIONS } from "./listen-limits.ts";
 
 /**
  * Connections of a server on which the TLS handshake or the request is under way. Their number is bounded: whoever opens many and says nothing
@@ -10,7 +10,11 @@ export class UndecidedConnections {
   readonly #sockets = new Map<string, Socket>();
   readonly #maxConnections: number;
 
-  constructor(maxConnections: number = MAX_UNDECIDED_CONNECTIONS) {
+  readonly #onDropped: (socket: Socket, why: string) => void;
+
+  /** `onDropped` is told of each that had to go, while its address is still known. */
+  constructor(onDropped: (socket: Socket, why: string) => void, maxConnections: number = MAX_UNDECIDED_CONNECTIONS) {
+    this.#onDropped = onDropped;
     this.#maxConnections = maxConnections;
   }
 
@@ -28,9 +32,16 @@ export class UndecidedConnections {
     if (this.#sockets.size <= this.#maxConnections) return;
     for (const [oldestKey, oldest] of this.#sockets) {
       this.#sockets.delete(oldestKey);
+      this.#onDropped(oldest, `more than ${this.#maxConnections} undecided connections at once, and this was the oldest`);
       oldest.destroy();
       return;
     }
+  }
+
+  /** Closes all that are undecided. */
+  destroy(): void {
+    for (const socket of this.#sockets.values()) socket.destroy();
+    this.#sockets.clear();
   }
 
   /** A connection is a link now; the socket may be the TLS socket around it. */

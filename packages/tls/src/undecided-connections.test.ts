@@ -18,7 +18,8 @@ function fakeSocket(port: number): Socket & { destroyed: boolean } {
 }
 
 test("of too many the oldest goes, and those that decided or left do not count", () => {
-  const undecided = new UndecidedConnections(2);
+  const dropped: [number | undefined, string][] = [];
+  const undecided = new UndecidedConnections((socket, why) => dropped.push([socket.remotePort, why]), 2);
   const [a, b, c, d, e] = [1, 2, 3, 4, 5].map(fakeSocket) as [Socket, Socket, Socket, Socket, Socket];
   undecided.add(a);
   undecided.add(b);
@@ -31,4 +32,8 @@ test("of too many the oldest goes, and those that decided or left do not count",
   undecided.add(e);
   expect([d, e].map((socket) => socket.destroyed)).toEqual([false, false]);
   expect(undecided.size).toBe(2);
+  expect(dropped).toEqual([[2, expect.stringContaining("more than 2 undecided")]]);
+  undecided.destroy();
+  expect([a, d, e].map((socket) => socket.destroyed)).toEqual([false, true, true]);
+  expect(undecided.size).toBe(0);
 });
