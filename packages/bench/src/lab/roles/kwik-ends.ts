@@ -16,9 +16,9 @@ export async function serveAll(listener: Listener, serve: (session: ServerSessio
 export async function dialAll(argument: KwikClientArgument): Promise<{ readonly session: ClientSession; readonly connectMs: number }> {
   const [first = "", ...others] = argument.addresses;
   const began = epochMs();
-  const session = await dial(`kwik://${first}`, {
+  const session = await dial(`kwik+quic://${first}`, {
     trust: { pins: argument.pins },
-    servers: others.map((address) => `kwik://${address}`),
+    servers: others.map((address) => `kwik+quic://${address}`),
     ...(argument.limits === undefined ? {} : { limits: argument.limits }),
   });
   return { session, connectMs: epochMs() - began };
