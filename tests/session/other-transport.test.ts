@@ -1,6 +1,7 @@
-import { anyTransport, dialWith, type Listener, listenWith, systemRuntime } from "@kwik/core";
+import { anyTransport, dialWith, formatAddress, KwikError, type Listener, listenWith, systemRuntime, type Transport } from "@kwik/core";
 import { type MemoryNetwork, memoryNetwork, patternBytes } from "@kwik/testkit";
 import { afterEach, expect, test } from "vitest";
+import { TestCluster } from "./pair.ts";
 
 const IDENTITY = `sha256:${"1".repeat(64)}`;
 const ADDRESS = "127.0.0.1:4000";
@@ -90,6 +91,52 @@ test("when the silent transport is heard again, the other one is taken out", asy
   expect(events).not.toContain("tcp path-dead");
 });
 
+test("a path that dies while its fallback is still being dialled leaves one path, not two", async () => {
+  const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp", shape: { delayMs: 1_200 } })];
+  const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];
+  await serve(quic, tcp);
+  const client = await dial(networks);
+  await client.openStream().write(Uint8Array.of(1));
+  quic.connections[0]?.setShape("both", { isBlackhole: true });
+  await client.openStream().write(Uint8Array.of(2));
+  const states = () => client.stats().paths.map((path) => `${path.transport} ${path.state}`);
+  await expect.poll(states, { timeout: 10_000 }).toEqual(["quic dead", "quic active"]);
+  await expect.poll(() => tcp.connections.length, { timeout: 10_000 }).toBe(1);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(states()).toEqual(["quic dead", "quic active"]);
+});
+
+test("somebody else's service on the other transport's port does not end the redialling of a server that was in use", async () => {
+  const quic = memoryNetwork({ name: "quic" });
+  const tcp = memoryNetwork({ name: "tcp" });
+  await serve(quic);
+  const stranger = await tcp.transport.listen({
+    address: { host: "127.0.0.1", port: 4000 },
+    tls: { cert: `sha256:${"2".repeat(64)}`, key: "" },
+    onLink: (link) =>
+      link.attach({ onCarrier: () => undefined, onDatagram: () => undefined, onClose: () => undefined, onBatchEnd: () => undefined }),
+  });
+  closing.push(() => stranger.close());
+  let isBlocked = false;
+  const blockable: Transport = {
+    ...quic.transport,
+    dial: (request) => (isBlocked ? Promise.reject(new KwikError("UNREACHABLE", "blocked")) : quic.transport.dial(request)),
+  };
+  const transport = anyTransport([blockable, tcp.transport]);
+  const client = await dialWith({ transport, runtime: systemRuntime, agent: "test" }, `kwik://${ADDRESS}`, { trust: { pins: [IDENTITY] } });
+  closing.push(() => client.close());
+  const failed: string[] = [];
+  void (async () => {
+    for await (const event of client.events()) if (event.type === "path-failed") failed.push(event.code);
+  })();
+  isBlocked = true;
+  quic.connections[0]?.kill();
+  await expect.poll(() => failed, { timeout: 5_000 }).toEqual(["NOT_TRUSTED"]);
+  isBlocked = false;
+  const states = () => client.stats().paths.map((path) => `${path.transport} ${path.state}`);
+  await expect.poll(states, { timeout: 10_000 }).toEqual(["quic dead", "quic active"]);
+});
+
 test("there is no fallback beyond maxPaths", async () => {
   const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
   const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];
@@ -101,6 +148,29 @@ test("there is no fallback beyond maxPaths", async () => {
   await expect.poll(() => client.stats().paths[0]?.state, { timeout: 5_000 }).toBe("degraded");
   await new Promise((resolve) => setTimeout(resolve, 600));
   expect(tcp.connections).toEqual([]);
+});
+
+// spec: PATH-8
+test("what a server's host name resolves to is checked at each dial of it, and never for servers that the user named", async () => {
+  await using cluster = new TestCluster();
+  const [first, second] = [await cluster.serve(), await cluster.serve()];
+  const dials: [string, boolean][] = [];
+  const transport: Transport = {
+    ...cluster.network.transport,
+    dial: (request) => {
+      dials.push([formatAddress(request.address), request.checkResolved !== undefined]);
+      return cluster.network.transport.dial(request);
+    },
+  };
+  const client = await dialWith({ transport, runtime: systemRuntime, agent: "test" }, first.listener.url);
+  closing.push(() => client.close());
+  const primary = await first.next();
+  await primary.addPath(second.address, { identity: second.identity });
+  for (const connection of cluster.network.connections.slice()) connection.kill();
+  await expect.poll(() => dials.length, { timeout: 5_000 }).toBeGreaterThanOrEqual(4);
+  expect(new Set(dials.map(([address, isChecked]) => `${address} ${isChecked}`))).toEqual(
+    new Set([`${first.address} false`, `${second.address} true`]),
+  );
 });
 
 test("a transport that the user named is not replaced by another: its server is dialled again", async () => {

@@ -48,8 +48,8 @@ export class PathDialer {
   readonly #options: PathDialerOptions;
   readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
   readonly #redialling = new Set<string>();
-  /** Addresses that servers named: what they resolve to is checked at each dial. */
-  readonly #advertised = new Set<string>();
+  /** Addresses that the user named. What others resolve to is checked at each dial: servers named them. */
+  readonly #own = new Set<string>();
   readonly #fallback: TransportFallback;
   /** Tries since a path to the address was last in use for a while. */
   readonly #failures = new Map<string, number>();
@@ -68,7 +68,7 @@ export class PathDialer {
       hasOtherPathTo: (address, path) => this.#hasPathTo(address, path),
       hasRoom: () => options.transportName === undefined && this.#hasRoom(),
       sleep: (ms) => this.#sleep(ms),
-      dial: (address, identity, avoid) => this.#dial(address, identity, this.#abort.signal, { avoid }),
+      dial: (address, identity, avoid) => this.#dial(address, identity, this.#abort.signal, avoid),
       takeIn: (link, address, identity, priority) => this.#takeIn(link, address, identity, priority),
       remove: (path, graceMs) => {
         driver.attempt((session) => session.lifecycle.drain(path, graceMs));
@@ -79,6 +79,7 @@ export class PathDialer {
 
   /** Dials the session's first server. */
   async dialPrimary(address: ServerAddress, signal: AbortSignal | undefined): Promise<Link> {
+    this.#own.add(formatAddress(address));
     const link = await this.#dial(address, undefined, signal);
     const dialled = parseRemote(link.properties.remoteAddress) ?? address;
     this.#policy = { ...this.#policy, primaryIsPrivate: isPrivateHost(dialled.host) || isPrivateHost(address.host) };
@@ -88,7 +89,7 @@ export class PathDialer {
   /** A server that the user named: joined with a ticket of the primary if it gives one, else directly. */
   addOwn(target: string | URL): void {
     const address = parseAddress(target);
-    this.#advertised.delete(formatAddress(address));
+    this.#own.add(formatAddress(address));
     this.#redial(address, undefined, 128);
   }
 
@@ -104,13 +105,12 @@ export class PathDialer {
       refuse(ErrorCode.ADDRESS_REFUSED, verdict.reason);
       return;
     }
-    if ((session.clientPaths?.livePaths ?? 0) >= this.#maxPaths) {
+    if (!this.#hasRoom()) {
       refuse(ErrorCode.LIMIT_REACHED, `the client allows ${this.#maxPaths} paths`);
       return;
     }
     if (this.#isStopped()) return;
     const address = parseAddress(event.address);
-    this.#advertised.add(formatAddress(address));
     const identity = event.identity === "" ? undefined : event.identity;
     if (identity !== undefined && !/^sha256:[0-9a-f]{64}$/.test(identity)) {
       refuse(ErrorCode.IDENTITY_MISMATCH, "an identity reads sha256: and 64 hex digits");
@@ -306,12 +306,7 @@ export class PathDialer {
     });
   }
 
-  #dial(
-    address: ServerAddress,
-    identity: string | undefined,
-    signal: AbortSignal | undefined,
-    how: { readonly avoid?: string } = {},
-  ): Promise<Link> {
+  #dial(address: ServerAddress, identity: string | undefined, signal: AbortSignal | undefined, avoid?: string): Promise<Link> {
     return this.#options.transport.dial({
       address: { ...address, transport: address.transport ?? this.#options.transportName },
       identity,
@@ -319,8 +314,8 @@ export class PathDialer {
       clientCertificate: this.#options.clientCertificate,
       timeoutMs: this.#driver.session.state.limits.handshakeTimeoutMs,
       signal,
-      avoid: how.avoid,
-      checkResolved: this.#advertised.has(formatAddress(address)) ? (ips) => this.#refusalOf(ips) : undefined,
+      avoid,
+      checkResolved: this.#own.has(formatAddress(address)) ? undefined : (ips) => this.#refusalOf(ips),
     });
   }
 

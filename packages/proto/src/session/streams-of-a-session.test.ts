@@ -303,6 +303,21 @@ test("a datagram that fits its link waits for no room and behind no larger one",
   expect(primary.linkDatagrams.map((data) => data.length)).toEqual([2]);
 });
 
+test("no datagram is taken for a path that is being removed, or for a peer that has no other", () => {
+  const { stage, primary } = Stage.client();
+  const second = stage.dial("a.example:1");
+  second.reply(1, { resumed: true });
+  const drain = (peer: PlayedPeer) => {
+    const path = stage.session.state.paths.byId(peer.pathId);
+    if (path !== undefined) stage.session.lifecycle.drain(path, 1_000);
+  };
+  drain(second);
+  expect(stage.session.sendDatagram(0, Uint8Array.of(1), second.pathId)).toBe(false);
+  expect(stage.session.sendDatagram(0, Uint8Array.of(2))).toBe(true);
+  drain(primary);
+  expect(stage.session.sendDatagram(0, Uint8Array.of(3))).toBe(false);
+});
+
 // spec: DGRAM-2, DGRAM-3, DGRAM-4
 test("the first copy of a datagram counts, whichever way it came; a frame that is too large closes the path", () => {
   const { stage, client } = Stage.server({ maxDatagramBytes: 100 });
