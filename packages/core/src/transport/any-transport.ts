@@ -78,7 +78,8 @@ class AnyTransport implements Transport {
     if (address.transport === undefined) return this.#transports;
     const named = this.#transports.filter((transport) => transport.name === address.transport);
     if (named.length > 0) return named;
-    throw new KwikError("NOT_SUPPORTED", `the transport ${address.transport} does not work here`);
+    const names = this.#transports.map((transport) => transport.name).join(" and ");
+    throw new KwikError("NOT_SUPPORTED", `the transport ${address.transport} does not work on this machine; ${names} would`);
   }
 
   #winnerAt(place: string): Transport | undefined {
