@@ -72,29 +72,79 @@ test("a removed path drains, and nothing goes out twice", () => {
 });
 
 // spec: PATH-13
-test("what a slow line holds goes out once more on an idle fast one, within the limit, and not at all without it", () => {
+test("what a line holds that became slow goes out once more on an idle fast one, within the limit, and not at all without it", () => {
   const outcomeOf = (maxDuplicateShare: number): { ms: number; twice: number; duplicate: number } => {
-    const lines = [lineOf(50, 10), lineOf(1, 200)];
-    const world = new World({ servers: [{ lines }], limits: { maxDuplicateShare }, expected: ["path-degraded", "path-recovered"] });
-    world.startAll();
+    const world = new World({
+      servers: [{ lines: [lineOf(50, 10), lineOf(50, 20)] }],
+      limits: { maxDuplicateShare },
+      expected: ["path-degraded", "path-recovered", "resent"],
+    }).startAll();
     const stream = world.openFrom(0, "unidirectional");
-    stream.write("server", MiB);
+    stream.write("server", 4 * MiB);
     stream.finish("server");
-    const ms = world.until(() => stream.down?.isFinished === true, "the transfer", 60_000);
+    world.until(() => (stream.down?.readOffset ?? 0) > 3 * MiB, "most of it");
+    world.line(1).setRate(600);
+    const before = world.now;
+    world.until(() => stream.down?.isFinished === true, "the rest", 60_000);
+    const ms = world.now - before;
     world.finish();
+    const peer = world.server(0).endpoint?.session.state.peerOf(0);
     let duplicate = 0;
-    for (const peer of world.client.session.state.peers.values()) duplicate += peer.duplicateBytes;
-    return { ms, twice: world.server(0).endpoint?.session.state.peerOf(0).reinjectedBytes ?? 0, duplicate };
+    for (const one of world.client.session.state.peers.values()) duplicate += one.duplicateBytes;
+    return { ms, twice: peer?.reinjectedBytes ?? 0, duplicate };
   };
   const without = outcomeOf(0);
   const within = outcomeOf(0.02);
-  expect([without.twice, without.duplicate]).toEqual([0, 0]);
-  // The reader still counts them when the stream is over: the originals come last.
-  expect(within.duplicate).toBeGreaterThan(0);
-  expect(within.duplicate).toBeLessThanOrEqual(within.twice);
+  // What is resent because the line became suspect is another matter.
+  expect(without.twice).toBe(0);
   expect(within.twice).toBeGreaterThan(0);
-  expect(within.twice).toBeLessThanOrEqual(256 * 1024 + 0.02 * 1.3 * MiB);
+  expect(within.twice).toBeLessThanOrEqual(256 * 1024 + 0.02 * 1.3 * 4 * MiB);
+  expect(within.duplicate).toBeGreaterThan(0);
   expect(within.ms).toBeLessThan(without.ms / 2);
+});
+
+// spec: PATH-14
+test("a line that nobody has tried gets copies first, so that nothing waits for it, and is used once it has a rate", () => {
+  const outcomeOf = (mbit: number, maxDuplicateShare: number): { ms: number; tried: number; other: number } => {
+    const lines = mbit === 0 ? [lineOf(100, 20)] : [lineOf(100, 20), lineOf(mbit, 20)];
+    const world = new World({ servers: [{ lines }], limits: { maxDuplicateShare } }).startAll();
+    const stream = world.openFrom(0, "unidirectional");
+    stream.write("server", MiB / 2);
+    stream.finish("server");
+    const ms = world.until(() => stream.down?.isFinished === true, "the transfer", 60_000);
+    const tried = world.server(0).endpoint?.session.state.peerOf(0).trialBytes ?? 0;
+    const before = world.lines[1]?.down.deliveredBytes ?? 0;
+    const next = world.openFrom(0, "unidirectional");
+    next.write("server", 8 * MiB);
+    next.finish("server");
+    world.until(() => next.down?.isFinished === true, "the second transfer", 60_000);
+    return { ms, tried, other: (world.lines[1]?.down.deliveredBytes ?? 0) - before };
+  };
+  const slow = outcomeOf(1, 0.02);
+  expect(slow.tried).toBeGreaterThan(64 * 1024);
+  expect(slow.tried).toBeLessThanOrEqual(256 * 1024 + 16 * 1024);
+  expect(slow.ms).toBeLessThanOrEqual(1.02 * outcomeOf(0, 0.02).ms);
+  expect(outcomeOf(1, 0).ms).toBeGreaterThan(2 * slow.ms);
+  // A line as good as the first gets its share of the next transfer.
+  expect(outcomeOf(100, 0.02).other).toBeGreaterThan(3 * MiB);
+});
+
+// spec: PATH-14
+test("messages of a quiet session go out once, on the nearest path", () => {
+  const world = new World({ servers: [{ lines: [lineOf(20, 40), lineOf(20, 10)] }] }).startAll();
+  const stream = world.open();
+  for (let count = 0; count < 50; count += 1) {
+    stream.write("client", 1_000);
+    stream.write("server", 4_000);
+    world.advance(100);
+  }
+  stream.finish("client");
+  stream.finish("server");
+  world.finish();
+  for (const endpoint of [world.client, world.server(0).endpoint]) {
+    for (const peer of endpoint?.session.state.peers.values() ?? []) expect(peer.trialBytes).toBe(0);
+  }
+  expect(world.lines[0]?.down.deliveredBytes).toBeLessThan(5_000);
 });
 
 // spec: PATH-13

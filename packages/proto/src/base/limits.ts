@@ -61,7 +61,7 @@ export interface Limits {
   maxContentWindowBytes: number;
   /**
    * Share of the bytes that may travel twice so that a slow path or server does not hold up the rest, 0 to 1: of a content's bytes at its tail, and of what
-   * goes to one server over several paths (0 there: none).
+   * goes to one server over several paths. 0: none there, and paths are then used without having been tried.
    */
   maxDuplicateShare: number;
 }

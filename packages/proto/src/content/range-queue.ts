@@ -210,6 +210,11 @@ export class RangeQueue {
     this.#count(range);
   }
 
+  /** Bytes that were taken, if they are still held. */
+  copyOf(requestId: number, offset: number, length: number): Uint8Array | undefined {
+    return this.#ranges.get(requestId)?.copyOf(offset, length);
+  }
+
   #uncount(range: ServedRange): void {
     this.#readyBytes -= range.readyBytes;
     this.#lostBytes -= range.lostBytes;

@@ -143,6 +143,13 @@ export class ServedRange {
     }
   }
 
+  /** Bytes that were handed out in one piece, if they are still held. */
+  copyOf(offset: number, length: number): Uint8Array | undefined {
+    const chunk = this.#chunks.get(Math.floor(offset / this.#readBytes));
+    if (chunk === undefined || offset < chunk.offset || offset + length > chunk.offset + chunk.data.length) return undefined;
+    return chunk.data.subarray(offset - chunk.offset, offset - chunk.offset + length);
+  }
+
   #lose(start: number, end: number): void {
     this.#lostBytes += this.#lost.add(start, end);
     this.#subtract(this.#acked, start, end);

@@ -94,6 +94,13 @@ export class SendBuffer {
     return chunk.data.subarray(offset - chunk.start, Math.min(end, chunk.end) - chunk.start);
   }
 
+  /** The bytes from `offset` to `end` if all of them are still in memory, in one piece. */
+  heldView(offset: number, end: number): Uint8Array | undefined {
+    const chunk = this.#chunks[this.#find(offset)];
+    if (chunk?.data === undefined || chunk.start > offset || chunk.end < end) return undefined;
+    return chunk.data.subarray(offset - chunk.start, end - chunk.start);
+  }
+
   /** Lets go of acknowledged bytes; a chunk's memory goes when all of it is acknowledged. */
   acknowledge(start: number, end: number): void {
     let index = this.#find(start);

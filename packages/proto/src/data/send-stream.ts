@@ -260,6 +260,14 @@ export class SendStream {
     if (length === 0 && !fin && offset === this.#sentOffset) this.#isGapLost = true;
   }
 
+  /** The bytes of a segment that went out, to go out a second time; undefined if that is of no use any more. */
+  copyOf(offset: number, length: number): Uint8Array | undefined {
+    if (this.#resetCode !== undefined) return undefined;
+    const data = length === 0 ? NO_BYTES : this.#buffer.heldView(offset, offset + length);
+    if (data !== undefined) this.#wasResent = true;
+    return data;
+  }
+
   /** The RESET_STREAM to send now, once until it is lost. */
   takeReset(): { readonly code: number; readonly finalSize: number } | undefined {
     if (!this.#isResetPending || this.#resetCode === undefined) return undefined;

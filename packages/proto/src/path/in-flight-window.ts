@@ -16,7 +16,7 @@ const STEADY_GAIN = 1.25;
 const STARTUP_GAIN = 2;
 /** Twice what was in flight in a round may be far more than fits once the rate stops growing; beyond this it is a queue, and late news of trouble. */
 const MAX_STARTUP_GAIN = 3;
-const STARTUP_FLOOR_BYTES = 256 * KiB;
+const STARTUP_FLOOR_BYTES = 128 * KiB;
 /** The startup goes on while a round brings at least this factor … */
 const STARTUP_GROWTH = 1.25;
 /** … and ends after this many rounds without. */

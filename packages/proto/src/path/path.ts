@@ -122,15 +122,24 @@ export class Path<F> implements Vitals {
 
   /**
    * A packet was handed to the link. Only ack-eliciting ones are remembered, count as in flight and bring their frames back.
-   * `bytes` is the packet's size, `isResend` says that it repeats what went out on a path before.
+   * `bytes` is the packet's size, `isResend` says that it repeats what went out on a path before,
+   * `isCopy` that it does while the first is still waited for: should this one be lost, nothing is.
    */
-  handleSent(now: Instant, number: number, bytes: number, isAckEliciting: boolean, frames: readonly F[], isResend = false): void {
+  handleSent(
+    now: Instant,
+    number: number,
+    bytes: number,
+    isAckEliciting: boolean,
+    frames: readonly F[],
+    isResend = false,
+    isCopy = false,
+  ): void {
     this.#bytesSent += bytes;
     this.#packetsSent += 1;
     if (isResend) this.#bytesResent += bytes;
     if (!isAckEliciting) return;
     this.#rate.handleSent(now, this.#sent.inFlightBytes);
-    this.#sent.append(number, now, bytes, frames);
+    this.#sent.append(number, now, bytes, frames, isCopy);
     this.#window.handleSent(this.#sent.inFlightBytes);
     this.#liveness.sent(now);
   }

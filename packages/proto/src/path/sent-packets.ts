@@ -9,6 +9,8 @@ export interface SentPacket<F> {
   readonly frames: readonly F[];
   /** Its frames are to go out, or went out, once more; the packet itself is still waited for. */
   isResent: boolean;
+  /** A copy of it went out on another path; this one is still what is counted on. */
+  isCopied: boolean;
 }
 
 /** Packets in flight on one path, by ascending number. Every operation costs as much as it touches, not as much as is in flight. */
@@ -32,10 +34,10 @@ export class SentPackets<F> {
   }
 
   /** Numbers must ascend; gaps are allowed. */
-  append(number: number, sentAt: Instant, bytes: number, frames: readonly F[]): void {
+  append(number: number, sentAt: Instant, bytes: number, frames: readonly F[], isResent = false): void {
     const tail = this.#tail;
     if (tail !== undefined && number <= tail.number) throw new Error(`packet ${number} after ${tail.number}`);
-    const node = new Node(number, sentAt, bytes, frames, tail);
+    const node = new Node(number, sentAt, bytes, frames, isResent, tail);
     if (tail === undefined) this.#head = node;
     else tail.next = node;
     this.#tail = node;
@@ -113,15 +115,17 @@ class Node<F> implements SentPacket<F> {
   readonly sentAt: Instant;
   readonly bytes: number;
   readonly frames: readonly F[];
-  isResent = false;
+  isResent: boolean;
+  isCopied = false;
   next: Node<F> | undefined = undefined;
   previous: Node<F> | undefined;
 
-  constructor(number: number, sentAt: Instant, bytes: number, frames: readonly F[], previous: Node<F> | undefined) {
+  constructor(number: number, sentAt: Instant, bytes: number, frames: readonly F[], isResent: boolean, previous: Node<F> | undefined) {
     this.number = number;
     this.sentAt = sentAt;
     this.bytes = bytes;
     this.frames = frames;
+    this.isResent = isResent;
     this.previous = previous;
   }
 }

@@ -15,6 +15,7 @@ const UNKNOWN_RTT_MS = 50;
  * end nothing is left behind on a slow one.
  */
 export class EarliestCompletion implements Scheduler {
+  readonly triesFirst = true;
   /** When the first byte of a new packet could arrive on each path, counted from now; one per path of the call. */
   readonly #startMs: number[] = [];
   readonly #rates: number[] = [];

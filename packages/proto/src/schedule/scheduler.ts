@@ -19,6 +19,8 @@ export interface PathView {
 
 /** Chooses the path of each packet. One instance per peer; it may keep state. */
 export interface Scheduler {
+  /** Whether a path is to carry copies of what is under way elsewhere before `pick` is given it, so that its rate is known. Default: no. */
+  readonly triesFirst?: boolean;
   /**
    * The path on which the next packet of at most `packetBytes` should go, or undefined to send nothing now, although there is data
    * (every path is full, or waiting for a faster one pays). `pendingBytes` is what waits altogether, this packet included.

@@ -119,6 +119,11 @@ export class ContentServer implements Sendable {
     this.#advance();
   }
 
+  /** Bytes that went out, to go out a second time; undefined if they are not held any more. */
+  copyOf(requestId: number, offset: number, length: number): Uint8Array | undefined {
+    return this.#ranges.copyOf(requestId, offset, length);
+  }
+
   get bufferedBytes(): number {
     return this.#ranges.bufferedBytes;
   }
@@ -151,7 +156,10 @@ class RangeSegmentSent implements SentFrame {
     this.#length = length;
   }
 
-  get isData(): boolean {
+  copyInto(encoder: PacketEncoder): boolean {
+    const data = this.#server.copyOf(this.#requestId, this.#offset, this.#length);
+    if (data === undefined) return false;
+    encoder.rangeData(this.#requestId, this.#offset, data);
     return true;
   }
 

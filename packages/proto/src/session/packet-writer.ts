@@ -7,12 +7,15 @@ import { CarrierKind } from "../wire/preamble.ts";
 import type { OutgoingFrames } from "./outgoing-frame.ts";
 import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
+import type { PacketCopy } from "./packet-copy.ts";
 import { Reinjection } from "./reinjection.ts";
+import type { Sendable } from "./sendable.ts";
 import type { SentFrame } from "./sent-frame.ts";
 import { DatagramFrame } from "./single-frames.ts";
 import type { SessionPath } from "./session-event.ts";
 import type { SessionState } from "./session-state.ts";
 import type { Transmit } from "./transmit.ts";
+import { Trial } from "./trial.ts";
 
 /** Frames that are only of use at once (acknowledgements aside) go in packets of at most this size. */
 const FEEDBACK_PACKET_BYTES = 4096;
@@ -47,12 +50,14 @@ export class PacketWriter {
   #encoder: PacketEncoder;
   readonly #usable: SessionPath[] = [];
   readonly #reinjection: Reinjection;
+  readonly #trial: Trial;
   /** The path whose packets take their acknowledgements along in this poll. */
   #riding: SessionPath | undefined = undefined;
 
   constructor(state: SessionState) {
     this.#state = state;
     this.#reinjection = new Reinjection(state.limits.maxDuplicateShare);
+    this.#trial = new Trial(state.limits.maxDuplicateShare > 0);
     this.#checkedEncoder = new PacketEncoder({ checksum: state.config.checksum ?? crc32 });
     this.#encoder = this.#plainEncoder;
   }
@@ -192,7 +197,10 @@ export class PacketWriter {
       path.isProbeWanted = false;
       this.#begin(wire, path.nextPacketNumber());
       this.#encoder.probe();
-      return this.#finish(wire, carrier, [], now);
+      const transmit = this.#finish(wire, carrier, [], now);
+      // One byte says nothing of a rate.
+      path.setAppLimited();
+      return transmit;
     }
     return undefined;
   }
@@ -255,7 +263,8 @@ export class PacketWriter {
     return this.#finish(wire, carrier, frames, now);
   }
 
-  #data(peer: Peer, paths: readonly SessionPath[], now: Instant): Transmit | undefined {
+  #data(peer: Peer, usable: readonly SessionPath[], now: Instant): Transmit | undefined {
+    const paths = this.#trial.proven(peer, usable);
     const scheduledBytes = Math.min(this.#state.limits.maxPacketBytes, SCHEDULED_BYTES);
     for (let head = peer.queue.peek(); head !== undefined; head = peer.queue.peek()) {
       // A lone end of a stream is ready without having bytes.
@@ -266,29 +275,53 @@ export class PacketWriter {
       if (path === undefined) {
         // What is left unused on purpose must not look slow.
         for (const idle of paths) if (hasRoom(idle, packetBytes, readyBytes)) idle.setAppLimited();
-        return undefined;
+        return this.#copy(peer, this.#trial.find(peer, usable), now);
       }
-      const wire = this.#state.wireOf(path);
-      if (wire === undefined) return undefined;
-      const carrier = this.#dataCarrier(wire, head.carrierKey);
-      if (carrier === undefined) return wire.pollTransmit();
-      const frames: SentFrame[] = [];
-      const resentBefore = peer.resentBytes;
-      this.#begin(wire, path.peekPacketNumber());
-      this.#fill(peer, path.packetBytes() + HEADER_ROOM_BYTES, frames);
-      if (frames.length > 0) {
-        path.nextPacketNumber();
-        this.#ride(path, now);
-        peer.sentDataBytes += this.#encoder.payloadBytes;
-        return this.#finish(wire, carrier, frames, now, peer.resentBytes > resentBefore);
-      }
+      const transmit = this.#dataOn(path, head, peer, now);
+      if (transmit !== undefined) return transmit;
     }
-    const idle = this.#reinjection.find(peer, paths, now);
-    // On that path and no other: the scheduler, with estimates of its own, might send the copies after their originals.
-    if (idle !== undefined) return this.#data(peer, [idle], now);
+    const copy = this.#copy(peer, this.#reinjection.find(peer, paths, now) ?? this.#trial.find(peer, usable), now);
+    if (copy !== undefined) return copy;
     // A path that is full but for a piece of a packet is no idle one.
     for (const path of paths) if (hasRoom(path, scheduledBytes, scheduledBytes)) path.setAppLimited();
     return undefined;
+  }
+
+  /** On that path and no other: the scheduler, with estimates of its own, might send the copy after its original. */
+  #copy(peer: Peer, copy: PacketCopy | undefined, now: Instant): Transmit | undefined {
+    if (copy === undefined) return undefined;
+    const { packet, path } = copy;
+    const wire = this.#state.wireOf(path);
+    const carrier = wire === undefined ? undefined : this.#dataCarrier(wire, 0);
+    if (wire === undefined || carrier === undefined) return wire?.pollTransmit();
+    packet.isCopied = true;
+    const frames: SentFrame[] = [];
+    this.#begin(wire, path.peekPacketNumber());
+    for (const frame of packet.frames) if (frame.copyInto?.(this.#encoder) === true) frames.push(frame);
+    // Nothing of it is of use any more.
+    if (frames.length === 0) return this.#data(peer, this.#usable, now);
+    path.nextPacketNumber();
+    peer.sentDataBytes += this.#encoder.payloadBytes;
+    if (copy.isTrial) peer.trialBytes += this.#encoder.payloadBytes;
+    else peer.reinjectedBytes += this.#encoder.payloadBytes;
+    return this.#finish(wire, carrier, frames, now, true, true);
+  }
+
+  /** One packet of what the queue holds, `head` first; undefined if that had nothing after all, and left the queue. */
+  #dataOn(path: SessionPath, head: Sendable, peer: Peer, now: Instant): Transmit | undefined {
+    const wire = this.#state.wireOf(path);
+    if (wire === undefined) return undefined;
+    const carrier = this.#dataCarrier(wire, head.carrierKey);
+    if (carrier === undefined) return wire.pollTransmit();
+    const frames: SentFrame[] = [];
+    const resentBefore = peer.resentBytes;
+    this.#begin(wire, path.peekPacketNumber());
+    this.#fill(peer, path.packetBytes() + HEADER_ROOM_BYTES, frames);
+    if (frames.length === 0) return undefined;
+    path.nextPacketNumber();
+    this.#ride(path, now);
+    peer.sentDataBytes += this.#encoder.payloadBytes;
+    return this.#finish(wire, carrier, frames, now, peer.resentBytes > resentBefore);
   }
 
   /** Takes turns among the queue's senders until the packet is full. */
@@ -317,12 +350,12 @@ export class PacketWriter {
     this.#encoder.begin(packetNumber);
   }
 
-  #finish(wire: PathWire, carrier: CarrierId, frames: SentFrame[], now: Instant, isResend = false): Transmit {
+  #finish(wire: PathWire, carrier: CarrierId, frames: SentFrame[], now: Instant, isResend = false, isCopy = false): Transmit {
     const isAckEliciting = this.#encoder.isAckEliciting;
     const number = wire.path.lastPacketNumber;
     const bytes = this.#encoder.payloadBytes;
     const parts = this.#encoder.finish();
-    wire.path.handleSent(now, number, bytes, isAckEliciting, frames, isResend);
+    wire.path.handleSent(now, number, bytes, isAckEliciting, frames, isResend, isCopy);
     return { kind: "send", pathId: wire.id, carrier, parts };
   }
 

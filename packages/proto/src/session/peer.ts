@@ -79,6 +79,8 @@ export class Peer {
   sentDataBytes = 0;
   /** Of these, what went out once more because another path was late. */
   reinjectedBytes = 0;
+  /** What went out once more to try a path. */
+  trialBytes = 0;
   /** Stream bytes that counted on the connection credit given to it. */
   receivedStreamBytes = 0;
 

@@ -1,11 +1,11 @@
 import type { DurationMs, Instant } from "../base/time.ts";
 import { highestRank, rankOf } from "../schedule/eligible-path.ts";
+import { isCopyable, type PacketCopy } from "./packet-copy.ts";
 import type { Peer } from "./peer.ts";
 import type { SessionPath } from "./session-event.ts";
 
-const KiB = 1024;
-/** What may go out twice in any case: the tail of a short transfer. */
-const FREE_BYTES = 256 * KiB;
+/** What may go out twice in any case, in bytes: the tail of a short transfer. */
+const FREE_BYTES = 256 * 1024;
 /** A copy must come earlier than the first by at least this much: estimates are no better. */
 const MIN_GAIN_MS: DurationMs = 10;
 /** Of each path, at a time: an idle session looks often. */
@@ -26,18 +26,17 @@ export class Reinjection {
     this.#maxShare = maxShare;
   }
 
-  /** Marks frames to be sent again, about a packet's worth at a time. Answers the path for it, or undefined if there is nothing to gain. */
-  find(peer: Peer, paths: readonly SessionPath[], now: Instant): SessionPath | undefined {
+  /** A packet that comes earlier if it goes out once more, and on which path; undefined if there is nothing to gain. */
+  find(peer: Peer, paths: readonly SessionPath[], now: Instant): PacketCopy | undefined {
     if (paths.length < 2 || this.#maxShare === 0) return undefined;
-    let budget = FREE_BYTES + this.#maxShare * peer.sentDataBytes - peer.reinjectedBytes;
-    if (budget <= 0) return undefined;
+    const budgetBytes = FREE_BYTES + this.#maxShare * peer.sentDataBytes - peer.reinjectedBytes;
+    if (budgetBytes <= 0) return undefined;
     const idle = earliest(paths);
     if (idle === undefined) return undefined;
     const rate = rateOf(idle);
     const delayMs = delayOf(idle);
     const gainMs = Math.max(MIN_GAIN_MS, delayMs);
-    let given = idle.inFlightBytes;
-    let found = false;
+    const given = idle.inFlightBytes;
     for (const slow of paths) {
       if (slow === idle || slow.isSuspect) continue;
       // Nothing came back yet: no reason to hope for much.
@@ -51,20 +50,14 @@ export class Reinjection {
         count += 1;
         if (count > MAX_PACKETS_LOOKED_AT) break;
         ahead += packet.bytes;
-        if (packet.isResent || packet.frames[0]?.isData !== true) continue;
-        if (given + packet.bytes > idle.inFlightLimitBytes || packet.bytes > budget) break;
+        if (!isCopyable(packet)) continue;
+        if (given + packet.bytes > idle.inFlightLimitBytes || packet.bytes > budgetBytes) break;
         const firstMs = Math.max(ahead / slowRate, overdueMs(slow, packet.sentAt, now)) + delayOf(slow);
         const copyMs = (given + packet.bytes) / rate + delayMs;
-        if (firstMs < copyMs + gainMs) continue;
-        packet.isResent = true;
-        given += packet.bytes;
-        budget -= packet.bytes;
-        peer.reinjectedBytes += packet.bytes;
-        for (const frame of packet.frames) frame.lost(now);
-        found = true;
+        if (firstMs >= copyMs + gainMs) return { packet, path: idle, isTrial: false };
       }
     }
-    return found ? idle : undefined;
+    return undefined;
   }
 }
 

@@ -171,7 +171,12 @@ class StreamSegmentSent implements SentFrame {
     this.#fin = fin;
   }
 
-  get isData(): boolean {
+  copyInto(encoder: PacketEncoder): boolean {
+    const { stream, peer } = this.#sender;
+    const data = stream.copyOf(this.#offset, this.#length);
+    if (data === undefined) return false;
+    peer.resentBytes += data.length;
+    encoder.stream(stream.id, this.#offset, data, this.#fin);
     return true;
   }
 

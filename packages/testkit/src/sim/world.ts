@@ -194,7 +194,7 @@ export class World {
     this.advance(this.client.session.state.limits.graceMs + 5_000);
     for (const one of endpoints) {
       for (const peer of one.session.state.peers.values()) {
-        const recoveredBytes = peer.resentBytes - peer.reinjectedBytes;
+        const recoveredBytes = peer.resentBytes - peer.reinjectedBytes - peer.trialBytes;
         if (recoveredBytes > 0) this.incidents.note("resent", one.name, `${recoveredBytes} bytes to member ${peer.member}`);
       }
     }
