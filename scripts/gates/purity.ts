@@ -47,6 +47,9 @@ const HOST_NAMES = new Set([
 ]);
 
 const DIST = "packages/proto/dist";
+/** What it may import from elsewhere: protobuf's readers and writers, not the rest of that package, which interprets schemas. */
+const PROTOBUF_WIRE = "@bufbuild/protobuf/wire";
+
 const LOADER = join(dirname(fileURLToPath(import.meta.url)), "load-bare.mjs");
 
 /**
@@ -103,7 +106,7 @@ function impurityOf(node: ts.Node, source: ts.SourceFile, checker: ts.TypeChecke
   if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) return "uses import.meta";
   if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier !== undefined) {
     const name = (node.moduleSpecifier as ts.StringLiteral).text;
-    return name.startsWith(".") || /^@bufbuild\/protobuf(\/|$)/.test(name) ? undefined : `imports ${name}`;
+    return name.startsWith(".") || name === PROTOBUF_WIRE ? undefined : `imports ${name}`;
   }
   return undefined;
 }
@@ -118,7 +121,7 @@ function isHostName(node: ts.Identifier, checker: ts.TypeChecker): boolean {
 }
 
 /** Whether the identifier only names a member (`frame.Date`, `{ Date: 1 }`) and refers to nothing. */
-function isMereName(node: ts.Identifier): boolean {
+export function isMereName(node: ts.Identifier): boolean {
   const parent = node.parent;
   if (ts.isPropertyAccessExpression(parent)) return parent.name === node;
   if (ts.isPropertyAssignment(parent) || ts.isMethodDeclaration(parent) || ts.isPropertyDeclaration(parent)) return parent.name === node;

@@ -1,33 +1,31 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
-  AddPathResultSchema,
-  AddPathSchema,
-  ClientHelloSchema,
-  ContentDoneSchema,
-  ContentHashesSchema,
-  ContentOfferSchema,
-  ControlAckSchema,
-  EnvelopeSchema,
-  GoingAwaySchema,
-  HelloReplySchema,
-  JoinSchema,
-  PathStatusSchema,
-  RangeCancelSchema,
-  RangeRefusedSchema,
-  RangeRequestSchema,
-  RawMessageSchema,
-  RawReplySchema,
-  RefusedSchema,
-  RemovePathResultSchema,
-  RemovePathSchema,
-  SessionCloseAckSchema,
-  SessionCloseSchema,
-  StreamAnnounceSchema,
-  TicketReplySchema,
-  TicketRequestSchema,
-} from "./gen/kwik/v1/control_pb.ts";
-import type { Credit, Envelope } from "./gen/kwik/v1/control_pb.ts";
+  AddPath,
+  AddPathResult,
+  ClientHello,
+  ContentDone,
+  ContentHashes,
+  ContentOffer,
+  ControlAck,
+  Envelope,
+  GoingAway,
+  HelloReply,
+  Join,
+  PathStatus,
+  RangeCancel,
+  RangeRefused,
+  RangeRequest,
+  RawMessage,
+  RawReply,
+  Refused,
+  RemovePath,
+  RemovePathResult,
+  SessionClose,
+  SessionCloseAck,
+  StreamAnnounce,
+  TicketReply,
+  TicketRequest,
+} from "./gen/kwik/v1/control.ts";
+import type { Credit } from "./gen/kwik/v1/control.ts";
 
 export type { Credit, Envelope };
 
@@ -46,52 +44,56 @@ export type PathScopedKind = "clientHello" | "join" | "helloReply" | "refused" |
 /** Kinds that the control channel delivers reliably and in order. */
 export type NumberedBody = Exclude<ControlBody, { case: PathScopedKind }>;
 
-const schemas = {
-  clientHello: ClientHelloSchema,
-  join: JoinSchema,
-  helloReply: HelloReplySchema,
-  refused: RefusedSchema,
-  controlAck: ControlAckSchema,
-  addPath: AddPathSchema,
-  addPathResult: AddPathResultSchema,
-  ticketRequest: TicketRequestSchema,
-  ticketReply: TicketReplySchema,
-  removePath: RemovePathSchema,
-  removePathResult: RemovePathResultSchema,
-  pathStatus: PathStatusSchema,
-  streamAnnounce: StreamAnnounceSchema,
-  rawMessage: RawMessageSchema,
-  rawReply: RawReplySchema,
-  contentOffer: ContentOfferSchema,
-  contentHashes: ContentHashesSchema,
-  contentDone: ContentDoneSchema,
-  rangeRequest: RangeRequestSchema,
-  rangeCancel: RangeCancelSchema,
-  rangeRefused: RangeRefusedSchema,
-  sessionClose: SessionCloseSchema,
-  sessionCloseAck: SessionCloseAckSchema,
-  goingAway: GoingAwaySchema,
-} as const satisfies Record<ControlKind, unknown>;
+const codecs = {
+  clientHello: ClientHello,
+  join: Join,
+  helloReply: HelloReply,
+  refused: Refused,
+  controlAck: ControlAck,
+  addPath: AddPath,
+  addPathResult: AddPathResult,
+  ticketRequest: TicketRequest,
+  ticketReply: TicketReply,
+  removePath: RemovePath,
+  removePathResult: RemovePathResult,
+  pathStatus: PathStatus,
+  streamAnnounce: StreamAnnounce,
+  rawMessage: RawMessage,
+  rawReply: RawReply,
+  contentOffer: ContentOffer,
+  contentHashes: ContentHashes,
+  contentDone: ContentDone,
+  rangeRequest: RangeRequest,
+  rangeCancel: RangeCancel,
+  rangeRefused: RangeRefused,
+  sessionClose: SessionClose,
+  sessionCloseAck: SessionCloseAck,
+  goingAway: GoingAway,
+} as const satisfies { readonly [Kind in ControlKind]: { create(): ControlMessage<Kind> } };
 
 /** Every kind of control message of this version. */
-export const CONTROL_KINDS = Object.keys(schemas) as readonly ControlKind[];
+export const CONTROL_KINDS = Object.keys(codecs) as readonly ControlKind[];
 
 /**
- * A control message from its fields; those left out have their zero value.
+ * A control message from its fields; those left out, or undefined, have their zero value. It refers to lists and bytes as they are.
  * `body("removePath", { requestId: 1, pathId: 2 })`.
  */
 export function body<Kind extends ControlKind>(
   kind: Kind,
-  fields: MessageInitShape<(typeof schemas)[Kind]>,
+  fields: Readonly<Partial<ControlMessage<Kind>>>,
 ): Extract<ControlBody, { case: Kind }> {
-  // The table pairs each kind with its own schema, which the compiler cannot follow through an index.
-  const value = create(schemas[kind] as typeof AddPathSchema, fields as MessageInitShape<typeof AddPathSchema>);
+  // The table pairs each kind with its own codec, which the compiler cannot follow through an index.
+  const value = codecs[kind].create() as unknown as Record<string, unknown>;
+  const given = fields as Readonly<Record<string, unknown>>;
+  for (const name in given) {
+    if (given[name] !== undefined) value[name] = given[name];
+  }
   return { case: kind, value } as unknown as Extract<ControlBody, { case: Kind }>;
 }
 
 /** An envelope around a message. `seq` 0 is for the kinds that belong to one path; the channel numbers the others. */
 export function envelopeOf(body: ControlBody, seq = 0, ack = 0): Envelope {
-  return create(EnvelopeSchema, { seq: BigInt(seq), ack: BigInt(ack), body });
+  return { seq: BigInt(seq), ack: BigInt(ack), body };
 }
 
 /** Whether a message begins a path or only acknowledges, and so never goes through the reliable channel. spec: CTRL-4 */
@@ -101,5 +103,5 @@ export function isPathScoped(kind: ControlKind): kind is PathScopedKind {
 
 /** Bytes of a message in its envelope, number and acknowledgement left out: what counts on the window. spec: CTRL-8 */
 export function controlBodyBytes(body: Envelope["body"]): number {
-  return toBinary(EnvelopeSchema, create(EnvelopeSchema, { body })).byteLength;
+  return Envelope.encode({ seq: 0n, ack: 0n, body }).finish().length;
 }

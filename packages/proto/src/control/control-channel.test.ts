@@ -1,4 +1,3 @@
-import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
@@ -6,9 +5,13 @@ import type { PathId } from "../base/ids.ts";
 import { body, envelopeOf } from "./control-body.ts";
 import type { Envelope, NumberedBody } from "./control-body.ts";
 import { CONTROL_WINDOW_BYTES, CONTROL_WINDOW_MESSAGES, ControlChannel, MAX_SENT_CONTROL_BYTES } from "./control-channel.ts";
-import { EnvelopeSchema } from "./gen/kwik/v1/control_pb.ts";
 
 const limits = { maxControlQueue: 4096 };
+
+/** An envelope whose body this version does not know, or that has none. */
+function bodiless(seq: bigint): Envelope {
+  return { seq, ack: 0n, body: { case: undefined } };
+}
 
 function message(number: number): NumberedBody {
   return body("rangeCancel", { requestId: number });
@@ -135,15 +138,15 @@ test("a message of the wrong numbering is a violation", () => {
   const channel = new ControlChannel(limits);
   const refused = [envelopeOf(message(1), 0), envelopeOf(body("controlAck", {}), 1), envelopeOf(body("clientHello", {}), 0)];
   for (const envelope of refused) expect(channel.handle(envelope, 0)?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
-  expect(channel.handle(create(EnvelopeSchema, {}), 0)).toBeUndefined();
+  expect(channel.handle(bodiless(0n), 0)).toBeUndefined();
 });
 
 // spec: CTRL-16
 test("an unknown message is passed over, acknowledged and counted", () => {
   const channel = new ControlChannel(limits);
-  channel.handle(create(EnvelopeSchema, { seq: 1n }), 0);
+  channel.handle(bodiless(1n), 0);
   channel.handle(envelopeOf(message(2), 2), 0);
-  channel.handle(create(EnvelopeSchema, { seq: 3n }), 0);
+  channel.handle(bodiless(3n), 0);
   expect(delivered(channel)).toEqual([2]);
   expect(channel.unknownCount).toBe(2);
   expect(channel.pollAck()?.ack).toBe(3n);

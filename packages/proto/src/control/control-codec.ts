@@ -1,9 +1,8 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, failure } from "../base/error-codes.ts";
 import type { ProtocolFailure } from "../base/error-codes.ts";
 import type { Limits } from "../base/limits.ts";
-import { EnvelopeSchema } from "./gen/kwik/v1/control_pb.ts";
-import type { Credit, Envelope } from "./gen/kwik/v1/control_pb.ts";
+import { Envelope } from "./gen/kwik/v1/control.ts";
+import { StrictReader } from "./strict-reader.ts";
 
 export type { Envelope };
 
@@ -104,27 +103,18 @@ export class ControlDecoder {
 
   #decode(bytes: Uint8Array): void {
     this.#count += 1;
-    let envelope: Envelope;
     try {
       // Unknown fields are skipped, not kept: nobody forwards an envelope, and kept ones cost a hundred times their bytes.
-      envelope = fromBinary(EnvelopeSchema, bytes, { readUnknownFields: false });
+      this.#ready.push(Envelope.decode(new StrictReader(bytes)));
     } catch (error) {
       this.#failure = failure(ErrorCode.FRAME_ENCODING, `control message: ${error instanceof Error ? error.message : "malformed"}`);
-      return;
     }
-    if (hasSoundNumbers(envelope) && (envelope.body.value === undefined || hasSoundNumbers(envelope.body.value)))
-      this.#ready.push(envelope);
-    else
-      this.#failure = failure(
-        ErrorCode.FRAME_ENCODING,
-        `control message: a number of ${envelope.body.case ?? "the envelope"} is out of range`,
-      );
   }
 }
 
 /** The bytes of an envelope on the control carrier: its length as a varint, then the protobuf message. spec: CTRL-1 */
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
-  const message = toBinary(EnvelopeSchema, envelope);
+  const message = Envelope.encode(envelope).finish();
   const length = message.length;
   if (length >= 2 ** 30) throw new RangeError(`control message of ${length} bytes`);
   const prefixBytes = length < 2 ** 6 ? 1 : length < 2 ** 14 ? 2 : 4;
@@ -133,20 +123,4 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
   framed[0] = (framed[0] as number) | ((prefixBytes === 4 ? 2 : prefixBytes - 1) << 6);
   framed.set(message, prefixBytes);
   return framed;
-}
-
-/** Whether 64-bit fields fit a number exactly, and floating-point ones are finite and not negative. spec: CTRL-3 */
-function hasSoundNumbers(message: object): boolean {
-  for (const value of Object.values(message) as unknown[]) {
-    if (typeof value === "bigint") {
-      if (value > BigInt(Number.MAX_SAFE_INTEGER)) return false;
-    } else if (typeof value === "number") {
-      if (!Number.isFinite(value) || value < 0) return false;
-    } else if (isCredit(value) && !hasSoundNumbers(value)) return false;
-  }
-  return true;
-}
-
-function isCredit(value: unknown): value is Credit {
-  return typeof value === "object" && value !== null && "$typeName" in value && value.$typeName === "kwik.v1.Credit";
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { EnvelopeSchema } from "./gen/kwik/v1/control_pb.ts";
+import { EnvelopeSchema } from "./protobuf-es.fixture.ts";
 
 const page = readFileSync(new URL("../../../../docs/protocol/control.md", import.meta.url), "utf8");
 const messages = EnvelopeSchema.oneofs.flatMap((oneof) => oneof.fields);

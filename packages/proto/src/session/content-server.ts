@@ -42,7 +42,7 @@ export class ContentServer implements Sendable {
   readonly carrierKey = 0;
 
   /** Offers a content as the next part of a stream. Answers the number of the offer; a `content-done` event ends it. */
-  offer(offer: Omit<ControlMessage<"contentOffer">, "$typeName" | "$unknown" | "offerId">): number {
+  offer(offer: Omit<ControlMessage<"contentOffer">, "offerId">): number {
     const offerId = this.#nextOffer++;
     this.#offers.set(offerId, Number(offer.streamId));
     this.#control().send(body("contentOffer", { ...offer, offerId }));
