@@ -13,3 +13,20 @@ test("an address that cannot be bound has its reason in words", () => {
     "Node's text",
   ]);
 });
+
+test("so it has where only the system's own words are known", () => {
+  const words = [
+    "Address already in use (os error 98)",
+    "Can't assign requested address (os error 49)",
+    "Cannot assign requested address (os error 99)",
+    "Permission denied (os error 13)",
+    "Too many open files (os error 24)",
+  ].map((message) => bindProblem({ message }));
+  expect(words).toEqual([
+    "the address is already in use",
+    "this machine has no such address",
+    "this machine has no such address",
+    "this port needs more rights",
+    "Too many open files (os error 24)",
+  ]);
+});

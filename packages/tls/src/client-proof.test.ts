@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import { generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
-import { certificateIdentity } from "./certificate-identity.ts";
+import { shownIdentity } from "./identity.ts";
 import { verifyClient } from "./client-proof.ts";
 
 const DAY_MS = 86_400_000;
@@ -32,7 +32,7 @@ function judged(certificate: X509Certificate | undefined, error: string | undefi
 
 const authority = makeCertificate("authority", [], { ca: true });
 const member = makeCertificate("member", [authority.publicKey]);
-const proven = { identity: certificateIdentity(member) };
+const proven = { identity: shownIdentity(member) };
 const refused = { problem: "its client certificate does not verify (INVALID_PURPOSE)" };
 
 test("a client without a certificate is nobody, and one that TLS verified is known by its key", () => {

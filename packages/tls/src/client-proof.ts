@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import { certificateIdentity } from "./certificate-identity.ts";
+import { shownIdentity } from "./identity.ts";
 import { chainError } from "./chain-error.ts";
 
 /** What a client's certificate amounts to; without one, its identity is undefined. */
@@ -24,7 +24,7 @@ export function verifyClient(
   if (error !== undefined && !(error === "INVALID_PURPOSE" && isVouchedFor(certificate, authorities ?? [], nowMs))) {
     return { problem: `its client certificate does not verify (${error})` };
   }
-  const identity = certificateIdentity(certificate);
+  const identity = shownIdentity(certificate);
   return identity === undefined ? { problem: "its client certificate has a key of a kind that cannot be checked" } : { identity };
 }
 

@@ -1,12 +1,12 @@
 export { parseAuthorities } from "./authorities.ts";
 export { bindProblem } from "./bind-problem.ts";
-export { certificateIdentity } from "./certificate-identity.ts";
 export { clientContext } from "./client-context.ts";
 export { type ClientProof, verifyClient } from "./client-proof.ts";
 export { closedEarly, dialError, plaintextUntrusted, speaksNoKwik, unreachable } from "./dial-error.ts";
 export { handshakeProblem } from "./handshake-problem.ts";
 export type { HttpAcceptor } from "./http-acceptor.ts";
 export { DEFAULT_MAX_CONNECTIONS, FIRST_BYTES_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from "./listen-limits.ts";
+export { identityOf, shownIdentity, spkiIdentity } from "./identity.ts";
 export { offerLink } from "./offer-link.ts";
 export { RefusalNotices } from "./refusal-notices.ts";
 export { serverNameOf } from "./server-name.ts";

@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import { domainToASCII } from "node:url";
 import { type DialPlan, KwikError } from "@kwik/core";
-import { certificateIdentity } from "./certificate-identity.ts";
+import { shownIdentity } from "./identity.ts";
 import type { ShownServer } from "./shown-server.ts";
 
 /**
@@ -14,7 +14,7 @@ export function verifyServer(plan: DialPlan, shown: ShownServer, where: string, 
   const problem = (what: string): KwikError => new KwikError("NOT_TRUSTED", `${where} is not trusted: ${what}`);
   const { certificate } = shown;
   if (certificate === undefined) throw problem("it shows no certificate");
-  const identity = certificateIdentity(certificate);
+  const identity = shownIdentity(certificate);
   if (identity === undefined) throw problem("its certificate is of a kind that cannot be checked");
   const acceptable = acceptableIn(plan);
   if (acceptable !== undefined && !acceptable.includes(identity)) {

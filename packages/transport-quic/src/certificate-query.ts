@@ -1,4 +1,3 @@
-import { createHash, X509Certificate } from "node:crypto";
 import { KwikError } from "@kwik/core";
 import type { Link } from "@kwik/core";
 
@@ -58,10 +57,4 @@ export function queryCertificate(link: Link, timeoutMs: number): Promise<string>
     };
     carrier.send([QUERY_PREAMBLE]);
   });
-}
-
-/** "sha256:<hex>" over the public key of a certificate in PEM or DER. */
-export function certificateIdentity(certificate: string | Uint8Array): string {
-  const spki = new X509Certificate(certificate).publicKey.export({ type: "spki", format: "der" });
-  return `sha256:${createHash("sha256").update(spki).digest("hex")}`;
 }
