@@ -1,66 +1,20 @@
 // The programs of examples/line-protocol with each other, and the client with servers that are not ours.
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
-import { sha256, sha256OfFile, testFolder, writeRandomFile } from "./kwik-process.ts";
+import { sha256, sha256OfFile, writeRandomFile } from "./kwik-process.ts";
+import { folder, mostMemoryBytes, newFolder, type Outcome, startLineServer, startProgram } from "./line-protocol-process.ts";
 
-const folder = testFolder();
-const children = new Set<ChildProcess>();
 const servers = new Set<Server>();
-let folderCount = 0;
 
 afterAll(() => {
-  for (const child of children) child.kill("SIGKILL");
   for (const server of servers) server.close();
 });
 
-interface Outcome {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function start(program: string, args: readonly string[]): { child: ChildProcess; outcome: Promise<Outcome>; firstLine: Promise<string> } {
-  const script = fileURLToPath(new URL(`../../examples/line-protocol/${program}.ts`, import.meta.url));
-  const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  children.add(child);
-  let stdout = "";
-  let stderr = "";
-  const firstLine = new Promise<string>((resolve) => {
-    child.stdout.on("data", (data: Buffer) => {
-      stdout += data.toString();
-      if (stdout.includes("\n")) resolve(stdout.slice(0, stdout.indexOf("\n")));
-    });
-    child.once("close", () => resolve(`ended: ${stderr}`));
-  });
-  child.stderr.on("data", (data: Buffer) => (stderr += data.toString()));
-  const outcome = new Promise<Outcome>((resolve) => child.once("close", (status) => resolve({ status, stdout, stderr })));
-  return { child, outcome, firstLine };
-}
-
-/** A server process with an output folder of its own. */
-async function startServer(...flags: string[]) {
-  const out = newFolder();
-  const running = start("server", ["--port", "0", "--out", out, ...flags]);
-  const line = await running.firstLine;
-  const address = /^listening on (\S+),/.exec(line)?.[1];
-  if (address === undefined) throw new Error(line);
-  return { ...running, out, address };
-}
-
 function client(...args: string[]): Promise<Outcome> {
-  return start("client", args).outcome;
-}
-
-function newFolder(): string {
-  folderCount += 1;
-  const path = join(folder, `folder-${folderCount}`);
-  mkdirSync(path);
-  return path;
+  return startProgram("client", args).outcome;
 }
 
 function textFile(name: string, text: string | Uint8Array): string {
@@ -83,7 +37,7 @@ async function listen(onConnection: (socket: Socket) => void): Promise<string> {
 for (const form of ["length", "escaped"]) {
   for (const connections of [1, 2, 4]) {
     test(`random bytes arrive as they are in ${form} form over ${connections} connections`, async () => {
-      const server = await startServer();
+      const server = await startLineServer();
       const hash = writeRandomFile(join(folder, "random.bin"), 1_500_001);
       const args = ["--to", server.address, "--connections", String(connections), "--form", form, "--json"];
       const outcome = await client(join(folder, "random.bin"), textFile("empty", ""), ...args);
@@ -109,7 +63,7 @@ for (const form of ["length", "escaped"]) {
 
 for (const connections of [1, 2, 4]) {
   test(`text arrives as it is in plain form over ${connections} connections, bars and all (LINE-11)`, async () => {
-    const server = await startServer();
+    const server = await startLineServer();
     const text = "ä|b\\n€ 𝄞|".repeat(5_000);
     const args = ["--to", server.address, "--form", "plain", "--chunk", "1001", "--connections", String(connections)];
     const outcome = await client(textFile("text", text), ...args);
@@ -119,7 +73,7 @@ for (const connections of [1, 2, 4]) {
 }
 
 test("the plain form refuses bytes it cannot carry, and then sends nothing at all (LINE-11)", async () => {
-  const server = await startServer();
+  const server = await startLineServer();
   const outcome = await client(textFile("good", "good"), textFile("bad", "one\ntwo"), "--to", server.address, "--form", "plain");
   expect(outcome.status).toBe(5);
   expect(outcome.stderr).toBe("client: bad contains a line feed, which the plain form cannot carry; leave out --form plain\n");
@@ -160,7 +114,7 @@ test("an old server is not sent what plain cannot carry (LINE-10, LINE-11)", asy
 });
 
 test("connections that die in the middle are replaced, and their chunks go again (LINE-16)", async () => {
-  const server = await startServer();
+  const server = await startLineServer();
   const hash = writeRandomFile(join(folder, "killed.bin"), 3_000_000);
   let killed = 0;
   const address = await listen((near) => {
@@ -205,7 +159,7 @@ test("a client that loses its connection again and again gives up after its retr
 });
 
 test("a file that is there is kept, and the other items go on; --overwrite replaces it (LINE-20)", async () => {
-  const keeping = await startServer();
+  const keeping = await startLineServer();
   writeFileSync(join(keeping.out, "a"), "old");
   const outcome = await client(textFile("a", "new"), textFile("b", "b"), "--to", keeping.address, "--json");
   expect(outcome.status).toBe(4);
@@ -216,7 +170,7 @@ test("a file that is there is kept, and the other items go on; --overwrite repla
   expect(readFileSync(join(keeping.out, "a"), "utf8")).toBe("old");
   expect(readdirSync(keeping.out).sort()).toEqual(["a", "b"]);
 
-  const replacing = await startServer("--overwrite");
+  const replacing = await startLineServer("--overwrite");
   writeFileSync(join(replacing.out, "a"), "old");
   expect(await client(textFile("a", "new"), "--to", replacing.address)).toMatchObject({ status: 0 });
   expect(readFileSync(join(replacing.out, "a"), "utf8")).toBe("new");
@@ -250,7 +204,7 @@ test("the client reads a file only as fast as the server takes it (LINE-19)", as
     });
   });
   const path = textFile("large", Buffer.alloc(fileBytes, "x"));
-  const running = start("client", [path, "--to", address, "--connections", "1", "--chunk", "1MiB", "--timeout", "1s"]);
+  const running = startProgram("client", [path, "--to", address, "--connections", "1", "--chunk", "1MiB", "--timeout", "1s"]);
   let mostBytes = 0;
   const poll = setInterval(() => (mostBytes = Math.max(mostBytes, mostMemoryBytes(running.child))), 50);
   const outcome = await running.outcome;
@@ -259,15 +213,6 @@ test("the client reads a file only as fast as the server takes it (LINE-19)", as
   expect(mostBytes).toBeGreaterThan(10 * 2 ** 20);
   expect(mostBytes).toBeLessThan(fileBytes - 50 * 2 ** 20);
 });
-
-/** The most physical memory that a process had so far; 0 when it is gone. */
-function mostMemoryBytes(child: ChildProcess): number {
-  try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
-}
 
 test.each([
   ["client", ["--to", "a:1"], 2, "say which files to send"],
@@ -289,7 +234,7 @@ test.each([
   const busy = args.includes("BUSY" as never) ? (await listen(() => {})).split(":")[1] : "";
   const file = textFile("FILE", "x");
   const names: Record<string, string> = { FILE: file, MISSING: join(folder, "missing"), BUSY: busy ?? "" };
-  const outcome = await start(
+  const outcome = await startProgram(
     program,
     args.map((arg) => names[arg] ?? arg),
   ).outcome;
@@ -298,8 +243,8 @@ test.each([
   expect(outcome.stderr).toContain(sentence);
 });
 
-test.each(["client", "server"])("%s --help shows every flag", async (program) => {
-  const outcome = await start(program, ["--help"]).outcome;
+test.each(["client", "server"] as const)("%s --help shows every flag", async (program) => {
+  const outcome = await startProgram(program, ["--help"]).outcome;
   expect(outcome).toMatchObject({ status: 0, stderr: "" });
   const own =
     program === "client" ? ["to", "connections", "chunk", "form", "timeout", "retries", "json"] : ["port", "host", "out", "overwrite"];
@@ -314,7 +259,7 @@ test.each(["SESSION", "FORM", "item"])("Ctrl-C ends a client that waits for what
       else socket.write(line === "SESSION|NEW" ? "SESSION|1-forms\n" : `${line}\n`);
     });
   });
-  const running = start("client", [textFile("item", "a"), "--to", address]);
+  const running = startProgram("client", [textFile("item", "a"), "--to", address]);
   await waiting.promise;
   running.child.kill("SIGINT");
   expect(await running.outcome).toMatchObject({ status: 7, stderr: "client: interrupted\n" });
