@@ -34,14 +34,30 @@ export function missingChromium(): string | undefined {
   return installed(CHROMIUM, "chromium");
 }
 
-export function launchChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"], headless: true });
+export function launchChromium(args: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", ...args], headless: true });
 }
 
 /** Serves page.html on all of this machine's names; answers the port and how to stop. */
 export async function servePage(): Promise<{ readonly port: number; close(): void }> {
   const html = await readFile(new URL("./page.html", import.meta.url));
-  const server = createServer((_request, response) => response.setHeader("content-type", "text/html").end(html));
+  return serve((_path, answer) => answer("text/html", html));
+}
+
+/** Serves a page that runs a script, which is at /page.js for its workers too. */
+export function serveScript(script: string): Promise<{ readonly port: number; close(): void }> {
+  return serve((path, answer) => {
+    if (path === "/page.js") answer("text/javascript", script);
+    else answer("text/html", '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>');
+  });
+}
+
+async function serve(
+  onRequest: (path: string, answer: (type: string, body: string | Buffer) => void) => void,
+): Promise<{ readonly port: number; close(): void }> {
+  const server = createServer((request, response) =>
+    onRequest(request.url ?? "", (type, body) => response.setHeader("content-type", type).end(body)),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
 }

@@ -2,7 +2,6 @@
 // own transport, whose ALPN says "kwik/1": the server looks at the first bytes and not at that.
 import type { Carrier, CarrierReceiver, DialRequest, Link, LinkReceiver, ListenRequest, Transport, TransportListener } from "@kwik/core";
 import { quicTransport } from "@kwik/transport-quic";
-import type { WebTransportOptions } from "@kwik/transport-quic";
 import type { Http3Port, Http3Stream } from "@kwik/transport-webtransport";
 
 /** What a dialled link of the QUIC transport can do beside being a link. */
@@ -55,11 +54,11 @@ export async function connectHttp3(request: Pick<DialRequest, "address"> & Parti
 }
 
 /** The transport under test in the suite of every link: WebTransport on the server, this client against it. */
-export function nodeWebTransport(options: WebTransportOptions): Transport {
-  const quic = quicTransport({ webTransport: options });
+export function nodeWebTransport(): Transport {
+  const quic = quicTransport();
   return {
     name: "webtransport",
-    listen: (request: ListenRequest): Promise<TransportListener> => quic.listen(request),
+    listen: (request: ListenRequest): Promise<TransportListener> => quic.listen({ ...request, web: {} }),
     dial: async (request) => new SessionLink(await connectHttp3(request)).ready,
   };
 }

@@ -1,11 +1,13 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { ErrorCode, parseAddress } from "@kwik/core";
-import type { Link, TransportListener } from "@kwik/core";
+import { ErrorCode } from "@kwik/core";
 import { quicTransport } from "@kwik/transport-quic";
 import type { Http3Stream } from "@kwik/transport-webtransport";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { LinkPeers } from "../compliance/link-peers.ts";
+import type { Served } from "../compliance/link-peers.ts";
 import { selfSigned } from "../compliance/tls-material.ts";
+import { until } from "../compliance/until.ts";
 import { installed } from "./chromium.ts";
 import { CLIENT_SETTINGS, connectHttp3, fieldSection, record, SESSION_FIELDS } from "./http3-client.ts";
 import type { QuicConnection } from "./http3-client.ts";
@@ -16,39 +18,23 @@ const INSTALL_MS = 600_000;
 const tls = await selfSigned();
 const run = promisify(execFile);
 let missing: string | undefined;
-let listener: TransportListener;
-let links: Link[];
+const peers = new LinkPeers(quicTransport);
+let server: Served;
 
 beforeAll(() => {
   missing = installed("/usr/bin/gtlsclient", "ngtcp2-client");
 }, INSTALL_MS);
 
 beforeEach(async () => {
-  links = [];
-  listener = await quicTransport({ webTransport: {} }).listen({
-    address: { host: "127.0.0.1", port: 0 },
-    tls,
-    onLink: (link) => {
-      links.push(link);
-      link.attach({
-        onCarrier: (carrier) => {
-          carrier.receiver = { onData: (data) => carrier.send([data]), onEnd: () => undefined };
-        },
-        onDatagram: () => undefined,
-        onClose: () => undefined,
-        onBatchEnd: () => undefined,
-      });
-    },
-  });
+  server = await peers.serve(tls, {}, { web: {} });
 });
 
-afterEach(() => listener.close());
+afterEach(() => peers.close());
 
 /** What a client of another stack prints about a request. */
 async function ask(method: string, path: string): Promise<string> {
-  const { port } = parseAddress(listener.address);
-  const url = `https://localhost:${port}${path}`;
-  const args = ["--exit-on-all-streams-close", "-m", method, "127.0.0.1", String(port), url];
+  const url = `https://localhost:${server.port}${path}`;
+  const args = ["--exit-on-all-streams-close", "-m", method, "127.0.0.1", String(server.port), url];
   const { stderr } = await run("gtlsclient", args, { timeout: 10_000 });
   return stderr;
 }
@@ -60,7 +46,7 @@ interface Attempt {
 
 /** Connects and says nothing. */
 async function attempt(): Promise<Attempt> {
-  const quic = await connectHttp3({ address: parseAddress(listener.address) });
+  const quic = await connectHttp3({ address: { host: "127.0.0.1", port: server.port } });
   const made: Attempt = { quic, closed: undefined };
   quic.attach({
     onCarrier: (stream: Http3Stream) => void (stream.receiver = { onData: () => undefined, onEnd: () => undefined }),
@@ -71,19 +57,13 @@ async function attempt(): Promise<Attempt> {
   return made;
 }
 
-async function until(condition: () => boolean, timeoutMs: number): Promise<void> {
-  const end = Date.now() + timeoutMs;
-  while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
-  expect(condition()).toBe(true);
-}
-
 /** A session of a well-behaved client works, and no other was opened. */
 async function expectServing(): Promise<void> {
-  const known = links.length;
+  const known = server.links.length;
   const { quic } = await attempt();
   quic.openUnidirectional()?.send([Uint8Array.of(0, ...CLIENT_SETTINGS)]);
   quic.openCarrier()?.send([Uint8Array.from(record(1, fieldSection(SESSION_FIELDS)))]);
-  await until(() => links.length === known + 1, 5_000);
+  await until(() => server.links.length === known + 1, 5_000);
   const carrier = quic.openCarrier();
   let echo = "";
   if (carrier !== undefined) carrier.receiver = { onData: (data) => void (echo += Buffer.from(data).toString()), onEnd: () => undefined };
@@ -99,7 +79,7 @@ test("another HTTP/3 client gets short answers", async (context) => {
   expect(elsewhere).toContain("body 74 bytes");
   expect(await ask("GET", "/kwik")).toContain("[:status: 405]");
   expect(await ask("POST", "/kwik")).toContain("[allow: CONNECT]");
-  expect(links).toEqual([]);
+  expect(server.links).toEqual([]);
   await expectServing();
 });
 
@@ -115,7 +95,7 @@ test("a connection that says nothing, or only half, ends in its time", async () 
   await until(() => silent.closed !== undefined && half.closed !== undefined && slow.closed !== undefined, 8_000);
   clearInterval(timer);
   expect([silent.closed?.code, half.closed?.code, slow.closed?.code]).toEqual([ErrorCode.TIMEOUT, 0x100, 0x100]);
-  expect(links).toEqual([]);
+  expect(server.links).toEqual([]);
 });
 
 test("broken rules end the connection with their code, and nobody else's", async () => {

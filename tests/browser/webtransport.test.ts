@@ -1,8 +1,7 @@
 import { createHash, X509Certificate } from "node:crypto";
-import type { TransportListener } from "@kwik/core";
+import type { TransportListener, WebOptions } from "@kwik/core";
 import { parseAddress } from "@kwik/core";
 import { quicTransport } from "@kwik/transport-quic";
-import type { WebTransportOptions } from "@kwik/transport-quic";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { selfSigned } from "../compliance/tls-material.ts";
@@ -52,13 +51,11 @@ afterAll(async () => {
 });
 
 /** Listens, on all addresses: Chromium takes none of the large packets that a server at a loopback address sends. */
-async function listen(
-  options: WebTransportOptions = {},
-  host = "0.0.0.0",
-): Promise<{ readonly port: number; readonly listener: TransportListener }> {
-  const listener = await quicTransport({ webTransport: options, retry: false }).listen({
+async function listen(web: WebOptions = {}, host = "0.0.0.0"): Promise<{ readonly port: number; readonly listener: TransportListener }> {
+  const listener = await quicTransport({ retry: false }).listen({
     address: { host, port: 0 },
     tls,
+    web,
     onLink: (link) => servers.push(new CommandServer(link)),
     onNotice: (message) => notices.push(message),
   });
@@ -160,6 +157,8 @@ test("pages of another host are refused, unless the option allows them", async (
   await tab.goto(`http://localhost:${pages?.port}/`);
   expect(await call("connectError", port)).toContain("Opening handshake failed");
   expect(servers).toHaveLength(0);
+  const refused = `refused a page of http://127.0.0.1:${pages?.port}: pages of this origin may not connect (allowOrigin)`;
+  expect(notices).toEqual([refused, refused.replace("127.0.0.1", "localhost")]);
   expect(await call("echo", other.port)).toBe("from the page");
   expect(asked).toEqual([`http://127.0.0.1:${pages?.port}`, `http://localhost:${pages?.port}`]);
 });

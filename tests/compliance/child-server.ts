@@ -12,13 +12,18 @@ export interface ChildServer {
 }
 
 /** What the servers beside this file can listen with. */
-export type ChildTransport = "quic" | "tcp" | "plaintext tcp";
+export type ChildTransport = "quic" | "webtransport" | "tcp" | "plaintext tcp" | "websocket" | "plaintext websocket";
 
 /** Starts one of the servers beside this file in a process of its own. */
-export async function startChildServer(script: string, tls: ServerMaterial, transport: ChildTransport = "quic"): Promise<ChildServer> {
+export async function startChildServer(
+  script: string,
+  tls: ServerMaterial,
+  transport: ChildTransport = "quic",
+  host = "127.0.0.1",
+): Promise<ChildServer> {
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), [], {
     execArgv: ["--conditions=kwik-source"],
-    env: { ...process.env, TEST_CERT: tls.cert, TEST_KEY: tls.key, TEST_TRANSPORT: transport },
+    env: { ...process.env, TEST_CERT: tls.cert, TEST_KEY: tls.key, TEST_TRANSPORT: transport, TEST_HOST: host },
   });
   const [address] = (await once(child, "message")) as [ServerAddress];
   return {

@@ -1,16 +1,22 @@
-// A server in a process of its own that sends back whatever comes. Run with cert, key and the name of the transport in the environment.
+// A server in a process of its own that sends back whatever comes. Run with cert, key, host and the name of the transport in the environment.
 import { parseAddress } from "@kwik/core";
 import type { Transport } from "@kwik/core";
+import type { ChildTransport } from "./child-server.ts";
 
-/** Loaded one by one, so that a server over TCP does not load the QUIC engine. */
-async function makeTransport(name: string): Promise<Transport> {
-  if (name === "quic") return (await import("@kwik/transport-quic")).quicTransport();
-  return (await import("@kwik/transport-tcp")).tcpTransport({ dangerouslyPlaintext: name === "plaintext tcp" });
-}
+/** Each loads its own package, so that a server over TCP does not load the QUIC engine. */
+const makers: Record<ChildTransport, () => Promise<Transport>> = {
+  quic: async () => (await import("@kwik/transport-quic")).quicTransport(),
+  webtransport: async () => (await import("@kwik/transport-quic")).quicTransport(),
+  tcp: async () => (await import("@kwik/transport-tcp")).tcpTransport(),
+  "plaintext tcp": async () => (await import("@kwik/transport-tcp")).tcpTransport({ dangerouslyPlaintext: true }),
+  websocket: async () => (await import("@kwik/transport-websocket")).webSocketTransport(),
+  "plaintext websocket": async () => (await import("@kwik/transport-websocket")).webSocketTransport({ dangerouslyPlaintext: true }),
+};
 
-const transport = await makeTransport(process.env["TEST_TRANSPORT"] ?? "quic");
+const transport = await makers[process.env["TEST_TRANSPORT"] as ChildTransport]();
 const listener = await transport.listen({
-  address: { host: "127.0.0.1", port: 0 },
+  address: { host: process.env["TEST_HOST"] ?? "127.0.0.1", port: 0 },
+  web: {},
   tls: { cert: process.env["TEST_CERT"] ?? "", key: process.env["TEST_KEY"] ?? "" },
   onLink: (link) =>
     link.attach({

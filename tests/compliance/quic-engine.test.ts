@@ -9,6 +9,7 @@ import type { LinkEnvironment } from "@kwik/testkit";
 import { quicTransport } from "@kwik/transport-quic";
 import { afterEach, expect, test } from "vitest";
 import { selfSigned } from "./tls-material.ts";
+import { until } from "./until.ts";
 
 // Known faults of the engine (docs/decisions/0003-quic-engine.md), each restated as what the adapter must do in spite of it.
 // B3 and B6 are faults of the stream classes, which the adapter does not use: the suite in quic.test.ts would show them. The others are in
@@ -48,12 +49,6 @@ function startClient(mode: string, port: number): ChildProcess {
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(condition: () => boolean, timeoutMs: number): Promise<void> {
-  const end = Date.now() + timeoutMs;
-  while (!condition() && Date.now() < end) await pause(2);
-  expect(condition()).toBe(true);
-}
 
 test("B1: hundreds of downloads cancelled in the middle leave the server's write budget whole", async () => {
   const block = new Uint8Array(64_000);

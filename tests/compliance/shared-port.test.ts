@@ -1,25 +1,26 @@
-import { once } from "node:events";
 import { request as httpsRequest } from "node:https";
-import { connect as connectTcp } from "node:net";
-import type { Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
-import type { Link } from "@kwik/core";
+import type { Link, WebOptions } from "@kwik/core";
+import { tcpTransport } from "@kwik/transport-tcp";
 import type { TcpTransportOptions } from "@kwik/transport-tcp";
 import { webSocketOver, webSocketTransport } from "@kwik/transport-websocket";
 import { makeSelfSigned } from "@kwik/trust";
 import { afterEach, expect, test } from "vitest";
-import WebSocket from "ws";
-import { type Served, TcpPeers } from "./tcp-peers.ts";
+import { offerWebSocket } from "./foreign-websocket.ts";
+import { LinkPeers } from "./link-peers.ts";
+import type { Served } from "./link-peers.ts";
+import { connectRaw } from "./raw-connection.ts";
+import type { RawConnection } from "./raw-connection.ts";
 import { cluster, selfSigned } from "./tls-material.ts";
 import type { ServerMaterial } from "./tls-material.ts";
 
 // kwik over TCP and kwik over WebSocket on one port: ALPN tells who is meant.
 
 const mine = await selfSigned();
-const peers = new TcpPeers();
+const peers = new LinkPeers(tcpTransport);
 afterEach(() => peers.close());
 
-const serve = (options: TcpTransportOptions = {}): Promise<Served> => peers.serve(mine, { http: webSocketOver(), ...options });
+const serve = (options: TcpTransportOptions = {}, more: { port?: number; web?: WebOptions } = {}): Promise<Served> =>
+  peers.serve(mine, { http: webSocketOver(), ...options }, more);
 
 const overWebSocket = (port: number, more: object = {}): Promise<Link> =>
   peers.dial({ port, identity: mine.identity, ...more }, webSocketTransport());
@@ -40,23 +41,7 @@ function ask(port: number, path: string, alpn: string[] | undefined): Promise<{ 
   });
 }
 
-interface Raw {
-  readonly socket: Socket;
-  readonly closed: Promise<unknown>;
-  heard(): string;
-}
-
-/** A connection of raw bytes; with `alpn`, over TLS. */
-async function raw(port: number, alpn?: string[]): Promise<Raw> {
-  const address = { host: "127.0.0.1", port };
-  const socket = alpn === undefined ? connectTcp(address) : connectTls({ ...address, rejectUnauthorized: false, ALPNProtocols: alpn });
-  peers.keep({ close: () => socket.destroy() });
-  let heard = "";
-  socket.on("data", (data) => (heard += data.toString("latin1"))).on("error", () => undefined);
-  const closed = new Promise((resolve) => socket.once("close", resolve));
-  await once(socket, alpn === undefined ? "connect" : "secureConnect");
-  return { socket, closed, heard: () => heard };
-}
+const raw = async (port: number, alpn?: string[]): Promise<RawConnection> => peers.keep(await connectRaw(port, alpn));
 
 test("one port takes kwik over TCP, kwik over WebSocket and requests of others, and stands garbage", async () => {
   const server = await serve();
@@ -92,24 +77,15 @@ test("without somebody for HTTP, such connections are refused as before", async 
 });
 
 test("path and origin are looked at as on a port of its own", async () => {
-  const server = await serve({ http: webSocketOver({ path: "/deep", allowOrigin: (origin) => origin === "https://good.example" }) });
+  const server = await serve({}, { web: { path: "/deep", allowOrigin: (origin) => origin === "https://good.example" } });
   const outcome = (path: string, origin?: string): Promise<string> =>
-    new Promise((resolve) => {
-      const ws = new WebSocket(`wss://127.0.0.1:${server.port}${path}`, "kwik.1", {
-        rejectUnauthorized: false,
-        ...(origin === undefined ? {} : { origin }),
-      });
-      peers.keep({ close: () => ws.terminate() });
-      ws.on("error", () => undefined);
-      ws.once("unexpected-response", (_request, response) => resolve(String(response.statusCode)));
-      ws.once("open", () => resolve("open"));
-    });
+    peers.keep(offerWebSocket(server.port, { path, ...(origin !== undefined && { origin }) })).outcome;
   expect(await outcome("/kwik")).toBe("404");
   expect(await outcome("/deep")).toBe("open");
   expect(await outcome("/deep", "https://good.example")).toBe("open");
   expect(await outcome("/deep", "https://evil.example")).toBe("403");
   expect(server.notices.join()).toMatch(/refused a connection from 127\.0\.0\.1:\d+: pages of its origin/);
-  expect(() => webSocketOver({ path: "x y" })).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+  await expect(serve({}, { web: { path: "x y" } })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
 });
 
 test("a client that takes its time with its request is cut off, one that has a link is not", async () => {
@@ -175,7 +151,7 @@ test("closing ends all, at every stage, and frees the port", async () => {
   await Promise.all([inHandshake.closed, inRequest.closed]);
   // In order, not by cutting them off.
   expect(server.closes.map(({ remote, reason }) => [remote, reason])).toEqual(Array(2).fill([false, "the server has shut down"]));
-  await serve({ port } as TcpTransportOptions);
+  await serve({}, { port });
   await overWebSocket(port);
 });
 
@@ -197,7 +173,7 @@ test("each listener has an acceptor of its own, and none is left where it cannot
     },
   };
   const server = await peers.serve(mine, options);
-  await expect(peers.serve(mine, { ...options, port: server.port })).rejects.toMatchObject({ code: "IO" });
+  await expect(peers.serve(mine, options, { port: server.port })).rejects.toMatchObject({ code: "IO" });
   expect(made).toEqual(["acceptor 0", "acceptor 1 closed"]);
   const failing = await raw(server.port, ["http/1.1"]);
   await failing.closed;

@@ -1,36 +1,24 @@
 import { createServer as createHttpServer } from "node:http";
 import { connect as connectSocket, createServer as createSocketServer } from "node:net";
-import type { AddressInfo, Server, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { parseAddress } from "@kwik/core";
 import { tcpTransport } from "@kwik/transport-tcp";
 import { afterEach, expect, test } from "vitest";
-import { TcpPeers, until } from "./tcp-peers.ts";
+import { LinkPeers } from "./link-peers.ts";
 import { selfSigned } from "./tls-material.ts";
+import { until } from "./until.ts";
 
 // Whoever else may be at the other end: servers that are not kwik's, and clients that mean no good or know no better.
 
 const mine = await selfSigned();
-const peers = new TcpPeers();
+const peers = new LinkPeers(tcpTransport);
 afterEach(() => peers.close());
 
 // The head of a carrier's first record, and a byte on it.
 const RECORD = Buffer.from("00000107", "hex");
 
 const anybody = { dangerouslyTrustAnyServer: true };
-
-async function listenOn(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket) => sockets.add(socket));
-  peers.keep({
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  });
-  return (server.address() as AddressInfo).port;
-}
 
 /** A plain TCP client; tells when it was ended from the other side. */
 function knock(port: number): { socket: Socket; isGone: () => boolean } {
@@ -57,14 +45,14 @@ function knockWithTls(port: number, options: { ALPNProtocols?: string[] } = { AL
 }
 
 test("a web server is NOT_KWIK", async () => {
-  const port = await listenOn(createHttpServer((_request, response) => response.end("hello")));
+  const port = await peers.bind(createHttpServer((_request, response) => response.end("hello")));
   expect(await peers.failure({ port, trust: anybody })).toMatch(/^NOT_KWIK: 127\.0\.0\.1:\d+ does not speak TLS/);
 });
 
 test("a TLS server without our protocol name is NOT_KWIK, whether it says so or overlooks it", async () => {
   const tls = { cert: mine.cert, key: mine.key };
-  const ignorant = await listenOn(createTlsServer(tls));
-  const choosy = await listenOn(createTlsServer({ ...tls, ALPNProtocols: ["h2", "http/1.1"] }));
+  const ignorant = await peers.bind(createTlsServer(tls));
+  const choosy = await peers.bind(createTlsServer({ ...tls, ALPNProtocols: ["h2", "http/1.1"] }));
   for (const port of [ignorant, choosy]) {
     expect(await peers.failure({ port, trust: anybody })).toMatch(/^NOT_KWIK: .*speaks TLS but not kwik/);
     expect(await peers.failure({ port, identity: mine.identity })).toMatch(/^NOT_KWIK/);
@@ -72,21 +60,21 @@ test("a TLS server without our protocol name is NOT_KWIK, whether it says so or 
 });
 
 test("a server of an older TLS is NOT_KWIK", async () => {
-  const port = await listenOn(createTlsServer({ cert: mine.cert, key: mine.key, maxVersion: "TLSv1.2", ALPNProtocols: ["kwik/1"] }));
+  const port = await peers.bind(createTlsServer({ cert: mine.cert, key: mine.key, maxVersion: "TLSv1.2", ALPNProtocols: ["kwik/1"] }));
   expect(await peers.failure({ port, trust: anybody })).toMatch(/^NOT_KWIK: .*not TLS 1\.3/);
 });
 
 test("a server that hangs up, and one that stays silent, are UNREACHABLE", async () => {
-  const rude = await listenOn(createSocketServer((socket) => socket.end()));
+  const rude = await peers.bind(createSocketServer((socket) => socket.end()));
   expect(await peers.failure({ port: rude, trust: anybody })).toMatch(/^UNREACHABLE: .*refused the connection/);
-  const silent = await listenOn(createSocketServer(() => undefined));
+  const silent = await peers.bind(createSocketServer(() => undefined));
   expect(await peers.failure({ port: silent, trust: anybody, timeoutMs: 200 })).toMatch(/^UNREACHABLE: no kwik server answered at .*TCP/);
 });
 
 test("a dial that is aborted during its handshake is ABORTED and closes its connection", async () => {
   let accepted = 0;
   let gone = 0;
-  const port = await listenOn(
+  const port = await peers.bind(
     createSocketServer((socket) => {
       accepted += 1;
       socket
@@ -212,7 +200,7 @@ test("a server that ends its direction only ends the client's link", async () =>
     socket.on("error", () => undefined).resume();
     socket.end();
   });
-  const port = await listenOn(server);
+  const port = await peers.bind(server);
   const link = await peers.reach({ port, identity: mine.identity });
   const reason = await new Promise<string>((resolve) =>
     link.attach({
@@ -271,6 +259,6 @@ test("closing the listener ends those who are still in their handshake, and free
   await server.listener.close();
   await until(silent.isGone);
   expect(witness.isGone()).toBe(false);
-  await peers.serve(mine, { port: server.port });
+  await peers.serve(mine, {}, { port: server.port });
   await peers.dial({ port: server.port, identity: mine.identity });
 });

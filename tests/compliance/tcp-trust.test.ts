@@ -1,9 +1,8 @@
 import { createServer, getCACertificates, setDefaultCACertificates } from "node:tls";
-import type { AddressInfo } from "node:net";
 import { tcpTransport } from "@kwik/transport-tcp";
 import { makeSelfSigned } from "@kwik/trust";
 import { afterEach, expect, test } from "vitest";
-import { TcpPeers } from "./tcp-peers.ts";
+import { LinkPeers } from "./link-peers.ts";
 import { cluster, selfSigned } from "./tls-material.ts";
 import type { ServerMaterial } from "./tls-material.ts";
 
@@ -14,7 +13,7 @@ const beta = await cluster(["localhost"]);
 const [local, elsewhere] = alpha.servers as [ServerMaterial, ServerMaterial];
 const DAY_MS = 86_400_000;
 
-const peers = new TcpPeers();
+const peers = new LinkPeers(tcpTransport);
 afterEach(() => peers.close());
 
 // The rows of the table in decision 0004, from its top.
@@ -207,9 +206,7 @@ async function bareServer(tls: ServerMaterial): Promise<{ port: number; reused: 
     reused.push(socket.isSessionReused());
     socket.on("error", () => undefined).resume();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  peers.keep(server);
-  return { port: (server.address() as AddressInfo).port, reused };
+  return { port: await peers.bind(server), reused };
 }
 
 test("a later dial resumes the session, for exactly the same trust only", async () => {
@@ -236,6 +233,6 @@ test("a server with another key on the same address is not believed for an old t
   const first = await peers.serve(mine);
   await peers.dial({ port: first.port, identity: mine.identity }, transport);
   await first.listener.close();
-  await peers.serve(other, { port: first.port });
+  await peers.serve(other, {}, { port: first.port });
   expect(await peers.failure({ port: first.port, identity: mine.identity }, transport)).toMatch(/^NOT_TRUSTED: .*its key/);
 });

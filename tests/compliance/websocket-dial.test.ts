@@ -1,40 +1,21 @@
-import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { createServer as createTcpServer } from "node:net";
-import type { AddressInfo, Server, Socket } from "node:net";
 import { connect, createServer as createTlsServer } from "node:tls";
-import { isKwikError } from "@kwik/core";
 import { webSocketTransport } from "@kwik/transport-websocket";
 import type { WebSocketTransportOptions } from "@kwik/transport-websocket";
 import { afterEach, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
+import { LinkPeers } from "./link-peers.ts";
 import { selfSigned } from "./tls-material.ts";
+import { until } from "./until.ts";
 
 // What a client says about servers that are not kwik's, or not there.
 
 const tls = await selfSigned();
 const { cert, key } = tls;
-const servers: Server[] = [];
-const sockets = new Set<Socket>();
-
-afterEach(async () => {
-  for (const socket of sockets) socket.destroy();
-  await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
-});
-
-/** Binds a server and remembers its connections. */
-async function bind(server: Server): Promise<number> {
-  servers.push(server);
-  server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.on("error", () => undefined);
-    socket.once("close", () => sockets.delete(socket));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return (server.address() as AddressInfo).port;
-}
+const peers = new LinkPeers(webSocketTransport);
+afterEach(() => peers.close());
 
 interface Attempt extends WebSocketTransportOptions {
   readonly timeoutMs?: number;
@@ -42,27 +23,23 @@ interface Attempt extends WebSocketTransportOptions {
   readonly host?: string;
 }
 
-async function failure(port: number, { timeoutMs, signal, host, ...options }: Attempt = {}): Promise<string> {
-  try {
-    const link = await webSocketTransport(options).dial({
-      address: { host: host ?? "127.0.0.1", port },
-      trust: { ca: undefined, pins: [], dangerouslyTrustAnyServer: options.dangerouslyPlaintext ?? false },
-      identity: options.dangerouslyPlaintext === true ? undefined : tls.identity,
-      clientCertificate: undefined,
-      timeoutMs: timeoutMs ?? 10_000,
+function failure(port: number, { timeoutMs, signal, host, ...options }: Attempt = {}): Promise<string> {
+  const isPlaintext = options.dangerouslyPlaintext ?? false;
+  return peers.failure(
+    {
+      port,
+      ...(host !== undefined && { host }),
+      ...(timeoutMs !== undefined && { timeoutMs }),
       signal,
-    });
-    link.close(0, "");
-    return "connected";
-  } catch (error) {
-    return isKwikError(error) ? `${error.code}: ${error.message}` : String(error);
-  }
+      identity: isPlaintext ? undefined : tls.identity,
+      trust: { dangerouslyTrustAnyServer: isPlaintext },
+    },
+    webSocketTransport(options),
+  );
 }
 
 /** The client leaves nothing behind. */
-async function allClosed(): Promise<void> {
-  while (sockets.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-}
+const allClosed = (): Promise<void> => until(() => peers.sockets.size === 0);
 
 test.each([
   [200, "NOT_KWIK", "it answered 200 OK"],
@@ -70,7 +47,7 @@ test.each([
   [404, "NOT_KWIK", "it answered 404 Not Found"],
   [503, "UNREACHABLE", "503 Service Unavailable"],
 ] as const)("a web server that answers %i is %s", async (status, code, text) => {
-  const port = await bind(
+  const port = await peers.bind(
     createHttpsServer({ cert, key }, (_request, response) => {
       response.writeHead(status, { location: "https://127.0.0.1:1/" });
       response.end("hello");
@@ -84,7 +61,7 @@ test.each([
 test("a WebSocket server of something else is NOT_KWIK", async () => {
   const https = createHttpsServer({ cert, key });
   new WebSocketServer({ server: https, handleProtocols: () => false });
-  expect(await failure(await bind(https))).toMatch(/^NOT_KWIK: .*subprotocol/);
+  expect(await failure(await peers.bind(https))).toMatch(/^NOT_KWIK: .*subprotocol/);
   await allClosed();
 });
 
@@ -94,7 +71,7 @@ test("a server that agrees without proving that it understood is NOT_KWIK", asyn
     socket.on("error", () => undefined);
     socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: kwik.1\r\n\r\n");
   });
-  expect(await failure(await bind(https))).toMatch(/^NOT_KWIK: .*Sec-WebSocket-Accept/);
+  expect(await failure(await peers.bind(https))).toMatch(/^NOT_KWIK: .*Sec-WebSocket-Accept/);
   await allClosed();
 });
 
@@ -103,17 +80,17 @@ test("TLS that carries no HTTP, and ports without TLS, are NOT_KWIK", async () =
     socket.on("error", () => undefined).resume();
     socket.write("220 mail.example ESMTP\r\n");
   });
-  expect(await failure(await bind(chatty))).toMatch(/^NOT_KWIK: .*HTTP/);
+  expect(await failure(await peers.bind(chatty))).toMatch(/^NOT_KWIK: .*HTTP/);
   const mail = createTcpServer((socket) => socket.resume().write("220 mail.example ESMTP\r\n"));
-  expect(await failure(await bind(mail))).toMatch(/^NOT_KWIK: .*TLS/);
+  expect(await failure(await peers.bind(mail))).toMatch(/^NOT_KWIK: .*TLS/);
   const plain = createHttpServer((_request, response) => response.end("hello"));
-  expect(await failure(await bind(plain))).toMatch(/^NOT_KWIK: .*TLS/);
+  expect(await failure(await peers.bind(plain))).toMatch(/^NOT_KWIK: .*TLS/);
   await allClosed();
 });
 
 test("a server that has only TLS 1.2 is NOT_KWIK, and clients that have only that reach no kwik server", async () => {
   const old = createHttpsServer({ cert, key, maxVersion: "TLSv1.2" });
-  expect(await failure(await bind(old))).toMatch(/^NOT_KWIK: .*not TLS 1\.3/);
+  expect(await failure(await peers.bind(old))).toMatch(/^NOT_KWIK: .*not TLS 1\.3/);
   const listener = await webSocketTransport().listen({ address: { host: "127.0.0.1", port: 0 }, tls, onLink: () => undefined });
   const socket = connect({
     host: "127.0.0.1",
@@ -131,31 +108,31 @@ test("a server that has only TLS 1.2 is NOT_KWIK, and clients that have only tha
 });
 
 test("silence at any stage is UNREACHABLE, with the time that was waited", async () => {
-  const inHandshake = await bind(createTcpServer((socket) => socket.resume()));
+  const inHandshake = await peers.bind(createTcpServer((socket) => socket.resume()));
   expect(await failure(inHandshake, { timeoutMs: 300 })).toMatch(
     /^UNREACHABLE: no kwik server answered at 127\.0\.0\.1:\d+ over WebSocket/,
   );
-  const inRequest = await bind(createTlsServer({ cert, key }, (socket) => socket.on("error", () => undefined).resume()));
+  const inRequest = await peers.bind(createTlsServer({ cert, key }, (socket) => socket.on("error", () => undefined).resume()));
   expect(await failure(inRequest, { timeoutMs: 300 })).toMatch(/within 0\.3 s$/);
   await allClosed();
 });
 
 test("a closed port, and a server that hangs up, are UNREACHABLE with the reason", async () => {
   const closed = createTcpServer();
-  const port = await bind(closed);
+  const port = await peers.bind(closed);
   closed.close();
   expect(await failure(port)).toMatch(/^UNREACHABLE: 127\.0\.0\.1:\d+ refused the connection: nobody listens/);
-  const hangsUp = await bind(createTcpServer((socket) => socket.destroy()));
+  const hangsUp = await peers.bind(createTcpServer((socket) => socket.destroy()));
   expect(await failure(hangsUp)).toMatch(/^UNREACHABLE: .*without an answer/);
   const afterHandshake = createTlsServer({ cert, key }, (socket) =>
     socket.on("error", () => undefined).once("data", () => socket.destroy()),
   );
-  expect(await failure(await bind(afterHandshake))).toMatch(/^UNREACHABLE: .*without an answer/);
+  expect(await failure(await peers.bind(afterHandshake))).toMatch(/^UNREACHABLE: .*without an answer/);
 });
 
 test("a dial that is aborted on the way is ABORTED and leaves nothing", async () => {
   const server = createTlsServer({ cert, key }, (socket) => socket.on("error", () => undefined).resume());
-  const port = await bind(server);
+  const port = await peers.bind(server);
   for (const event of ["connection", "secureConnection"]) {
     const abort = new AbortController();
     server.once(event, () => abort.abort(new Error("enough")));
@@ -171,7 +148,7 @@ test("the path of the option is asked for, with the name that was dialled", asyn
     seen.push(request.url, request.headers.host, request.headers.origin, request.headers["sec-websocket-extensions"]);
     socket.on("error", () => undefined).end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
   });
-  const port = await bind(server);
+  const port = await peers.bind(server);
   expect(await failure(port, { host: "localhost", path: "/a/b", dangerouslyPlaintext: true })).toMatch(/^NOT_KWIK: .*404/);
   expect(seen.slice(-4)).toEqual(["/a/b", `localhost:${port}`, undefined, undefined]);
 });

@@ -1,90 +1,36 @@
 import { once } from "node:events";
-import { createServer as createHttpServer } from "node:http";
-import { createServer as createHttpsServer, request as httpsRequest } from "node:https";
-import { connect as connectTcp } from "node:net";
-import type { AddressInfo, Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
-import { parseAddress } from "@kwik/core";
-import type { Link, LinkCloseInfo, Transport, TransportListener } from "@kwik/core";
+import { request as httpsRequest } from "node:https";
+import type { Link, WebOptions } from "@kwik/core";
 import { encodeDatagram } from "@kwik/proto";
-import { attachWebSocket, webSocketTransport } from "@kwik/transport-websocket";
+import { webSocketTransport } from "@kwik/transport-websocket";
 import type { WebSocketTransportOptions } from "@kwik/transport-websocket";
 import { afterEach, expect, test } from "vitest";
-import WebSocket from "ws";
+import type WebSocket from "ws";
+import { offerWebSocket } from "./foreign-websocket.ts";
+import type { WebSocketOffer } from "./foreign-websocket.ts";
+import { LinkPeers } from "./link-peers.ts";
+import type { Served } from "./link-peers.ts";
+import { connectRaw } from "./raw-connection.ts";
+import type { RawConnection } from "./raw-connection.ts";
 import { selfSigned } from "./tls-material.ts";
+import { until } from "./until.ts";
 
 // What a server does with requests that are not kwik's, and with clients that mean no good.
 
 const tls = await selfSigned();
-const open: { close(): unknown }[] = [];
+const peers = new LinkPeers(webSocketTransport);
+afterEach(() => peers.close());
 
-afterEach(async () => {
-  for (const each of open.splice(0).reverse()) await each.close();
-});
+const serve = (options?: WebSocketTransportOptions, web?: WebOptions): Promise<Served> => peers.serve(tls, options, { web });
 
-interface Served {
-  readonly port: number;
-  readonly links: Link[];
-  readonly ends: LinkCloseInfo[];
-  readonly notices: string[];
-  readonly listener: TransportListener;
-}
+const useLink = (port: number): Promise<Link> => peers.dial({ port, identity: tls.identity });
 
-/** An echo over any transport that can listen. */
-async function serveOn(transport: Transport): Promise<Served> {
-  const links: Link[] = [];
-  const ends: LinkCloseInfo[] = [];
-  const notices: string[] = [];
-  const listener = await transport.listen({
-    address: { host: "127.0.0.1", port: 0 },
-    tls,
-    onNotice: (message) => notices.push(message),
-    onLink: (link) => {
-      links.push(link);
-      link.attach({
-        onCarrier: (carrier) => {
-          carrier.receiver = { onData: (data) => carrier.send([data]), onEnd: () => undefined };
-        },
-        onDatagram: () => undefined,
-        onClose: (info) => ends.push(info),
-        onBatchEnd: () => undefined,
-      });
-    },
-  });
-  open.push(listener);
-  return { port: parseAddress(listener.address).port, links, ends, notices, listener };
-}
+const raw = async (port: number, kind: "tcp" | "tls"): Promise<RawConnection> =>
+  peers.keep(await connectRaw(port, kind === "tls" ? [] : undefined));
 
-const serve = (options: WebSocketTransportOptions = {}): Promise<Served> => serveOn(webSocketTransport(options));
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-/** Dials, has a byte echoed, and leaves; rejects with what a user would see. */
-async function useLink(port: number, transport: Transport = webSocketTransport(), dangerouslyTrustAnyServer = false): Promise<Link> {
-  const link = await transport.dial({
-    address: { host: "127.0.0.1", port },
-    trust: { ca: undefined, pins: [tls.identity], dangerouslyTrustAnyServer },
-    identity: undefined,
-    clientCertificate: undefined,
-    timeoutMs: 10_000,
-    signal: undefined,
-  });
-  open.push({ close: () => link.close(0, "") });
-  await new Promise<void>((resolve, reject) => {
-    link.attach({
-      onCarrier: () => undefined,
-      onDatagram: () => undefined,
-      onClose: (info) => reject(new Error(info.reason)),
-      onBatchEnd: () => undefined,
-    });
-    const carrier = link.openCarrier();
-    if (carrier === undefined) throw new Error("no carrier");
-    carrier.receiver = { onData: () => resolve(), onEnd: () => undefined };
-    carrier.send([Uint8Array.of(7)]);
-  });
-  return link;
+async function offer(port: number, how: WebSocketOffer): Promise<{ outcome: string; ws: WebSocket }> {
+  const { ws, outcome } = peers.keep(offerWebSocket(port, how));
+  return { ws, outcome: await outcome };
 }
 
 interface Answer {
@@ -106,42 +52,6 @@ function ask(port: number, path: string, method = "GET", headers: Record<string,
     request.on("error", reject);
     request.end();
   });
-}
-
-interface Offer {
-  readonly path?: string;
-  readonly protocol?: string;
-  readonly origin?: string;
-  readonly host?: string;
-}
-
-/** A WebSocket of somebody else's making; answers "open", or the HTTP status that refused it. */
-function offer(port: number, { path, protocol, origin, host }: Offer): Promise<{ outcome: string; ws: WebSocket }> {
-  return new Promise((resolve) => {
-    const ws = new WebSocket(`wss://127.0.0.1:${port}${path ?? "/kwik"}`, protocol ?? "kwik.1", {
-      rejectUnauthorized: false,
-      headers: host === undefined ? {} : { host },
-      ...(origin === undefined ? {} : { origin }),
-    });
-    open.push({ close: () => ws.terminate() });
-    ws.on("error", () => undefined);
-    ws.once("unexpected-response", (_request, response) => resolve({ outcome: String(response.statusCode), ws }));
-    ws.once("open", () => resolve({ outcome: "open", ws }));
-  });
-}
-
-/** A connection of raw bytes, over TLS or below it. */
-async function raw(port: number, kind: "tcp" | "tls"): Promise<{ socket: Socket; closed: Promise<unknown>; heard: () => string }> {
-  const socket =
-    kind === "tcp" ? connectTcp({ host: "127.0.0.1", port }) : connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false });
-  open.push({ close: () => socket.destroy() });
-  let heard = "";
-  socket.on("data", (data) => (heard += data.toString("latin1")));
-  socket.on("error", () => undefined);
-  // Not `once`, which rejects with the reset that some of these end with.
-  const closed = new Promise((resolve) => socket.once("close", resolve));
-  await once(socket, kind === "tcp" ? "connect" : "secureConnect");
-  return { socket, closed, heard: () => heard };
 }
 
 /** What a link might begin with: it is one from the first bytes on. */
@@ -212,12 +122,11 @@ test("pages may connect from the host that serves them, unless the option decide
   expect((await offer(server.port, { origin: "https://App.example:8443", host: "app.example:4433" })).outcome).toBe("open");
   expect((await offer(server.port, { origin: "https://app.example.evil.example", host: "app.example" })).outcome).toBe("403");
   const asked: string[] = [];
-  const choosy = await serve({
-    allowOrigin: (origin) => {
-      asked.push(origin);
-      return origin === "https://good.example";
-    },
-  });
+  const allowOrigin = (origin: string): boolean => {
+    asked.push(origin);
+    return origin === "https://good.example";
+  };
+  const choosy = await serve({}, { allowOrigin });
   expect((await offer(choosy.port, { origin: "https://good.example" })).outcome).toBe("open");
   expect((await offer(choosy.port, { origin: "https://127.0.0.1" })).outcome).toBe("403");
   await useLink(choosy.port);
@@ -235,17 +144,17 @@ test("what is not kwik over an open WebSocket ends that link, with a code and a 
     [(ws) => ws.terminate(), 1006, /broke/],
   ];
   for (const [send, code, reason] of cases) {
-    const known = server.ends.length;
+    const known = server.closes.length;
     const { ws } = await offer(server.port, {});
     const closed = new Promise((resolve) => ws.once("close", resolve));
     ws.send(SOMETHING);
     await until(() => server.links.length === known + 2);
     send(ws);
-    await until(() => server.ends.length > known);
-    expect(server.ends[known]?.reason).toMatch(reason);
+    await until(() => server.closes.length > known);
+    expect(server.closes[known]?.reason).toMatch(reason);
     expect(await closed).toBe(code);
   }
-  expect(server.ends).toHaveLength(cases.length);
+  expect(server.closes).toHaveLength(cases.length);
   expect(bystander.openCarrier()).toBeDefined();
 });
 
@@ -274,7 +183,7 @@ test("garbage at any depth ends its connection and no other", async () => {
   const closed = new Promise((resolve) => ws.once("close", resolve));
   ws.send(garbage);
   await closed;
-  expect(server.ends).toHaveLength(1);
+  expect(server.closes).toHaveLength(1);
   await useLink(server.port);
 });
 
@@ -316,7 +225,7 @@ test("a full server turns clients away with a reason, says so once, and has room
   }
   expect(server.notices.filter((notice) => notice.includes("maxConnections"))).toHaveLength(1);
   first.close(0, "");
-  await until(() => server.ends.length === 1);
+  await until(() => server.closes.length === 1);
   for (;;) {
     const outcome = await useLink(server.port).catch((error: unknown) => error);
     if (!(outcome instanceof Error)) break;
@@ -337,51 +246,9 @@ test("closing the listener does not wait for clients that are in the middle of s
   await Promise.all([inHandshake.closed, inRequest.closed]);
 });
 
-test("kwik shares an HTTPS server with others and leaves it as it was", async () => {
-  const host = createHttpsServer({ cert: tls.cert, key: tls.key, minVersion: "TLSv1.3" }, (_request, response) => response.end("my page"));
-  open.push({ close: () => host.close() });
-  const attached = attachWebSocket(host, { path: "/deep/kwik" });
-  await expect(serveOn(attached)).rejects.toMatchObject({ code: "IO" });
-  host.listen(0, "127.0.0.1");
-  await once(host, "listening");
-  const { port } = host.address() as AddressInfo;
-  const server = await serveOn(attached);
-  expect(server.port).toBe(port);
-  await useLink(port, attached);
-  expect((await ask(port, "/")).text).toBe("my page");
-  expect((await offer(port, { path: "/chat" })).outcome).toBe("404");
-  const others: string[] = [];
-  host.on("upgrade", (request, socket) => {
-    if (request.url !== "/chat") return;
-    others.push(request.url);
-    socket.end("HTTP/1.1 418 I'm a Teapot\r\nContent-Length: 0\r\n\r\n");
-  });
-  expect((await offer(port, { path: "/chat" })).outcome).toBe("418");
-  await server.listener.close();
-  expect(server.ends).toHaveLength(1);
-  expect((await ask(port, "/")).text).toBe("my page");
-  expect(host.listenerCount("upgrade")).toBe(1);
-  expect(others).toEqual(["/chat"]);
-});
-
 test("a client that opens a WebSocket and says nothing is no link, and is closed", async () => {
   const server = await serve();
   const { ws } = await offer(server.port, {});
   const [code] = (await once(ws, "close")) as [number];
-  expect([code, server.links.length, server.ends.length]).toEqual([1000, 0, 0]);
-});
-
-test("without TLS of its own an attached server takes clients only if a gateway in front of it has some", async () => {
-  const host = createHttpServer();
-  open.push({ close: () => host.close() });
-  host.listen(0, "127.0.0.1");
-  await once(host, "listening");
-  const { port } = host.address() as AddressInfo;
-  const plaintext = webSocketTransport({ dangerouslyPlaintext: true });
-  const careful = await serveOn(attachWebSocket(host));
-  await expect(useLink(port, plaintext, true)).rejects.toMatchObject({ message: expect.stringContaining("403") });
-  await careful.listener.close();
-  const behind = await serveOn(attachWebSocket(host, { isBehindTlsGateway: true }));
-  await useLink(port, plaintext, true);
-  expect(behind.links[0]?.capabilities.encrypted).toBe(true);
+  expect([code, server.links.length, server.closes.length]).toEqual([1000, 0, 0]);
 });

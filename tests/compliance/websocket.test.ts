@@ -12,7 +12,7 @@ runLinkSuite("WebSocket", () => ({
   tls,
   address: { host: "127.0.0.1", port: 0 },
   deadAddress: { host: "127.0.0.1", port: 9 },
-  startMortalServer: () => startChildServer("./websocket-echo-server.ts", tls),
+  startMortalServer: () => startChildServer("./echo-server.ts", tls, "websocket"),
 }));
 
 runLinkSuite("WebSocket without TLS", () => ({
@@ -21,5 +21,5 @@ runLinkSuite("WebSocket without TLS", () => ({
   tls,
   address: { host: "127.0.0.1", port: 0 },
   deadAddress: { host: "127.0.0.1", port: 9 },
-  startMortalServer: () => startChildServer("./websocket-echo-server.ts", { cert: "", key: "", identity: "" }),
+  startMortalServer: () => startChildServer("./echo-server.ts", tls, "plaintext websocket"),
 }));

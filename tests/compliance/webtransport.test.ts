@@ -7,10 +7,10 @@ const tls = await selfSigned();
 
 // spec: LINK-1
 runLinkSuite("WebTransport", () => ({
-  transport: nodeWebTransport({}),
+  transport: nodeWebTransport(),
   capabilities: new Set(["datagrams", "abrupt-death", "independent-carriers", "owned-buffers"]),
   tls,
   address: { host: "127.0.0.1", port: 0 },
   deadAddress: { host: "127.0.0.1", port: 9 },
-  startMortalServer: () => startChildServer("../browser/echo-server.ts", tls),
+  startMortalServer: () => startChildServer("./echo-server.ts", tls, "webtransport"),
 }));

@@ -61,7 +61,11 @@ test("a download goes on over TCP when UDP is blocked at half of it, and without
   expect(outcome.status, outcome.stderr).toBe(0);
   expect(sha256OfFile(join(folder, "half.bin"))).toBe(source);
   const report = reportOf(outcome);
-  expect(report.paths.map((path) => path.transport)).toEqual(["quic", "tcp"]);
+  expect(report.paths).toMatchObject([
+    { transport: "quic", transportChoice: "race" },
+    { transport: "tcp", transportChoice: "fallback" },
+  ]);
+  expect(outcome.stderr).toContain("goes on over tcp; the other transport is silent");
   process.stderr.write(`longest gap when UDP was blocked: ${String(report.longestGapMs)} ms\n`);
 
   const begun = await startKwik(get("whole.bin"), { netns: NETNS }).outcome;

@@ -150,6 +150,7 @@ export interface Report {
     readonly id: number;
     readonly address: string;
     readonly transport: string;
+    readonly transportChoice: string;
     readonly state: string;
     readonly bytes: number;
   }[];

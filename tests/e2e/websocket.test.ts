@@ -13,7 +13,7 @@ test("one port serves QUIC, TCP and WebSocket, and tells a browser what it is", 
     const out = join(folder, `${transport}.bin`);
     const got = await kwik("get", `${server.url}/a.bin`, "--pin", server.identity, "--transport", transport, "-o", out, "--json");
     expect(got.status, got.stderr).toBe(0);
-    expect(reportOf(got).paths.map((path) => path.transport)).toEqual([transport]);
+    expect(reportOf(got).paths).toMatchObject([{ transport, transportChoice: "option" }]);
     expect(sha256OfFile(out)).toBe(source);
   }
   const [host, port] = server.address.split(":");

@@ -58,7 +58,10 @@ test("where one transport falls silent in mid-session, the server is reached ove
   }
   expect(Buffer.compare(Buffer.concat(got), data)).toBe(0);
   expect(transportsAtHalf).toEqual(["quic"]);
-  expect(client.stats().paths.map((path) => path.transport)).toEqual(["quic", "tcp"]);
+  expect(client.stats().paths).toMatchObject([
+    { transport: "quic", transportChoice: "race" },
+    { transport: "tcp", transportChoice: "fallback" },
+  ]);
   expect(tcp.connections).toHaveLength(1);
 });
 
@@ -197,4 +200,23 @@ test("where the preferred transport is not there at all, the other one carries t
   const client = await dial(networks);
   expect(client.stats().paths.map((path) => path.transport)).toEqual(["tcp"]);
   expect((await listener.accept()).allPaths().filter((path) => path.local)).toMatchObject([{ transport: "tcp" }]);
+});
+
+test("each path says why it has its transport, to the client alone", async () => {
+  const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
+  const [quic] = networks as [MemoryNetwork];
+  const listener = await serve(...networks);
+  const transport = anyTransport(networks.map((network) => network.transport));
+  const choice = async (through: Transport, target: string, options: Parameters<typeof dialWith>[2] = {}) => {
+    const client = await dialWith({ transport: through, runtime: systemRuntime, agent: "test" }, target, options);
+    closing.push(() => client.close());
+    const server = await listener.accept();
+    expect(server.allPaths().map((path) => path.transportChoice)).toEqual([undefined]);
+    return client.stats().paths.map((path) => `${path.transport} ${path.transportChoice}`);
+  };
+  expect(await choice(transport, `kwik://${ADDRESS}`)).toEqual(["quic race"]);
+  expect(await choice(transport, `kwik://${ADDRESS}`)).toEqual(["quic remembered"]);
+  expect(await choice(transport, `kwik+tcp://${ADDRESS}`, { transport: "quic" })).toEqual(["tcp address"]);
+  expect(await choice(transport, `kwik://${ADDRESS}`, { transport: "tcp" })).toEqual(["tcp option"]);
+  expect(await choice(quic.transport, `kwik://${ADDRESS}`)).toEqual(["quic only"]);
 });

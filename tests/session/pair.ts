@@ -10,7 +10,7 @@ import {
   type ServerSession,
   systemRuntime,
 } from "@kwik/core";
-import { type MemoryNetwork, memoryNetwork } from "@kwik/testkit";
+import { type MemoryNetwork, memoryNetwork, type MemoryNetworkOptions } from "@kwik/testkit";
 import { joinAuthority } from "@kwik/trust";
 
 /** A server of a test: its listener, and the sessions that it accepted. */
@@ -23,12 +23,13 @@ export interface TestServer {
 
 /** One client's network and some servers of one cluster, all in this process, on the memory transport. */
 export class TestCluster implements AsyncDisposable {
-  readonly network: MemoryNetwork = memoryNetwork();
+  readonly network: MemoryNetwork;
   readonly #cluster: ClusterOptions;
   readonly #closers: (() => Promise<unknown>)[] = [];
   #count = 0;
 
-  constructor() {
+  constructor(options: MemoryNetworkOptions = {}) {
+    this.network = memoryNetwork(options);
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
     this.#cluster = {
       ticketSigningKey: privateKey.export({ type: "pkcs8", format: "pem" }),

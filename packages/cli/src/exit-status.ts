@@ -6,7 +6,7 @@ export const ExitStatus = {
   done: 0,
   /** A fault of the program itself. */
   fault: 1,
-  /** The command line makes no sense. */
+  /** The command line makes no sense, or asks for something that does not work on this system. */
   usage: 2,
   /** No server could be reached, or all were lost. */
   unreachable: 3,
@@ -48,13 +48,18 @@ const statusOfCode: Partial<Record<KwikErrorCode, ExitStatus>> = {
   ABORTED: ExitStatus.interrupted,
   IO: ExitStatus.local,
   INTERNAL_ERROR: ExitStatus.fault,
-  NOT_SUPPORTED: ExitStatus.fault,
+  // A transport that was named and does not work here: what a command does by itself works everywhere.
+  NOT_SUPPORTED: ExitStatus.usage,
 };
 
 /** The status for anything thrown. What is wrong with a connection and has no row of its own counts as unreachable. */
 export function exitStatusOf(error: unknown): ExitStatus {
   if (error instanceof CommandError) return error.status;
-  if (isKwikError(error)) return statusOfCode[error.code] ?? ExitStatus.unreachable;
+  if (isKwikError(error)) {
+    // What a server does not support is no fault of the command line.
+    if (error.code === "NOT_SUPPORTED" && error.remote) return ExitStatus.unreachable;
+    return statusOfCode[error.code] ?? ExitStatus.unreachable;
+  }
   return isSystemError(error) ? ExitStatus.local : ExitStatus.fault;
 }
 

@@ -36,6 +36,9 @@ test.each([
   [["serve", ".", ...listen, "--self-signed", "--cert", "a.pem", "--key", "a.key"], "--self-signed"],
   [["serve", ".", ...listen, "--peer", "a:1"], "--cluster"],
   [["serve", ".", "--listen", "nonsense:port"], "not a server address"],
+  [["serve", ".", ...listen, "--allow-origin", "https://app.example"], "needs --web"],
+  [["serve", ".", ...listen, "--web", "--allow-origin", "app.example"], "is not an origin"],
+  [["serve", ".", ...listen, "--web", "--allow-origin", "https://app.example/page"], "is not an origin"],
   [["cluster", "issue", "."], "--host"],
 ])("%j is refused with status 2 and says why", async (args, words) => {
   expect(await runProgram(args)).toBe(2);

@@ -20,6 +20,7 @@ export {
   type TransportName,
 } from "./transport/address.ts";
 export { anyTransport } from "./transport/any-transport.ts";
+export { checkedWebPath, type WebRules, webRules } from "./transport/web-rules.ts";
 export { type LinkAttempt, raceLinks } from "./transport/race-links.ts";
 export type {
   Carrier,

@@ -5,8 +5,7 @@ import { isQuicAvailable, quicTransport } from "@kwik/transport-quic";
 import { tcpTransport } from "@kwik/transport-tcp";
 import { webSocketOver, webSocketTransport } from "@kwik/transport-websocket";
 import { trustAnchorFor, trustAnchorUnder } from "@kwik/trust";
-
-export const AGENT = "kwik/0.1.0";
+import { AGENT } from "./agent.ts";
 
 const nodeRuntime: Runtime = {
   ...systemRuntime,

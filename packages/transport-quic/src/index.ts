@@ -2,4 +2,3 @@ export { isQuicAvailable } from "./engine/binding.ts";
 export type { QuicListenOptions } from "./listener.ts";
 export { quicTransport } from "./quic-transport.ts";
 export type { QuicTransportOptions } from "./quic-transport.ts";
-export type { WebTransportOptions } from "./webtransport-options.ts";

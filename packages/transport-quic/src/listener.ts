@@ -1,5 +1,6 @@
-import { ErrorCode, formatAddress, KwikError, parseAddress } from "@kwik/core";
+import { ErrorCode, formatAddress, KwikError, parseAddress, webRules } from "@kwik/core";
 import type { ListenRequest, TransportListener } from "@kwik/core";
+import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { describe } from "./connect.ts";
 import { EventType, quicBinding } from "./engine/binding.ts";
@@ -12,11 +13,10 @@ import { ServerConnection } from "./engine/server-connection.ts";
 import { isOwnAddress, largestUdpPayload, refusedPacketsNotice, wideMtuNotice } from "./path-mtu.ts";
 import { QuicLink } from "./quic-link.ts";
 import { resolveHost } from "@kwik/resolve";
+import { bindProblem, shownIdentity } from "@kwik/tls";
 import { ServerLink } from "./server-link.ts";
 import type { ServerLinkOptions } from "./server-link.ts";
-import { certificateIdentity, queryAnswer } from "./certificate-query.ts";
-import { sessionPolicy } from "./webtransport-options.ts";
-import type { WebTransportOptions } from "./webtransport-options.ts";
+import { queryAnswer } from "./certificate-query.ts";
 import { WriteTurns } from "./write-turns.ts";
 
 /** Parts of the transport's options that a listener uses. */
@@ -29,8 +29,6 @@ export interface QuicListenOptions {
   readonly bindAny?: boolean;
   /** Authorities (PEM) of client certificates. With them, clients are asked for one; without, none is looked at. */
   readonly clientCa?: string;
-  /** Serves browsers on the same port, by WebTransport over HTTP/3. Default: off. */
-  readonly webTransport?: WebTransportOptions;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 2_000;
@@ -40,6 +38,9 @@ const MTU_CHECK_MS = 1_000;
 
 /** How long the engine's thread may take to stop, in milliseconds. */
 const STOP_TIMEOUT_MS = 5_000;
+
+/** So many refused origins are told of, each once: pages could invent others without end. */
+const MAX_TOLD_ORIGINS = 16;
 
 /** How a peer ends a connection whose packets break QUIC's rules, or its own. RFC 9000 section 20.1 */
 const PROTOCOL_VIOLATION = 0x0a;
@@ -56,6 +57,8 @@ export class QuicListener implements TransportListener {
   #touched: ServerLink[] = [];
   readonly #linkOptions: ServerLinkOptions;
   #hasWarnedOfMtu = false;
+  /** Origins of which was told that their pages may not connect. */
+  readonly #refusedOrigins = new Set<string>();
   #onStopped: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
@@ -63,15 +66,16 @@ export class QuicListener implements TransportListener {
     this.#request = request;
     this.#linkOptions = {
       answer: queryAnswer(request.tls.cert),
-      webTransport: sessionPolicy(options.webTransport),
+      web: request.web && webRules(request.web),
       onLink: (link) => request.onLink(link),
+      onRefusedOrigin: (origin) => this.#onRefusedOrigin(origin),
     };
     const bindHost = options.bindAny === true ? anyAddress(host) : host;
     const made = withPrivateTmpdir(() => {
       const native = new (quicBinding().NativeQuicServer)(
         {
           ...COMMON_OPTIONS,
-          alpn: options.webTransport === undefined ? COMMON_OPTIONS.alpn : [...COMMON_OPTIONS.alpn, "h3"],
+          alpn: request.web === undefined ? COMMON_OPTIONS.alpn : [...COMMON_OPTIONS.alpn, "h3"],
           cert: Buffer.from(request.tls.cert),
           key: Buffer.from(request.tls.key),
           ca: options.clientCa === undefined ? undefined : Buffer.from(options.clientCa),
@@ -106,7 +110,7 @@ export class QuicListener implements TransportListener {
           },
         );
       }
-      throw new KwikError("IO", `cannot listen on ${formatAddress(request.address)}: ${bindProblem(message)}`, { cause: error });
+      throw new KwikError("IO", `cannot listen on ${formatAddress(request.address)}: ${bindProblem({ message })}`, { cause: error });
     }
   }
 
@@ -221,7 +225,7 @@ export class QuicListener implements TransportListener {
       remoteAddress: remote,
       localAddress: this.address,
       provenIdentity: undefined,
-      clientIdentity: certificate === undefined ? undefined : certificateIdentity(certificate),
+      clientIdentity: certificate === undefined ? undefined : shownIdentity(new X509Certificate(certificate)),
     });
     this.#links.set(handle, new ServerLink(link, connection, this.#linkOptions));
     if (!this.#hasWarnedOfMtu && !isOwnAddress(remote.replace(/:\d+$/, "").replace(/[[\]]/g, ""))) this.#checkMtuLater(link);
@@ -254,6 +258,12 @@ export class QuicListener implements TransportListener {
     this.#notice(refusedPacketsNotice(host));
   }
 
+  #onRefusedOrigin(origin: string): void {
+    if (this.#refusedOrigins.has(origin) || this.#refusedOrigins.size >= MAX_TOLD_ORIGINS) return;
+    this.#refusedOrigins.add(origin);
+    this.#notice(`refused a page of ${origin.slice(0, 200)}: pages of this origin may not connect (allowOrigin)`);
+  }
+
   #notice(message: string): void {
     this.#request.onNotice?.(message);
   }
@@ -261,14 +271,6 @@ export class QuicListener implements TransportListener {
 
 function remoteOf(event: NativeEvent): string {
   return formatAddress({ host: event.meta?.remoteAddr ?? "", port: event.meta?.remotePort ?? 0 });
-}
-
-/** The engine's words for why an address cannot be bound, in plain ones. */
-function bindProblem(message: string): string {
-  // The words of strerror: numbers differ between systems.
-  if (/address already in use/i.test(message)) return "the address is already in use";
-  if (/(?:cannot|can't) assign requested address/i.test(message)) return "this machine has no such address";
-  return /permission denied/i.test(message) ? "this port needs more rights" : message;
 }
 
 function isLoopback(host: string): boolean {

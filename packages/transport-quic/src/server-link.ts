@@ -1,7 +1,6 @@
 import { ErrorCode } from "@kwik/core";
-import type { Link } from "@kwik/core";
+import type { Link, WebRules } from "@kwik/core";
 import { Http3Connection } from "@kwik/transport-webtransport";
-import type { SessionPolicy } from "@kwik/transport-webtransport";
 import { EventType } from "./engine/binding.ts";
 import type { NativeEvent } from "./engine/binding.ts";
 import type { ServerConnection } from "./engine/server-connection.ts";
@@ -19,8 +18,10 @@ export interface ServerLinkOptions {
   /** The answer to certificate queries. */
   readonly answer: Uint8Array;
   /** Which sessions WebTransport may open; undefined where HTTP/3 is not spoken. */
-  readonly webTransport: SessionPolicy | undefined;
+  readonly web: WebRules | undefined;
   onLink(link: Link): void;
+  /** A page was refused because of its origin. */
+  onRefusedOrigin(origin: string): void;
 }
 
 /**
@@ -83,9 +84,9 @@ export class ServerLink {
     if (event.eventType === EventType.close) return; // came and went without a word
     this.#held.push(event);
     if (event.streamId < 0) return;
-    const { webTransport } = this.#options;
-    if (webTransport !== undefined && this.#looksLikeHttp3(event)) {
-      this.#serveHttp3(webTransport);
+    const { web } = this.#options;
+    if (web !== undefined && this.#looksLikeHttp3(event)) {
+      this.#serveHttp3(web);
       return;
     }
     if (event.eventType !== EventType.stream && event.eventType !== EventType.data) {
@@ -115,10 +116,14 @@ export class ServerLink {
     this.connection.send(streamId, this.#options.answer);
   }
 
-  #serveHttp3(policy: SessionPolicy): void {
+  #serveHttp3(rules: WebRules): void {
     const held = this.#release();
     this.link.admitUnidirectional();
-    this.#http3 = new Http3Connection(this.link, { ...policy, onLink: (link) => this.#options.onLink(link) });
+    this.#http3 = new Http3Connection(this.link, {
+      ...rules,
+      onLink: (link) => this.#options.onLink(link),
+      onRefusedOrigin: (origin) => this.#options.onRefusedOrigin(origin),
+    });
     for (const event of held) this.link.handle(event);
   }
 

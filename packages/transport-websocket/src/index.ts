@@ -1,5 +1,3 @@
-export { attachWebSocket } from "./attach.ts";
-export type { AttachOptions } from "./attach.ts";
 export type { WebSocketListenOptions } from "./websocket-listener.ts";
 export { webSocketOver } from "./websocket-over.ts";
 export type { WebSocketOverOptions } from "./websocket-over.ts";

@@ -1,9 +1,6 @@
 /** The WebSocket subprotocol that says "kwik, version 1". */
 export const SUBPROTOCOL = "kwik.1";
 
-/** Where a server answers, unless it was told otherwise. */
-export const DEFAULT_PATH = "/kwik";
-
 /** A message that is sent holds at most this, in bytes: large enough that its head costs nothing, small enough that others get their turn. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
 

@@ -1,26 +1,22 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { ErrorCode, type ListenRequest, PipeLink } from "@kwik/core";
+import { ErrorCode, type ListenRequest, PipeLink, type WebRules } from "@kwik/core";
 import { type ClientProof, FIRST_BYTES_TIMEOUT_MS, localAddressOf, offerLink, type RefusalNotices, remoteAddressOf } from "@kwik/tls";
 import { WebSocketServer } from "ws";
 import type WebSocket from "ws";
 import { SUBPROTOCOL, WEBSOCKET_OPTIONS } from "./limits.ts";
 import { refuse } from "./refuse.ts";
-import { type Refusal, refusalOfUpgrade, type UpgradeRules } from "./upgrade-rules.ts";
+import { type Refusal, refusalOfUpgrade } from "./upgrade-rules.ts";
 import { WsPipe } from "./ws-pipe.ts";
 
 /** How an acceptor treats the connections that come to it. */
-export interface AcceptorRules extends UpgradeRules {
+export interface AcceptorRules extends WebRules {
   readonly maxConnections: number;
-  /** Whether bytes are protected on the way although the socket here is no TLS socket: by a gateway, for instance. */
-  readonly isProtectedOutside: boolean;
   /** Who the client at the other end of a TLS connection has shown to be. */
   readonly clientOf: (socket: TLSSocket) => ClientProof;
-  /** Whether connections without any protection are taken. */
-  readonly dangerouslyPlaintext: boolean;
   /** A connection has become a link. */
-  onAccepted?(socket: Socket): void;
+  onAccepted(socket: Socket): void;
 }
 
 /** Makes links of the requests for a WebSocket that come to an HTTP server. */
@@ -75,10 +71,7 @@ export class LinkAcceptor {
       const notice = `there are ${rules.maxConnections} connections already (maxConnections)`;
       return { status: 503, text: "The server has no room for another connection.\n", notice };
     }
-    if (!(socket instanceof TLSSocket)) {
-      if (rules.isProtectedOutside || rules.dangerouslyPlaintext) return undefined;
-      return { status: 403, text: "kwik needs TLS.\n", notice: "it does not use TLS" };
-    }
+    if (!(socket instanceof TLSSocket)) return undefined;
     const client = rules.clientOf(socket);
     return "problem" in client ? { status: 403, text: `The client is refused: ${client.problem}.\n`, notice: client.problem } : undefined;
   }
@@ -95,7 +88,7 @@ export class LinkAcceptor {
         provenIdentity: undefined,
         clientIdentity: client !== undefined && "identity" in client ? client.identity : undefined,
       },
-      encrypted: socket instanceof TLSSocket || this.#rules.isProtectedOutside,
+      encrypted: socket instanceof TLSSocket,
       onFirstBytes: () => {
         clearTimeout(timer);
         // Not before, as over QUIC: who connects and says nothing is nobody's link.
@@ -109,7 +102,7 @@ export class LinkAcceptor {
     });
     const link = new PipeLink(pipe, "server");
     this.#links.set(pipe, link);
-    this.#rules.onAccepted?.(socket);
+    this.#rules.onAccepted(socket);
     const timer = setTimeout(() => link.close(ErrorCode.TIMEOUT, "nothing was asked in time"), FIRST_BYTES_TIMEOUT_MS);
     timer.unref();
   }

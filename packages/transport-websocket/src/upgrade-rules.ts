@@ -1,11 +1,6 @@
 import type { IncomingMessage } from "node:http";
+import type { WebRules } from "@kwik/core";
 import { SUBPROTOCOL } from "./limits.ts";
-
-/** Which requests may become a WebSocket. */
-export interface UpgradeRules {
-  readonly path: string;
-  readonly allowOrigin: ((origin: string) => boolean) | undefined;
-}
 
 /** An HTTP answer that says no. */
 export interface Refusal {
@@ -16,11 +11,11 @@ export interface Refusal {
 }
 
 /** What a request that wants a WebSocket is refused with, if it is. */
-export function refusalOfUpgrade(request: IncomingMessage, rules: UpgradeRules): Refusal | undefined {
+export function refusalOfUpgrade(request: IncomingMessage, rules: WebRules): Refusal | undefined {
   const { origin, host } = request.headers;
   if (pathOf(request) !== rules.path) return { status: 404, text: portText(rules.path) };
   if (!offeredProtocols(request).includes(SUBPROTOCOL)) return { status: 400, text: portText(rules.path) };
-  if (origin !== undefined && !(rules.allowOrigin?.(origin) ?? isSameHost(origin, host))) {
+  if (origin !== undefined && !rules.allowsOrigin(origin, host)) {
     return {
       status: 403,
       text: "Pages of this origin may not connect here.\n",
@@ -40,20 +35,10 @@ function portText(path: string): string {
 }
 
 /** The path of a request, without its query: gateways add some. */
-export function pathOf(request: IncomingMessage): string {
+function pathOf(request: IncomingMessage): string {
   return (request.url ?? "").replace(/\?.*$/s, "");
 }
 
 function offeredProtocols(request: IncomingMessage): string[] {
   return (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
-}
-
-/** Ports may differ: a page and a kwik server of one host cannot share a port. */
-function isSameHost(origin: string, host: string | undefined): boolean {
-  if (host === undefined) return false;
-  try {
-    return new URL(origin).hostname === new URL(`https://${host}`).hostname;
-  } catch {
-    return false; // "null", from a sandboxed page
-  }
 }

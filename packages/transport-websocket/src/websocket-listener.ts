@@ -2,7 +2,7 @@ import { createServer as createPlainServer, type RequestListener, type Server as
 import { createServer as createTlsServer, type Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { formatAddress, KwikError, type ListenRequest, type TransportListener } from "@kwik/core";
+import { formatAddress, KwikError, type ListenRequest, type TransportListener, webRules } from "@kwik/core";
 import { resolveHost } from "@kwik/resolve";
 import {
   bindProblem,
@@ -20,17 +20,9 @@ import {
 import { answerRequest } from "./answer-request.ts";
 import { httpLimits } from "./http-limits.ts";
 import { LinkAcceptor } from "./link-acceptor.ts";
-import { checkedPath } from "./request-path.ts";
 
 /** Parts of the transport's options that a listener uses. */
 export interface WebSocketListenOptions {
-  /** Where the server answers, and where a client asks. Default "/kwik". */
-  readonly path?: string;
-  /**
-   * Whether pages of an origin ("https://example.com") may connect. Asked only for requests that carry an Origin, which browsers send and cannot
-   * leave out; others are not refused by it. Default: pages of the host that the request itself names, on any port.
-   */
-  readonly allowOrigin?: (origin: string) => boolean;
   /** Links at once; a client beyond them is answered with a 503 that says so. Default 2000. */
   readonly maxConnections?: number;
   /** Time for the TLS handshake, and then again for the request, in milliseconds. Default 5000. */
@@ -60,7 +52,7 @@ export class WebSocketListener implements TransportListener {
 
   /** Binds. Rejects with IO (port in use, address not here), INVALID_ARGUMENT (certificate, key, path, authorities). */
   static async listen(request: ListenRequest, options: WebSocketListenOptions): Promise<WebSocketListener> {
-    const path = checkedPath(options.path);
+    const rules = webRules(request.web);
     const { clientCa } = options;
     const isPlaintext = options.dangerouslyPlaintext === true;
     const authorities =
@@ -71,12 +63,9 @@ export class WebSocketListener implements TransportListener {
     const undecided = new UndecidedConnections(refuse);
     const acceptor = new LinkAcceptor(
       {
-        path,
-        allowOrigin: options.allowOrigin,
+        ...rules,
         maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-        isProtectedOutside: false,
         clientOf: (socket) => verifyClient(socket, authorities),
-        dangerouslyPlaintext: isPlaintext,
         onAccepted: (socket) => undecided.decide(socket),
       },
       request,
@@ -84,7 +73,7 @@ export class WebSocketListener implements TransportListener {
     );
     const [host] = await resolveHost(request.address.host);
     const handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
-    const onRequest: RequestListener = (incoming, response) => answerRequest(incoming, response, path);
+    const onRequest: RequestListener = (incoming, response) => answerRequest(incoming, response, rules.path);
     const common = { ...SOCKET_OPTIONS, ...httpLimits(handshakeTimeoutMs) };
     const server = isPlaintext
       ? createPlainServer(common, onRequest)

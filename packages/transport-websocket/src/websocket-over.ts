@@ -1,34 +1,32 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { ListenRequest } from "@kwik/core";
+import { type ListenRequest, webRules } from "@kwik/core";
 import {
-  certificateIdentity,
   type ClientProof,
   DEFAULT_MAX_CONNECTIONS,
   HANDSHAKE_TIMEOUT_MS,
   type HttpAcceptor,
   RefusalNotices,
   remoteAddressOf,
+  shownIdentity,
   UndecidedConnections,
 } from "@kwik/tls";
 import { answerRequest } from "./answer-request.ts";
 import { httpLimits } from "./http-limits.ts";
 import { LinkAcceptor } from "./link-acceptor.ts";
 import { refuse } from "./refuse.ts";
-import { checkedPath } from "./request-path.ts";
 import type { WebSocketListenOptions } from "./websocket-listener.ts";
 
 /** `handshakeTimeoutMs` is the time for the request alone: TLS is done. */
-export type WebSocketOverOptions = Pick<WebSocketListenOptions, "path" | "allowOrigin" | "maxConnections" | "handshakeTimeoutMs">;
+export type WebSocketOverOptions = Pick<WebSocketListenOptions, "maxConnections" | "handshakeTimeoutMs">;
 
 /**
  * kwik over WebSocket on TLS connections of somebody else's port, with the same rules as on a port of its own: for the option `http` of the
- * TCP transport. What is answered makes one acceptor per listener. Throws INVALID_ARGUMENT if the path is none.
+ * TCP transport. What is answered makes one acceptor per listener, and throws INVALID_ARGUMENT if the path of the request's `web` is none.
  */
 export function webSocketOver(options: WebSocketOverOptions = {}): (request: ListenRequest) => HttpAcceptor {
-  const checked = { ...options, path: checkedPath(options.path) };
-  return (request) => new WebSocketAcceptor(request, checked);
+  return (request) => new WebSocketAcceptor(request, options);
 }
 
 class WebSocketAcceptor implements HttpAcceptor {
@@ -41,25 +39,22 @@ class WebSocketAcceptor implements HttpAcceptor {
   readonly #sockets = new Map<Socket, NodeJS.Timeout>();
   #closing: Promise<void> | undefined;
 
-  constructor(request: ListenRequest, options: WebSocketOverOptions & { readonly path: string }) {
-    const { path } = options;
+  constructor(request: ListenRequest, options: WebSocketOverOptions) {
+    const rules = webRules(request.web);
     const refusals = new RefusalNotices((message) => request.onNotice?.(message));
     this.#requestTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
     this.#undecided = new UndecidedConnections((socket, why) => refusals.add(remoteAddressOf(socket) ?? "somebody", why));
     this.#acceptor = new LinkAcceptor(
       {
-        path,
-        allowOrigin: options.allowOrigin,
+        ...rules,
         maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-        isProtectedOutside: false,
         clientOf: shownClient,
-        dangerouslyPlaintext: false,
         onAccepted: (socket) => this.#decide(socket),
       },
       request,
       refusals,
     );
-    this.#server = createServer(httpLimits(this.#requestTimeoutMs), (incoming, response) => answerRequest(incoming, response, path));
+    this.#server = createServer(httpLimits(this.#requestTimeoutMs), (incoming, response) => answerRequest(incoming, response, rules.path));
     this.#server.on("upgrade", this.#acceptor.upgrade);
   }
 
@@ -100,7 +95,7 @@ class WebSocketAcceptor implements HttpAcceptor {
 
 function shownClient(socket: TLSSocket): ClientProof {
   const certificate = socket.getPeerX509Certificate();
-  return { identity: certificate && certificateIdentity(certificate) };
+  return { identity: certificate && shownIdentity(certificate) };
 }
 
 function dropSlow(socket: Socket): void {

@@ -1,11 +1,20 @@
-import { type DialRequest, dialPlan, type Link, type ListenRequest, type Transport, type TransportListener } from "@kwik/core";
+import {
+  checkedWebPath,
+  type DialRequest,
+  dialPlan,
+  type Link,
+  type ListenRequest,
+  type Transport,
+  type TransportListener,
+} from "@kwik/core";
 import { raceAddresses, resolveServer } from "@kwik/resolve";
 import { clientContext, plaintextUntrusted } from "@kwik/tls";
 import { connectWebSocket, type ConnectRequest } from "./connect.ts";
-import { checkedPath } from "./request-path.ts";
 import { WebSocketListener, type WebSocketListenOptions } from "./websocket-listener.ts";
 
 export interface WebSocketTransportOptions extends WebSocketListenOptions {
+  /** Where `dial` asks. Default "/kwik". Where a listener answers is said by `web` of its request. */
+  readonly path?: string;
   /** A link that was dialled was closed because its receiver threw. For logs. */
   onNotice?(message: string): void;
 }
@@ -24,11 +33,11 @@ class WebSocketTransport implements Transport {
 
   constructor(options: WebSocketTransportOptions) {
     this.#options = options;
-    this.#path = checkedPath(options.path);
+    this.#path = checkedWebPath(options.path);
   }
 
   listen(request: ListenRequest): Promise<TransportListener> {
-    return WebSocketListener.listen(request, { ...this.#options, path: this.#path });
+    return WebSocketListener.listen(request, this.#options);
   }
 
   /** Follows the table of docs/decisions/0004-pinning-and-private-names.md, on one connection. */

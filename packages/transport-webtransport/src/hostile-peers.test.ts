@@ -1,3 +1,4 @@
+import { webRules } from "@kwik/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FakePort } from "./fake-port.fixture.ts";
@@ -31,8 +32,7 @@ const GET = encodeRecord(
 function serve(): FakePort {
   const port = new FakePort();
   new Http3Connection(port, {
-    path: "/kwik",
-    allowOrigin: undefined,
+    ...webRules(),
     onLink: (link) =>
       link.attach({
         onCarrier: (carrier) => void (carrier.receiver = { onData: () => undefined, onEnd: () => undefined }),

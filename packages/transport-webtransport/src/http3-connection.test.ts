@@ -1,4 +1,4 @@
-import type { Carrier, Link, LinkCloseInfo } from "@kwik/core";
+import { type Carrier, type Link, type LinkCloseInfo, webRules } from "@kwik/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { FakePort } from "./fake-port.fixture.ts";
 import type { FakeStream } from "./fake-port.fixture.ts";
@@ -34,8 +34,7 @@ function serve(allowOrigin?: (origin: string) => boolean): Served {
   const port = new FakePort();
   const served = { port, links: [] as Link[], carriers: [] as Carrier[], log: [] as string[], closes: [] as LinkCloseInfo[] };
   const connection = new Http3Connection(port, {
-    path: "/kwik",
-    allowOrigin,
+    ...webRules(allowOrigin === undefined ? {} : { allowOrigin }),
     onLink: (link) => {
       served.links.push(link);
       link.attach({

@@ -1,12 +1,11 @@
 import { ErrorCode } from "@kwik/core";
-import type { Link, LinkCloseInfo } from "@kwik/core";
+import type { Link, LinkCloseInfo, WebRules } from "@kwik/core";
 import { Http3Code, Http3Failure } from "./http3-failure.ts";
 import { isUnidirectional } from "./http3-port.ts";
 import type { Http3Port, Http3PortReceiver, Http3Stream, Http3StreamReceiver } from "./http3-port.ts";
 import { CriticalStreams, PeerUnidirectional } from "./peer-unidirectional.ts";
 import type { Field } from "./qpack/field-section.ts";
 import { refusalOf } from "./request.ts";
-import type { SessionPolicy } from "./request.ts";
 import { RequestStream } from "./request-stream.ts";
 import type { RequestOwner } from "./request-stream.ts";
 import { encodeSettings } from "./settings.ts";
@@ -32,9 +31,11 @@ const MAX_REQUESTS = 32;
 const CONTROL_STREAM = 0x00;
 
 /** Decides about sessions, and takes them. */
-export interface Http3Options extends SessionPolicy {
+export interface Http3Options extends WebRules {
   /** Called for a new session; it must `attach` to the link before it returns. */
   onLink(link: Link): void;
+  /** A page was refused because of its origin. */
+  onRefusedOrigin?(origin: string): void;
 }
 
 /**
@@ -120,6 +121,7 @@ export class Http3Connection implements Http3PortReceiver, RequestOwner {
 
   onRequest(request: RequestStream, fields: readonly Field[]): void {
     const refusal = refusalOf(fields, this.#options);
+    if (refusal?.origin !== undefined) this.#options.onRefusedOrigin?.(refusal.origin);
     if (refusal !== undefined) request.refuse(refusal);
     else if (this.#settings === undefined) this.#waiting.push({ request, fields });
     else this.#openSession(request);

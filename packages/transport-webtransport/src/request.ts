@@ -1,15 +1,12 @@
+import type { WebRules } from "@kwik/core";
 import type { Field } from "./qpack/field-section.ts";
-
-/** Which requests may become a session. */
-export interface SessionPolicy {
-  readonly path: string;
-  readonly allowOrigin: ((origin: string) => boolean) | undefined;
-}
 
 /** An HTTP answer that is no session. */
 export interface Refusal {
   readonly status: number;
   readonly text: string;
+  /** Set if that is whose pages may not connect. */
+  readonly origin?: string;
 }
 
 const PSEUDO_FIELDS = new Set([":method", ":scheme", ":authority", ":path", ":protocol"]);
@@ -18,20 +15,20 @@ const PSEUDO_FIELDS = new Set([":method", ":scheme", ":authority", ":path", ":pr
 const CONNECTION_FIELDS = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]);
 
 /** What a request is refused with; undefined if it asks for a session that it may have. */
-export function refusalOf(fields: readonly Field[], policy: SessionPolicy): Refusal | undefined {
+export function refusalOf(fields: readonly Field[], rules: WebRules): Refusal | undefined {
   const malformed = flawOf(fields);
   if (malformed !== undefined) return { status: 400, text: `The request is malformed: ${malformed}.\n` };
   const request = new Map(fields);
   const method = request.get(":method");
   const protocol = request.get(":protocol");
   if (method === "CONNECT" && protocol === undefined) return { status: 501, text: "This server is no proxy.\n" };
-  const isHere = (request.get(":path") ?? "").replace(/\?.*$/s, "") === policy.path;
-  if (!isHere) return { status: 404, text: purposeOf(policy) };
-  if (method !== "CONNECT") return { status: 405, text: purposeOf(policy) };
-  if (protocol !== "webtransport") return { status: 501, text: purposeOf(policy) };
+  const isHere = (request.get(":path") ?? "").replace(/\?.*$/s, "") === rules.path;
+  if (!isHere) return { status: 404, text: purposeOf(rules) };
+  if (method !== "CONNECT") return { status: 405, text: purposeOf(rules) };
+  if (protocol !== "webtransport") return { status: 501, text: purposeOf(rules) };
   const origin = request.get("origin");
-  if (origin !== undefined && !(policy.allowOrigin?.(origin) ?? isSameHost(origin, request.get(":authority")))) {
-    return { status: 403, text: "Pages of this origin may not connect here.\n" };
+  if (origin !== undefined && !rules.allowsOrigin(origin, request.get(":authority"))) {
+    return { status: 403, text: "Pages of this origin may not connect here.\n", origin };
   }
   return undefined;
 }
@@ -41,8 +38,8 @@ export function isHead(fields: readonly Field[]): boolean {
   return fields.some(([name, value]) => name === ":method" && value === "HEAD");
 }
 
-function purposeOf(policy: SessionPolicy): string {
-  return `This port serves kwik: WebTransport at ${policy.path}, and nothing else over HTTP.\n`;
+function purposeOf(rules: WebRules): string {
+  return `This port serves kwik: WebTransport at ${rules.path}, and nothing else over HTTP.\n`;
 }
 
 /** What is wrong with a request by RFC 9114 section 4.1.2 and RFC 9220. */
@@ -78,13 +75,4 @@ function flawOfPseudo(pseudo: ReadonlyMap<string, string>): string | undefined {
   if (!pseudo.has(":protocol")) return undefined;
   if (pseudo.get(":scheme") !== "https") return ":scheme is not https";
   return pseudo.has(":authority") ? undefined : ":authority is missing";
-}
-
-/** Ports may differ: a page and a kwik server of one host cannot share a port. */
-function isSameHost(origin: string, authority: string | undefined): boolean {
-  try {
-    return new URL(origin).hostname === new URL(`https://${authority ?? ""}`).hostname;
-  } catch {
-    return false; // "null", from a sandboxed page
-  }
 }

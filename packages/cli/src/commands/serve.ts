@@ -1,4 +1,4 @@
-import { realpath, stat } from "node:fs/promises";
+import { realpath, stat, writeFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError } from "commander";
 import { fileStore, formatAddress, isKwikError, type Listener, listen, type NodeListenOptions, parseAddress } from "kwik";
 import { loadClusterFile } from "@kwik/trust";
@@ -8,11 +8,13 @@ import { FileService } from "../files/file-service.ts";
 import { ServedDirectory } from "../files/served-directory.ts";
 import { Interruption } from "../interruption.ts";
 import { BytePacer, pacedStore } from "../serve/byte-pacer.ts";
+import { browserCertificate } from "../serve/browser-certificate.ts";
 import { MetricsPage } from "../serve/metrics-page.ts";
 import { type PeerServer, parsePeer, SessionPeers } from "../serve/session-peers.ts";
+import { certificateNotice, readyReport, type WebFlags, webLine, webOptionsOf } from "../serve/web-flags.ts";
 import { collect, readPem } from "../dial-flags.ts";
 
-interface ServeFlags {
+interface ServeFlags extends WebFlags {
   readonly listen: string;
   readonly cert?: string;
   readonly key?: string;
@@ -23,6 +25,8 @@ interface ServeFlags {
   readonly name?: string;
   readonly metrics?: string;
   readonly grace: number;
+  readonly writeCert?: string;
+  readonly json?: boolean;
 }
 
 /** Adds `kwik serve`. */
@@ -43,17 +47,26 @@ export function addServe(program: Command): void {
     .option("--self-signed", "a new key for this run; clients use --pin (the default without --cert)")
     .option("--cluster <file>", "cluster.json of `kwik cluster issue`: lets this server add others and be added")
     .option("--peer <address>", "HOST:PORT of a server with the same files, added to each session; repeatable; needs --cluster", collect)
+    .option("--web", "serve browsers too, by WebTransport and WebSocket on the same port")
+    .option(
+      "--allow-origin <origin>",
+      "pages that may connect, https://app.example or *; repeatable (default: those of this host)",
+      collect,
+    )
+    .option("--write-cert <file>", "write the certificate (PEM) to FILE, for clients that believe this very one")
     .option("--rate <rate>", "send no faster than this: 20MB/s, 20MiB/s, 160mbit/s")
     .option("--name <name>", "name of this server in its messages and metrics")
     .option("--metrics <address>", "HOST:PORT for Prometheus, http://HOST:PORT/metrics")
     .option("--grace <seconds>", "how long downloads may go on after SIGTERM", seconds, 10)
+    .option("--json", "print what clients need to know as JSON, on one line")
     .addHelpText(
       "after",
       `
 Examples:
   $ kwik serve ./files --listen 0.0.0.0:4433 --self-signed
   $ kwik serve ./files --listen 0.0.0.0:4433 --cert a/server.pem --key a/server.key --cluster a/cluster.json \\
-      --peer b.example:4433 --peer c.example:4433`,
+      --peer b.example:4433 --peer c.example:4433
+  $ kwik serve ./files --listen 0.0.0.0:4433 --web --allow-origin https://app.example --write-cert server.pem`,
     )
     .action(serve);
 }
@@ -63,6 +76,7 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
   const tls = await tlsOf(flags);
   const cluster = flags.cluster === undefined ? undefined : await loadClusterFile(flags.cluster);
   const peers = peersOf(flags);
+  const web = webOptionsOf(flags);
   const pacer = flags.rate === undefined ? undefined : new BytePacer(parseRate(flags.rate));
   const store = pacedStore(fileStore(root), pacer);
   const log = (text: string): void => void process.stderr.write(`kwik${flags.name === undefined ? "" : ` (${flags.name})`}: ${text}\n`);
@@ -75,6 +89,7 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
     tls,
     content: store,
     onNotice: log,
+    ...web,
     ...(cluster === undefined ? {} : { cluster }),
   });
   let metrics: MetricsPage | undefined;
@@ -83,7 +98,8 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
       metrics = new MetricsPage(listener, flags.name);
       log(`metrics at http://${await metrics.listen(parseAddress(flags.metrics))}/metrics`);
     }
-    process.stdout.write(`kwik: serving ${dir} on ${listener.url} identity ${listener.identity}\n`);
+    if (flags.writeCert !== undefined) await writeCertificate(flags.writeCert, listener.certificate);
+    announce(dir, listener, flags, log);
     const serving = serveSessions(listener, files, new SessionPeers(peers, log), metrics, log);
     await new Promise<void>((resolve) => interruption.signal.addEventListener("abort", () => resolve(), { once: true }));
     const { sessions } = listener.stats();
@@ -94,6 +110,26 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
   } finally {
     metrics?.close();
     await listener.close();
+  }
+}
+
+/** Says that it is ready, and what clients need. */
+function announce(dir: string, listener: Listener, flags: ServeFlags, log: (text: string) => void): void {
+  const browser = flags.web === true ? browserCertificate(listener.certificate) : undefined;
+  const notice = browser && certificateNotice(browser);
+  if (notice !== undefined) log(notice);
+  const lines =
+    flags.json === true
+      ? [JSON.stringify(readyReport(dir, listener, browser))]
+      : [`kwik: serving ${dir} on ${listener.url} identity ${listener.identity}`, ...(browser === undefined ? [] : [webLine(browser)])];
+  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+async function writeCertificate(file: string, pem: string): Promise<void> {
+  try {
+    await writeFile(file, pem);
+  } catch (error) {
+    throw new CommandError(ExitStatus.local, `cannot write ${file}: ${sentenceOf(error)}; choose another --write-cert`, { cause: error });
   }
 }
 

@@ -207,7 +207,10 @@ export class Download {
       const advice = "use the --ca or --pin that belongs to it, or do not use this server";
       return new CommandError(status, `${server}: ${fact}; ${advice}`, { cause });
     }
-    if (this.#size === undefined) return new CommandError(status, `${reason}; check the address and whether the server runs`, { cause });
+    if (this.#size === undefined) {
+      const advice = status === ExitStatus.unreachable ? "; check the address and whether the server runs" : "";
+      return new CommandError(status, `${reason}${advice}`, { cause });
+    }
     const what =
       status === ExitStatus.integrity
         ? "no server gives bytes that verify"

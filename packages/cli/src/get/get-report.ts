@@ -12,6 +12,8 @@ export interface GetReport {
     readonly id: number;
     readonly address: string;
     readonly transport: string;
+    /** Why it is this one, a `TransportChoice`. */
+    readonly transportChoice: string | undefined;
     readonly state: string;
     readonly bytes: number;
   }[];
@@ -53,5 +55,12 @@ export function sentenceOfReport(report: GetReport): string {
 const MIN_SHARE_BYTES = 16_384;
 
 function pathRow(path: PathInfo): GetReport["paths"][number] {
-  return { id: path.id, address: path.address, transport: path.transport, state: path.state, bytes: path.bytesReceived };
+  return {
+    id: path.id,
+    address: path.address,
+    transport: path.transport,
+    transportChoice: path.transportChoice,
+    state: path.state,
+    bytes: path.bytesReceived,
+  };
 }

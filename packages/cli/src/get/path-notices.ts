@@ -33,7 +33,9 @@ export class PathNotices {
   #tell(event: SessionEvent): void {
     switch (event.type) {
       case "path-active":
-        if (event.path.id !== 0) this.#say(`${event.path.address} takes part`);
+        if (event.path.transportChoice === "fallback")
+          this.#say(`${event.path.address} goes on over ${event.path.transport}; the other transport is silent`);
+        else if (event.path.id !== 0) this.#say(`${event.path.address} takes part`);
         return;
       case "path-dead":
         this.#say(`lost ${event.path.address}: ${event.reason}`);

@@ -80,7 +80,7 @@ export interface ContentOptions {
 }
 
 export interface Session extends AsyncDisposable {
-  /** 32 hex digits, assigned by the primary. */
+  /** 32 hex digits, assigned by the primary; empty before it has answered (`early`). */
   readonly id: string;
   /**
    * Opens a stream now. Throws StreamLimitError at the peer's limit, PathError HOME_LOST if the server of `pathId` is gone, INVALID_ARGUMENT
@@ -119,7 +119,13 @@ export interface Session extends AsyncDisposable {
 }
 
 /** The client's session. Nothing of the control plane is reachable here. */
-export interface ClientSession extends Session {}
+export interface ClientSession extends Session {
+  /**
+   * Resolves when the primary has accepted the session, which it has unless `early` was asked of `dial`. Rejects with the KwikError that `dial` would
+   * have rejected with; the session has ended then.
+   */
+  readonly ready: Promise<void>;
+}
 
 export interface ServerSession extends Session {
   readonly role: "primary" | "secondary";
@@ -171,6 +177,8 @@ export interface Listener extends AsyncIterable<ServerSession>, AsyncDisposable 
   readonly url: string;
   /** "sha256:<hex of SPKI>" */
   readonly identity: string;
+  /** Its certificate chain in PEM: for browsers that are to believe this very certificate (`trust.certificates`). */
+  readonly certificate: string;
   accept(options?: WaitOptions): Promise<ServerSession>;
   stats(): ListenerStats;
   /** Stops accepting, lets sessions finish for `graceMs` (default 0), then closes them. */

@@ -3,6 +3,12 @@ import type { TransportName } from "../transport/address.ts";
 import type { ContentStore } from "./content.ts";
 
 export interface DialOptions {
+  /**
+   * Resolves as soon as the connection can carry data, without waiting for the server's answer: streams that are opened at once leave together
+   * with kwik's hello, which saves a round trip. The server gives nothing to its application before it has accepted the client. `session.id` is empty, and
+   * `servers` are not dialled, until `session.ready` resolves; what `dial` would have rejected with, `ready` rejects with. Default false.
+   */
+  early?: boolean;
   /** Gives up dialling when aborted; has no effect afterwards. */
   signal?: AbortSignal;
   /** Whom to believe. Default: the system's certificate authorities and the host name. */
@@ -12,7 +18,7 @@ export interface DialOptions {
   /** Further servers that this session may use, beside those that a server adds. Default: none. */
   servers?: readonly (string | URL)[];
   pathPolicy?: PathPolicy;
-  /** "quic", "tcp" or "websocket": the one transport for every server that does not name its own. Default: whichever works first. */
+  /** "quic", "tcp", "websocket" or, in browsers, "webtransport": the one transport for every server that does not name its own. Default: whichever works first. */
   transport?: TransportName;
   /** "earliest-completion" (default), "min-rtt", "round-robin", or a factory of your own. */
   scheduler?: string | SchedulerFactory;
@@ -25,6 +31,11 @@ export interface TrustOptions {
   ca?: string;
   /** "sha256:<hex of SPKI>" of acceptable server keys. */
   pins?: readonly string[];
+  /**
+   * Certificates of the very servers, PEM, one text for each (of a chain, the first counts): no others are accepted. The way to believe
+   * self-signed servers in a browser, which takes neither `ca` nor `pins`; elsewhere the same as the pins of their keys.
+   */
+  certificates?: readonly string[];
   /** Encrypts to whoever answers. For development only. */
   dangerouslyTrustAnyServer?: boolean;
 }
@@ -57,8 +68,24 @@ export interface ListenOptions {
   authenticate?(request: AuthRequest): Promise<AuthResult> | AuthResult;
   /** What this server can deliver in multi-source mode. */
   content?: ContentStore;
+  /**
+   * Serves browsers, on the same port: over WebTransport where QUIC works, and over WebSocket. `true` is every default of `WebOptions`. Default:
+   * no WebTransport; WebSocket, which shares the port of TCP, is there for other clients and takes pages of its own host.
+   */
+  web?: boolean | WebOptions;
   scheduler?: string | SchedulerFactory;
   limits?: Partial<Limits>;
+}
+
+/** Which browsers may connect, and where. */
+export interface WebOptions {
+  /** Path of the URL, without query. Default "/kwik", where `dial` asks; another one is for servers behind a gateway that changes paths. */
+  path?: string;
+  /**
+   * Whether pages of an origin ("https://example.com:8443") may connect. Only asked for requests that carry an Origin, which browsers send and
+   * cannot leave out; who comes without is no browser and is not asked. Default: pages of the host that they connect to, on any port.
+   */
+  allowOrigin?(origin: string): boolean;
 }
 
 export interface ClusterOptions {

@@ -1,11 +1,19 @@
 export type PathState = "connecting" | "authenticating" | "active" | "degraded" | "dead" | "closed";
 
+/**
+ * Why a path has its transport: "address" or "option" named it; it was the "only" one that could; it won the "race" of all; it went first because it is
+ * "remembered" as the winner of a race at this server, and won again; or it is the "fallback" for another one that fell silent.
+ */
+export type TransportChoice = "address" | "option" | "only" | "race" | "remembered" | "fallback";
+
 /** One path as an application may see it. */
 export interface PathInfo {
   readonly id: number;
   /** "host:port" of the server end. */
   readonly address: string;
   readonly transport: string;
+  /** Undefined on servers, which take what clients chose, and before the path is connected. */
+  readonly transportChoice: TransportChoice | undefined;
   /** "sha256:<hex of SPKI>" of the server, if proven. */
   readonly identity: string | undefined;
   readonly state: PathState;

@@ -9,10 +9,12 @@ import {
   schedulerFactory,
   type MemberId,
   type SessionEvent,
+  type SessionPath,
 } from "@kwik/proto";
 import type { ClientSession, StreamOptions } from "../api/contract.ts";
 import { AuthError, KwikError, PathError, TimeoutError } from "../api/errors.ts";
 import type { DialOptions } from "../api/options.ts";
+import type { PathInfo } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { BaseSession } from "../session/base-session.ts";
 import { publicPath } from "../session/path-info.ts";
@@ -37,12 +39,13 @@ export async function dialWith(environment: DialEnvironment, target: string | UR
   const servers = (options.servers ?? []).map((server) => parseAddress(server));
   const key = await SessionKey.create();
   const session = new ClientSessionOverPaths(environment, options, key);
-  await session.start(address, servers, options.signal);
+  await session.start(address, servers, options.signal, options.early ?? false);
   return session;
 }
 
 class ClientSessionOverPaths extends BaseSession implements ClientSession {
   readonly #dialer: PathDialer;
+  #ready = Promise.resolve();
   #establishing: { resolve(): void; reject(reason: unknown): void } | undefined;
 
   constructor(environment: DialEnvironment, options: DialOptions, key: SessionKey) {
@@ -78,7 +81,11 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
 
   readonly #token: string;
 
-  async start(address: ServerAddress, servers: readonly ServerAddress[], signal: AbortSignal | undefined): Promise<void> {
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  async start(address: ServerAddress, servers: readonly ServerAddress[], signal: AbortSignal | undefined, isEarly: boolean): Promise<void> {
     const text = formatAddress(address);
     if (signal?.aborted === true) throw new KwikError("ABORTED", "the dial was aborted", { cause: signal.reason });
     let link: Link;
@@ -102,12 +109,18 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     const established = new Promise<void>((resolve, reject) => {
       this.#establishing = { resolve, reject };
     });
+    this.#ready = established.then(() => {
+      for (const server of servers) this.#dialer.addOwn(formatAddress(server));
+    });
+    // Whoever is early need not look at it: streams tell as well.
+    this.#ready.catch(() => undefined);
     const abort = (): void => {
       this.#establishing?.reject(new KwikError("ABORTED", "the dial was aborted", { cause: signal?.reason }));
       this.proto.close(this.runtime.now(), ErrorCode.NO_ERROR, "the dial was aborted", false);
       this.driver.pump();
     };
     signal?.addEventListener("abort", abort, { once: true });
+    this.#dialer.choices.attached(path, link);
     this.driver.attach(path.id, link);
     const info = {
       address: text,
@@ -118,11 +131,10 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     this.proto.opening.hello(this.runtime.now(), path.id, info, this.#token);
     this.driver.pump();
     try {
-      await established;
+      if (!isEarly) await this.#ready;
     } finally {
       signal?.removeEventListener("abort", abort);
     }
-    for (const server of servers) this.#dialer.addOwn(formatAddress(server));
   }
 
   protected override memberFor(options: StreamOptions): MemberId {
@@ -133,6 +145,10 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       throw new PathError("HOME_LOST", `the server of path ${options.pathId} is gone from this session`, path.address, path.id);
     }
     return path.member;
+  }
+
+  protected override pathInfo(path: SessionPath, now: number): PathInfo {
+    return publicPath(path, now, this.#dialer.choices.of(path));
   }
 
   protected override onRoleEvent(event: SessionEvent): void {
@@ -172,7 +188,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
         const path = this.proto.state.paths.ofMember(event.member)[0];
         this.publish({
           type: "source-isolated",
-          path: path === undefined ? undefined : publicPath(path, this.runtime.now()),
+          path: path === undefined ? undefined : this.pathInfo(path, this.runtime.now()),
           contentId: event.contentId,
           code: errorName(event.code),
           reason: event.reason,
@@ -183,7 +199,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
         const path = this.proto.state.paths.ofMember(event.member)[0];
         this.publish({
           type: "going-away",
-          path: path === undefined ? undefined : publicPath(path, this.runtime.now()),
+          path: path === undefined ? undefined : this.pathInfo(path, this.runtime.now()),
           reason: event.reason,
         });
         return;

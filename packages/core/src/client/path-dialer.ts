@@ -8,6 +8,7 @@ import type { SessionKey } from "../session-key/session-key.ts";
 import { formatAddress, parseAddress, type ServerAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { ServerTrust, Transport } from "../transport/transport.ts";
+import { TransportChoices } from "./transport-choices.ts";
 import { TransportFallback } from "./transport-fallback.ts";
 
 type PathRequested = Extract<SessionEvent, { type: "path-requested" }>;
@@ -44,6 +45,7 @@ export interface PathDialerOptions {
 
 /** Makes the further paths of a client's session: those that servers ask for, the user's own, and again those that died. */
 export class PathDialer {
+  readonly choices = new TransportChoices();
   readonly #driver: SessionDriver;
   readonly #options: PathDialerOptions;
   readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
@@ -279,6 +281,7 @@ export class PathDialer {
       return;
     }
     if (voucher !== undefined) session.clientPaths?.vouched(path, voucher);
+    this.choices.attached(path, link);
     this.#driver.attach(path.id, link);
     const info = {
       address: formatAddress(address),
@@ -306,9 +309,10 @@ export class PathDialer {
     });
   }
 
-  #dial(address: ServerAddress, identity: string | undefined, signal: AbortSignal | undefined, avoid?: string): Promise<Link> {
-    return this.#options.transport.dial({
-      address: { ...address, transport: address.transport ?? this.#options.transportName },
+  async #dial(address: ServerAddress, identity: string | undefined, signal: AbortSignal | undefined, avoid?: string): Promise<Link> {
+    const { transport, transportName } = this.#options;
+    const link = await transport.dial({
+      address: { ...address, transport: address.transport ?? transportName },
       identity,
       trust: trustFor(this.#options.trust, identity),
       clientCertificate: this.#options.clientCertificate,
@@ -317,6 +321,9 @@ export class PathDialer {
       avoid,
       checkResolved: this.#own.has(formatAddress(address)) ? undefined : (ips) => this.#refusalOf(ips),
     });
+    const named = address.transport === undefined ? transportName && "option" : "address";
+    this.choices.dialled(link, named ?? (avoid === undefined ? (transport.choiceOf?.(link) ?? "only") : "fallback"));
+    return link;
   }
 
   #refusalOf(ips: readonly string[]): string | undefined {
@@ -358,6 +365,7 @@ function trustFor(trust: TrustOptions, identity: string | undefined): ServerTrus
   return {
     ca: trust.ca,
     pins: identity === undefined ? (trust.pins ?? []) : [identity],
+    certificates: trust.certificates,
     dangerouslyTrustAnyServer: identity === undefined && trust.dangerouslyTrustAnyServer === true,
   };
 }

@@ -14,7 +14,7 @@ import {
 import type { Listener, ServerSession, WaitOptions } from "../api/contract.ts";
 import { isKwikError, KwikError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
-import type { AuthResult, ListenOptions } from "../api/options.ts";
+import type { AuthResult, ListenOptions, WebOptions } from "../api/options.ts";
 import type { ListenerStats } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { AsyncQueue } from "../session/async-queue.ts";
@@ -55,6 +55,7 @@ const MAX_ADMISSIONS = 1024;
 
 class SessionListener implements Listener {
   readonly identity: string;
+  readonly certificate: string;
   readonly #environment: ListenEnvironment;
   readonly #options: ListenOptions;
   readonly #limits: Limits;
@@ -72,6 +73,7 @@ class SessionListener implements Listener {
 
   constructor(environment: ListenEnvironment, options: ListenOptions) {
     this.identity = environment.identity;
+    this.certificate = environment.tls.cert;
     this.#environment = environment;
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -85,6 +87,7 @@ class SessionListener implements Listener {
     this.#transportListener = await transport.listen({
       address: parsed,
       tls,
+      web: webOf(this.#options.web),
       onLink: (link) => this.#admit(link),
       ...(onNotice === undefined ? {} : { onNotice }),
     });
@@ -344,6 +347,11 @@ const MAX_GRACE_MS = 0x7fff_ffff;
 
 /** Time for last acknowledgements to leave before the socket closes. */
 const CLOSE_LINGER_MS = 50;
+
+function webOf(web: ListenOptions["web"]): WebOptions | undefined {
+  if (web === undefined || web === false) return undefined;
+  return web === true ? {} : web;
+}
 
 function hexOf(bytes: Uint8Array): string {
   let text = "";

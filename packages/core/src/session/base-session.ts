@@ -5,13 +5,14 @@ import {
   StreamSignal,
   type Session as ProtocolSession,
   type SessionEvent,
+  type SessionPath,
   type StreamDirection,
   type StreamEntry,
 } from "@kwik/proto";
 import type { DatagramOptions, ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
 import { KwikError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
 import { checkCode, MAX_CLOSE_CODE } from "../api/application-code.ts";
-import type { CloseInfo, SessionEvent as PublicEvent, SessionStats } from "../api/stats.ts";
+import type { CloseInfo, PathInfo, SessionEvent as PublicEvent, SessionStats } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { SessionDriver, type SessionObserver } from "../driver/session-driver.ts";
 import { AsyncQueue } from "./async-queue.ts";
@@ -151,7 +152,7 @@ export abstract class BaseSession implements Session {
     for (const path of state.paths.all()) {
       bytesSent += path.bytesSent;
       bytesReceived += path.bytesReceived;
-      paths.push(publicPath(path, now));
+      paths.push(this.pathInfo(path, now));
     }
     return { bytesSent, bytesReceived, openStreams: state.streams.size, receiveBufferBytes, sendBufferBytes, duplicateBytes, paths };
   }
@@ -202,6 +203,9 @@ export abstract class BaseSession implements Session {
   protected onEnded(): void {}
   protected get contentOfferer(): ContentOfferer | undefined {
     return undefined;
+  }
+  protected pathInfo(path: SessionPath, now: number): PathInfo {
+    return publicPath(path, now);
   }
   /** The member at which a stream that is opened here has its other end. */
   protected abstract memberFor(options: StreamOptions): MemberId;
@@ -334,13 +338,13 @@ export abstract class BaseSession implements Session {
         break;
       case "path-added":
       case "path-active":
-        this.publish({ type: event.type, path: publicPath(event.path, this.runtime.now()), reason: event.path.stateReason });
+        this.publish({ type: event.type, path: this.pathInfo(event.path, this.runtime.now()), reason: event.path.stateReason });
         break;
       case "path-degraded":
       case "path-recovered":
       case "path-dead":
       case "path-closed":
-        this.publish({ type: event.type, path: publicPath(event.path, this.runtime.now()), reason: event.reason });
+        this.publish({ type: event.type, path: this.pathInfo(event.path, this.runtime.now()), reason: event.reason });
         break;
       case "path-failed":
         this.publish({ type: "path-failed", address: event.path.address, code: errorName(event.code), reason: event.reason });

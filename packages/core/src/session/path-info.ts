@@ -1,14 +1,15 @@
 import type { RemotePathStatus, SessionPath } from "@kwik/proto";
-import type { PathInfo, PathState } from "../api/stats.ts";
+import type { PathInfo, PathState, TransportChoice } from "../api/stats.ts";
 
 const STATES: readonly PathState[] = ["connecting", "authenticating", "active", "degraded", "dead", "closed"];
 
 /** A path of this session as the application sees it. */
-export function publicPath(path: SessionPath, now: number): PathInfo {
+export function publicPath(path: SessionPath, now: number, transportChoice?: TransportChoice): PathInfo {
   return {
     id: path.id,
     address: path.address,
     transport: path.transport,
+    transportChoice,
     identity: path.identity,
     state: path.state,
     reason: path.stateReason,
@@ -31,6 +32,7 @@ export function remotePath(status: RemotePathStatus): PathInfo {
     id: status.pathId,
     address: status.address,
     transport: status.transport,
+    transportChoice: undefined,
     identity: status.identity === "" ? undefined : status.identity,
     state: STATES.find((state) => state === status.state) ?? "connecting",
     reason: status.reason,

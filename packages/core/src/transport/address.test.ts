@@ -9,6 +9,7 @@ test.each([
   ["kwik+tcp://[::1]:7", { host: "::1", port: 7, transport: "tcp" }, "kwik+tcp://[::1]:7"],
   ["kwik+quic://a.example", { host: "a.example", port: 4433, transport: "quic" }, "kwik+quic://a.example:4433"],
   ["kwik+ws://a.example:443", { host: "a.example", port: 443, transport: "websocket" }, "kwik+ws://a.example:443"],
+  ["kwik+webtransport://[::1]:443", { host: "::1", port: 443, transport: "webtransport" }, "kwik+webtransport://[::1]:443"],
   ["kwik+udp://a.example", undefined, ""],
   ["https://a.example", undefined, ""],
   ["toString://a.example", undefined, ""],
@@ -26,6 +27,12 @@ test.each([
 });
 
 test("names of transports", () => {
-  expect([undefined, "", "auto", "tcp"].map(parseTransportName)).toEqual([undefined, undefined, undefined, "tcp"]);
+  expect([undefined, "", "auto", "tcp", "webtransport"].map(parseTransportName)).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    "tcp",
+    "webtransport",
+  ]);
   expect(() => parseTransportName("udp")).toThrow(/there are quic, tcp and websocket/);
 });

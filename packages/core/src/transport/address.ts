@@ -10,7 +10,7 @@ export interface ServerAddress {
 }
 
 /** Names of the transports, as `PathInfo.transport` and KWIK_TRANSPORT have them. */
-export type TransportName = "quic" | "tcp" | "websocket";
+export type TransportName = "quic" | "tcp" | "websocket" | "webtransport";
 
 /** Port of a target that names none. */
 export const DEFAULT_PORT = 4433;
@@ -20,11 +20,12 @@ const SCHEMES: Readonly<Record<string, TransportName | undefined>> = {
   "kwik+quic": "quic",
   "kwik+tcp": "tcp",
   "kwik+ws": "websocket",
+  "kwik+webtransport": "webtransport",
 };
 
 /**
- * Reads "kwik://host:port", "host:port" or "[v6]:port"; kwik+quic://, kwik+tcp:// and kwik+ws:// name the transport. Rejects anything else
- * with INVALID_ARGUMENT.
+ * Reads "kwik://host:port", "host:port" or "[v6]:port"; kwik+quic://, kwik+tcp://, kwik+ws:// and kwik+webtransport:// (of
+ * browsers) name the transport. Rejects anything else with INVALID_ARGUMENT.
  */
 export function parseAddress(target: string | URL): ServerAddress {
   const text = String(target);
@@ -49,6 +50,9 @@ export function formatAddress(address: ServerAddress): string {
 /** Reads the name of a transport, from an option or the environment; undefined for none. Rejects others with INVALID_ARGUMENT. */
 export function parseTransportName(text: string | undefined): TransportName | undefined {
   if (text === undefined || text === "" || text === "auto") return undefined;
-  if (text === "quic" || text === "tcp" || text === "websocket") return text;
-  throw new KwikError("INVALID_ARGUMENT", `"${text.slice(0, 100)}" is no transport; there are quic, tcp and websocket (and auto)`);
+  if (text === "quic" || text === "tcp" || text === "websocket" || text === "webtransport") return text;
+  throw new KwikError(
+    "INVALID_ARGUMENT",
+    `"${text.slice(0, 100)}" is no transport; there are quic, tcp and websocket, in browsers webtransport, and auto`,
+  );
 }

@@ -8,7 +8,7 @@ import type { DialRequest, ListenRequest, Transport } from "./transport.ts";
 /** A transport whose dials end when the test says so, and which binds the ports that it may. */
 class Played implements Transport {
   readonly name: TransportName;
-  readonly dials: { readonly request: DialRequest; win(): Link; fail(code: "UNREACHABLE" | "NOT_TRUSTED"): void }[] = [];
+  readonly dials: { readonly request: DialRequest; win(): Link; fail(code: "UNREACHABLE" | "NOT_TRUSTED" | "NOT_SUPPORTED"): void }[] = [];
   readonly closed: Link[] = [];
   bound: number[] = [];
   taken: number[] = [];
@@ -72,6 +72,7 @@ test("the first has a head start, and nobody else is bothered if it wins in it",
   expect([quic.dials.length, tcp.dials.length]).toEqual([1, 0]);
   const won = quic.dials[0]?.win();
   expect(await link).toBe(won);
+  expect(both.choiceOf?.(await link)).toBe("race");
   await soon(1000);
   expect(tcp.dials).toEqual([]);
 });
@@ -86,7 +87,7 @@ test("the second wins where the first says nothing; the first is given up, and a
   await soon(1);
   expect([quic.dials.length, tcp.dials.length]).toEqual([1, 2]);
   tcp.dials[1]?.win();
-  await next;
+  expect([await link, await next].map((one) => both.choiceOf?.(one))).toEqual(["race", "remembered"]);
   now = 10 * 60_000;
   void dial().catch(() => undefined);
   await soon(1);
@@ -167,6 +168,20 @@ test("when all fail, distrust is what is told, else the first failure; nothing i
   await second;
 });
 
+test("a transport that could not do what was asked is not the reason that is told, unless none could", async () => {
+  const first = expect(dial()).rejects.toMatchObject({ code: "UNREACHABLE", message: "quic failed" });
+  await soon(500);
+  tcp.dials[0]?.fail("NOT_SUPPORTED");
+  await soon(1);
+  quic.dials[0]?.fail("UNREACHABLE");
+  await first;
+  const second = expect(dial()).rejects.toMatchObject({ code: "NOT_SUPPORTED", message: "quic failed" });
+  await soon(500);
+  quic.dials[1]?.fail("NOT_SUPPORTED");
+  tcp.dials[1]?.fail("NOT_SUPPORTED");
+  await second;
+});
+
 test("an abort is an abort", async () => {
   const abort = new AbortController();
   const link = expect(dial(undefined, abort.signal)).rejects.toMatchObject({ code: "ABORTED", message: "dialling h:1 was aborted" });
@@ -179,7 +194,7 @@ test("a named transport is the only one, and must be there", async () => {
   const link = dial("tcp");
   await soon(1000);
   tcp.dials[0]?.win();
-  await link;
+  expect(both.choiceOf?.(await link)).toBeUndefined();
   expect(quic.dials).toEqual([]);
   await expect(dial("websocket")).rejects.toMatchObject({ code: "NOT_SUPPORTED" });
 });

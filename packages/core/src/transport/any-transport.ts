@@ -1,4 +1,5 @@
 import { isKwikError, KwikError } from "../api/errors.ts";
+import type { TransportChoice } from "../api/stats.ts";
 import { formatAddress, parseAddress, type ServerAddress, type TransportName } from "./address.ts";
 import type { Link } from "./link.ts";
 import { raceLinks } from "./race-links.ts";
@@ -28,6 +29,7 @@ class AnyTransport implements Transport {
   readonly #transports: readonly Transport[];
   readonly #now: () => number;
   readonly #winners = new Map<string, { readonly transport: Transport; readonly until: number }>();
+  readonly #choices = new WeakMap<Link, TransportChoice>();
 
   constructor(transports: readonly Transport[], now: () => number) {
     this.#transports = transports;
@@ -47,6 +49,7 @@ class AnyTransport implements Transport {
       const link = await raceLinks(attempts, HEAD_START_MS, request.signal);
       // A race without the best one says nothing of it.
       if (request.avoid === undefined) this.#remember(place, link.properties.transport);
+      this.#choices.set(link, link.properties.transport === winner?.name ? "remembered" : "race");
       return link;
     } catch (error) {
       // Giving the others up must not look like the caller's wish.
@@ -72,6 +75,10 @@ class AnyTransport implements Transport {
 
   hasOther(address: ServerAddress, name: string): boolean {
     return address.transport === undefined && this.#transports.some((transport) => transport.name !== name);
+  }
+
+  choiceOf(link: Link): TransportChoice | undefined {
+    return this.#choices.get(link);
   }
 
   #named(address: ServerAddress): readonly Transport[] {

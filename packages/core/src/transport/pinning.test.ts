@@ -13,6 +13,11 @@ test("with nothing set, the system's authorities verify the host name", () => {
   expect(plan("Kwik.Example.", {})).toEqual({ kind: "direct", ca: undefined, serverName: "kwik.example", identity: undefined });
 });
 
+test("certificates are refused: they were to become pins", () => {
+  for (const trust of [{ certificates: ["PEM"] }, { certificates: [] }, { certificates: ["PEM"], ca }])
+    expect(() => plan("kwik.example", trust)).toThrow(expect.objectContaining({ code: "NOT_SUPPORTED" }));
+});
+
 test("with nothing set, an IP address cannot be verified", () => {
   for (const target of ["10.0.0.1", "[::1]:1", "127.1"])
     expect(() => plan(target, {})).toThrow(expect.objectContaining({ code: "NOT_TRUSTED" }));

@@ -67,9 +67,13 @@ export function privateNameOf(identity: string): string {
 
 /**
  * Chooses how to verify a server. `identity` is the key that it must prove; without it any server that `trust` accepts will do.
- * Throws NOT_TRUSTED where nothing could verify the server, INVALID_ARGUMENT for a malformed identity or pin.
+ * Throws NOT_TRUSTED where nothing could verify the server, INVALID_ARGUMENT for a malformed identity or pin, NOT_SUPPORTED for certificates: whoever
+ * makes transports of this kind turns them into pins.
  */
 export function dialPlan(address: ServerAddress, trust: ServerTrust, identity: string | undefined): DialPlan {
+  if (trust.certificates !== undefined) {
+    throw new KwikError("NOT_SUPPORTED", "this transport believes keys, not certificates; give their identities as pins");
+  }
   const host = address.host.toLowerCase().replace(/\.$/, "");
   const isIp = parseIp(host) !== undefined;
   if (trust.dangerouslyTrustAnyServer) return { kind: "unverified", serverName: isIp ? "localhost" : host };

@@ -6,7 +6,8 @@ export type LinkAttempt = (signal: AbortSignal) => Promise<Link>;
 
 /**
  * Tries in the given order; each attempt has `headStartMs` for itself before the next begins beside it, or until it fails. The first link wins,
- * and the others are given up. Rejects when all have failed: with "not trusted" if one was reached but not believed, else with the first failure.
+ * and the others are given up. Rejects when all have failed: with "not trusted" if one was reached but not believed, else with the first failure of one
+ * that could have done it.
  */
 export async function raceLinks(attempts: readonly LinkAttempt[], headStartMs: number, signal: AbortSignal | undefined): Promise<Link> {
   const giveUp = new AbortController();
@@ -31,7 +32,11 @@ export async function raceLinks(attempts: readonly LinkAttempt[], headStartMs: n
   try {
     won = await Promise.any(running);
   } catch {
-    throw failures.find((error) => error instanceof KwikError && error.code === "NOT_TRUSTED") ?? failures[0];
+    throw (
+      failures.find((error) => codeOf(error) === "NOT_TRUSTED") ??
+      failures.find((error) => codeOf(error) !== "NOT_SUPPORTED") ??
+      failures[0]
+    );
   }
   giveUp.abort();
   for (const link of running) {
@@ -41,6 +46,10 @@ export async function raceLinks(attempts: readonly LinkAttempt[], headStartMs: n
     );
   }
   return won;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof KwikError ? error.code : "";
 }
 
 /** Resolves when the attempt has failed, and never if it does not. */

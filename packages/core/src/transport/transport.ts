@@ -1,3 +1,5 @@
+import type { WebOptions } from "../api/options.ts";
+import type { TransportChoice } from "../api/stats.ts";
 import type { ServerAddress } from "./address.ts";
 import type { Link } from "./link.ts";
 
@@ -12,6 +14,8 @@ export interface Transport {
   listen(request: ListenRequest): Promise<TransportListener>;
   /** Whether `dial` can reach the address without the transport of that name; undefined says no. */
   hasOther?(address: ServerAddress, name: string): boolean;
+  /** Why a link that `dial` made to an address that names no transport has the one it has; undefined says "only". */
+  choiceOf?(link: Link): TransportChoice | undefined;
 }
 
 export interface DialRequest {
@@ -37,6 +41,8 @@ export interface ServerTrust {
   readonly ca: string | undefined;
   /** "sha256:<hex of SPKI>" of acceptable server keys. */
   readonly pins: readonly string[];
+  /** Certificates of the very servers in PEM, for transports that cannot see a server's key; nothing else is then accepted. */
+  readonly certificates?: readonly string[] | undefined;
   /** Encrypts to whoever answers. For development only. */
   readonly dangerouslyTrustAnyServer: boolean;
 }
@@ -45,6 +51,8 @@ export interface ListenRequest {
   readonly address: ServerAddress;
   /** Certificate chain and private key in PEM. */
   readonly tls: { readonly cert: string; readonly key: string };
+  /** For transports that browsers speak: who of them may connect, and where. Undefined where nobody asked to serve them. */
+  readonly web?: WebOptions | undefined;
   /** Called for each new link; it must `attach` to the link before it returns. */
   onLink(link: Link): void;
   /** Something went wrong that belongs to no link (a refused handshake, for instance). For logs. */

@@ -4,6 +4,7 @@ import { crc32 } from "../wire/crc32.ts";
 import { hasRoom } from "../schedule/eligible-path.ts";
 import { PacketEncoder } from "../wire/packet-encoder.ts";
 import { CarrierKind } from "../wire/preamble.ts";
+import { OpenPaths, preferred, ridden } from "./open-paths.ts";
 import type { OutgoingFrames } from "./outgoing-frame.ts";
 import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
@@ -19,12 +20,6 @@ import { Trial } from "./trial.ts";
 
 /** Frames that are only of use at once (acknowledgements aside) go in packets of at most this size. */
 const FEEDBACK_PACKET_BYTES = 4096;
-
-/**
- * While less than this is in flight on a peer's only path, acknowledgements travel with what is sent anyway. Beyond it they would
- * wait behind bulk.
- */
-const RIDE_BELOW_BYTES = 32 * 1024;
 
 /** Headers come on top of the data that a packet aims at, so that a write of just that size needs one packet. spec: WIRE-4 */
 const HEADER_ROOM_BYTES = 64;
@@ -48,7 +43,7 @@ export class PacketWriter {
   readonly #plainEncoder = new PacketEncoder();
   /** The one of the packet that is being written. */
   #encoder: PacketEncoder;
-  readonly #usable: SessionPath[] = [];
+  readonly #open: OpenPaths;
   readonly #reinjection: Reinjection;
   readonly #trial: Trial;
   /** The path whose packets take their acknowledgements along in this poll. */
@@ -56,6 +51,7 @@ export class PacketWriter {
 
   constructor(state: SessionState) {
     this.#state = state;
+    this.#open = new OpenPaths(state);
     this.#reinjection = new Reinjection(state.limits.maxDuplicateShare);
     this.#trial = new Trial(state.limits.maxDuplicateShare > 0);
     this.#checkedEncoder = new PacketEncoder({ checksum: state.config.checksum ?? crc32 });
@@ -75,7 +71,7 @@ export class PacketWriter {
   }
 
   #pollPeer(peer: Peer, now: Instant): Transmit | undefined {
-    const paths = this.#usablePaths(peer);
+    const paths = this.#open.to(peer, now);
     if (paths.length === 0) return this.#pollRemoved(peer, now);
     const opening = this.#fitCarriers(peer, paths, now);
     if (opening !== undefined) return opening;
@@ -96,30 +92,12 @@ export class PacketWriter {
 
   /** All paths to the peer are being removed: what is under way on them is still acknowledged. */
   #pollRemoved(peer: Peer, now: Instant): Transmit | undefined {
-    const paths = this.#usable;
-    for (const path of this.#state.paths.usableOf(peer.member)) {
-      const wire = this.#state.wireOf(path);
-      if (wire?.isDraining === true && wire.maySendData && !wire.isClosing) paths.push(path);
-    }
+    const paths = this.#open.removedTo(peer);
     if (paths.length === 0) return undefined;
     this.#riding = undefined;
     return (
       this.#control(peer, paths) ?? this.#acknowledgement(peer, paths, now) ?? this.#probe(peer, now) ?? this.#smallFrames(peer, paths, now)
     );
-  }
-
-  /** Paths on which data may go now. The array is reused by the next call. */
-  #usablePaths(peer: Peer): SessionPath[] {
-    const usable = this.#usable;
-    let count = 0;
-    for (const path of this.#state.paths.usableOf(peer.member)) {
-      if (this.#state.wireOf(path)?.isOpenForData(this.#state.now) !== true) continue;
-      usable[count] = path;
-      count += 1;
-    }
-    // Emptying and filling it again would allocate in every poll.
-    if (usable.length !== count) usable.length = count;
-    return usable;
   }
 
   /** Opens carriers as streams come, and gives them back when few are left. spec: STREAM-8 */
@@ -275,31 +253,40 @@ export class PacketWriter {
       if (path === undefined) {
         // What is left unused on purpose must not look slow.
         for (const idle of paths) if (hasRoom(idle, packetBytes, readyBytes)) idle.setAppLimited();
-        return this.#copy(peer, this.#trial.find(peer, usable), now);
+        return this.#copies(peer, usable, [], now);
       }
       const transmit = this.#dataOn(path, head, peer, now);
       if (transmit !== undefined) return transmit;
     }
-    const copy = this.#copy(peer, this.#reinjection.find(peer, paths, now) ?? this.#trial.find(peer, usable), now);
+    const copy = this.#copies(peer, usable, paths, now);
     if (copy !== undefined) return copy;
     // A path that is full but for a piece of a packet is no idle one.
     for (const path of paths) if (hasRoom(path, scheduledBytes, scheduledBytes)) path.setAppLimited();
     return undefined;
   }
 
+  /** Something that is under way, once more: on one of `idle` where it comes earlier there, or on a path that is to be tried. */
+  #copies(peer: Peer, usable: readonly SessionPath[], idle: readonly SessionPath[], now: Instant): Transmit | undefined {
+    for (;;) {
+      const copy = this.#reinjection.find(peer, idle, now) ?? this.#trial.find(peer, usable);
+      if (copy === undefined) return undefined;
+      const transmit = this.#copy(peer, copy, now);
+      if (transmit !== undefined) return transmit;
+    }
+  }
+
   /** On that path and no other: the scheduler, with estimates of its own, might send the copy after its original. */
-  #copy(peer: Peer, copy: PacketCopy | undefined, now: Instant): Transmit | undefined {
-    if (copy === undefined) return undefined;
+  #copy(peer: Peer, copy: PacketCopy, now: Instant): Transmit | undefined {
     const { packet, path } = copy;
+    // If it does not go out now it never will: nothing depends on it.
+    packet.isCopied = true;
     const wire = this.#state.wireOf(path);
     const carrier = wire === undefined ? undefined : this.#dataCarrier(wire, 0);
     if (wire === undefined || carrier === undefined) return wire?.pollTransmit();
-    packet.isCopied = true;
     const frames: SentFrame[] = [];
     this.#begin(wire, path.peekPacketNumber());
     for (const frame of packet.frames) if (frame.copyInto?.(this.#encoder) === true) frames.push(frame);
-    // Nothing of it is of use any more.
-    if (frames.length === 0) return this.#data(peer, this.#usable, now);
+    if (frames.length === 0) return undefined;
     path.nextPacketNumber();
     peer.sentDataBytes += this.#encoder.payloadBytes;
     if (copy.isTrial) peer.trialBytes += this.#encoder.payloadBytes;
@@ -370,23 +357,4 @@ export class PacketWriter {
     if (carrier === undefined && wire.openingCount === 0) wire.wantCarrier(CarrierKind.data, this.#state.now);
     return carrier;
   }
-}
-
-/** The path on which acknowledgements may ride, if there is just one and it is quiet. */
-function ridden(paths: readonly SessionPath[]): SessionPath | undefined {
-  const [only] = paths;
-  return only !== undefined && paths.length === 1 && !only.isSuspect && only.inFlightBytes < RIDE_BELOW_BYTES ? only : undefined;
-}
-
-/** The path for what is small and urgent: not suspect, lowest round-trip time. */
-function preferred(paths: readonly SessionPath[]): SessionPath {
-  let best = paths[0] as SessionPath;
-  for (const path of paths) {
-    if (best.isSuspect !== path.isSuspect) {
-      if (best.isSuspect) best = path;
-      continue;
-    }
-    if ((path.smoothedRttMs ?? Number.POSITIVE_INFINITY) < (best.smoothedRttMs ?? Number.POSITIVE_INFINITY)) best = path;
-  }
-  return best;
 }

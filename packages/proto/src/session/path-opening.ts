@@ -61,7 +61,9 @@ export class PathOpening {
   /** Client: the link of the first path is there; the hello leaves. */
   hello(now: Instant, pathId: PathId, link: LinkInfo, token: string): void {
     const wire = this.#linkUp(now, pathId, link);
-    wire?.sendEnvelope(clientHello(this.#state, token, link.address));
+    if (wire === undefined) return;
+    wire.sendEnvelope(clientHello(this.#state, token, link.address));
+    wire.maySendData = true;
   }
 
   /** Client: the link of a further path is there, and the proof was made; the join leaves. */

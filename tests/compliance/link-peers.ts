@@ -1,8 +1,7 @@
+import { once } from "node:events";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { isKwikError, parseAddress } from "@kwik/core";
-import type { DialRequest, Link, LinkCloseInfo, Transport, TransportListener } from "@kwik/core";
-import { tcpTransport } from "@kwik/transport-tcp";
-import type { TcpTransportOptions } from "@kwik/transport-tcp";
-import { expect } from "vitest";
+import type { DialRequest, Link, LinkCloseInfo, Transport, TransportListener, WebOptions } from "@kwik/core";
 import type { ServerMaterial } from "./tls-material.ts";
 
 export type Request = Partial<Omit<DialRequest, "trust">> & { port: number; host?: string; trust?: Partial<DialRequest["trust"]> };
@@ -16,9 +15,16 @@ export interface Served {
   readonly notices: string[];
 }
 
-/** Servers and clients of one test; `close` ends them all. */
-export class TcpPeers {
+/** Servers and clients of one test over one transport; `close` ends them all. */
+export class LinkPeers<Options extends object> {
+  /** Connections to servers that were given to `bind`. */
+  readonly sockets = new Set<Socket>();
+  readonly #makeTransport: (options?: Options) => Transport;
   readonly #open: { close(): unknown }[] = [];
+
+  constructor(makeTransport: (options?: Options) => Transport) {
+    this.#makeTransport = makeTransport;
+  }
 
   /** Closes something when the test is over, the last first. */
   keep<T extends { close(): unknown }>(each: T): T {
@@ -30,14 +36,15 @@ export class TcpPeers {
     for (const each of this.#open.splice(0).reverse()) await each.close();
   }
 
-  /** A server over TCP that echoes. */
-  async serve(tls: ServerMaterial, options: TcpTransportOptions & { port?: number } = {}): Promise<Served> {
+  /** A kwik server on 127.0.0.1 that echoes. */
+  async serve(tls: ServerMaterial, options?: Options, { port = 0, web }: { port?: number; web?: WebOptions } = {}): Promise<Served> {
     const links: Link[] = [];
     const closes: LinkCloseInfo[] = [];
     const notices: string[] = [];
-    const listener = await tcpTransport(options).listen({
-      address: { host: "127.0.0.1", port: options.port ?? 0 },
+    const listener = await this.#makeTransport(options).listen({
+      address: { host: "127.0.0.1", port },
       tls,
+      web,
       onLink: (link) => {
         links.push(link);
         link.attach({
@@ -55,8 +62,26 @@ export class TcpPeers {
     return { port: parseAddress(listener.address).port, listener, links, closes, notices };
   }
 
+  /** Binds a server that is not kwik's to 127.0.0.1; answers its port. */
+  async bind(server: Server): Promise<number> {
+    server.on("connection", (socket) => {
+      this.sockets.add(socket);
+      socket.on("error", () => undefined);
+      socket.once("close", () => this.sockets.delete(socket));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    this.keep({
+      close: () => {
+        for (const socket of this.sockets) socket.destroy();
+        server.close();
+      },
+    });
+    return (server.address() as AddressInfo).port;
+  }
+
   /** Dials and goes no further. */
-  async reach(request: Request, transport: Transport = tcpTransport()): Promise<Link> {
+  async reach(request: Request, transport: Transport = this.#makeTransport()): Promise<Link> {
     const { port, host, trust, ...rest } = request;
     const link = await transport.dial({
       address: { host: host ?? "127.0.0.1", port },
@@ -98,11 +123,4 @@ export class TcpPeers {
       return isKwikError(error) ? `${error.code}: ${error.message}` : String(error);
     }
   }
-}
-
-/** Waits until `condition` holds; fails after `timeoutMs`. */
-export async function until(condition: () => boolean, timeoutMs = 15_000): Promise<void> {
-  const end = Date.now() + timeoutMs;
-  while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 2));
-  expect(condition()).toBe(true);
 }
