@@ -1,4 +1,5 @@
 import { isMet, type Measurement, tableOf } from "./measurement.ts";
+import { browser } from "./measures/browser.ts";
 import { bulk } from "./measures/bulk.ts";
 import { echo } from "./measures/echo.ts";
 import { fair } from "./measures/fair.ts";
@@ -8,7 +9,7 @@ import { messages } from "./measures/messages.ts";
 import { open } from "./measures/open.ts";
 import { tcp } from "./measures/tcp.ts";
 
-const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = { bulk, echo, open, messages, fair, memory, get, tcp };
+const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = { bulk, echo, open, messages, fair, memory, get, tcp, browser };
 
 /** How to say what was measured. */
 export interface BenchOptions {

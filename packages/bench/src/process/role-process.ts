@@ -4,6 +4,7 @@ import { rawClient } from "../raw/raw-client.ts";
 import { rawServer } from "../raw/raw-server.ts";
 import { tlsClient } from "../raw/tls-client.ts";
 import { tlsServer } from "../raw/tls-server.ts";
+import { webServer } from "../raw/web-server.ts";
 import { memory } from "../sampling.ts";
 import type { Role, RoleName } from "./role.ts";
 import { serveRole } from "./serve-role.ts";
@@ -18,6 +19,7 @@ const roles: Record<RoleName, (argument: never) => Promise<Role>> = {
   "raw-client": rawClient,
   "tls-server": tlsServer,
   "tls-client": tlsClient,
+  "web-server": webServer,
 };
 
 await serveRole(name, async () => {

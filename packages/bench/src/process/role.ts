@@ -21,4 +21,4 @@ export interface Reply {
 }
 
 /** Names of the roles that a process can be started with. */
-export type RoleName = "kwik-server" | "kwik-client" | "raw-server" | "raw-client" | "tls-server" | "tls-client";
+export type RoleName = "kwik-server" | "kwik-client" | "raw-server" | "raw-client" | "tls-server" | "tls-client" | "web-server";

@@ -5,7 +5,7 @@ const LIFE_MS = 24 * 60 * 60 * 1000;
 
 /**
  * A certificate and key that nobody checks, made for one run: the bare engine does not serve without them.
- * Just enough of X.509 (RFC 5280): a serial number, ECDSA with SHA-256, one common name.
+ * Just enough of X.509 (RFC 5280): a serial number, ECDSA with SHA-256, one name.
  */
 export function loopbackCertificate(): { readonly cert: string; readonly key: string } {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -21,6 +21,8 @@ export function loopbackCertificate(): { readonly cert: string; readonly key: st
     der(0x30, utcTime(now - LIFE_MS), utcTime(now + LIFE_MS)),
     name,
     publicKey.export({ type: "spki", format: "der" }),
+    // Chromium takes no certificate without extensions: the name once more.
+    der(0xa3, der(0x30, der(0x30, objectId(0x55, 0x1d, 0x11), der(0x04, der(0x30, der(0x82, Buffer.from("localhost"))))))),
   );
   const signature = createSign("sha256").update(body).sign(privateKey);
   const certificate = der(0x30, body, algorithm, der(0x03, Buffer.of(0), signature));

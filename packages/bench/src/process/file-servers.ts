@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash, randomFillSync } from "node:crypto";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { mkdir, mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+
+/** Time for a server process to say that it is ready, in milliseconds. */
+const READY_MS = 15_000;
+
+export interface FileServersOptions {
+  readonly count: number;
+  readonly fileBytes: number;
+  /** Of each server, "20MB/s". */
+  readonly rate: string;
+  /** Further flags of `kwik serve`, with --listen. */
+  readonly flags: readonly string[];
+}
+
+/** What a server says of itself with --json. */
+export interface ServedFile {
+  /** "kwik://host:port" */
+  readonly url: string;
+  /** PEM */
+  readonly certificate: string;
+}
+
+/** `kwik serve` processes that give out one file of random bytes; all of it goes when it is disposed of. */
+export class FileServers implements AsyncDisposable {
+  readonly fileName = "file.bin";
+  readonly directory: string;
+  readonly served: ServedFile[] = [];
+  readonly #command: readonly string[];
+  readonly #children: ChildProcess[] = [];
+  #sha256 = "";
+  readonly #onExit = (): void => this.#end();
+
+  private constructor(command: readonly string[], directory: string) {
+    this.#command = command;
+    this.directory = directory;
+    process.once("exit", this.#onExit);
+  }
+
+  /** Works in the kwik command only, which it starts again. */
+  static async start({ count, fileBytes, rate, flags }: FileServersOptions): Promise<FileServers> {
+    const script = process.argv[1];
+    if (script === undefined || !/^(kwik(\.js)?|main\.[jt]s)$/.test(basename(script))) {
+      throw new Error("it starts the kwik command itself; run it as `kwik bench NAME`");
+    }
+    const servers = new FileServers([...process.execArgv, script], await mkdtemp(join(tmpdir(), "kwik-bench-")));
+    try {
+      const files = join(servers.directory, "files");
+      await mkdir(files);
+      servers.#sha256 = writeFile(join(files, servers.fileName), fileBytes);
+      for (let i = 0; i < count; i += 1) await servers.#serve(files, ["--rate", rate, ...flags]);
+      return servers;
+    } catch (error) {
+      servers.#end();
+      throw error;
+    }
+  }
+
+  /** Of the file, in hex. */
+  get sha256(): string {
+    return this.#sha256;
+  }
+
+  kill(index: number): void {
+    this.#children[index]?.kill("SIGKILL");
+  }
+
+  /** Runs another kwik command; answers the line of JSON that it prints. */
+  run(args: readonly string[], timeoutMs: number): Promise<string> {
+    const child = spawn(process.execPath, [...this.#command, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+    this.#children.push(child);
+    return jsonLineOf(child, timeoutMs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end();
+  }
+
+  async #serve(files: string, flags: readonly string[]): Promise<void> {
+    const args = ["serve", files, "--self-signed", "--json", ...flags];
+    const child = spawn(process.execPath, [...this.#command, ...args], { stdio: ["ignore", "pipe", "ignore", "ipc"] });
+    this.#children.push(child);
+    this.served.push(JSON.parse(await jsonLineOf(child, READY_MS)) as ServedFile);
+  }
+
+  #end(): void {
+    process.removeListener("exit", this.#onExit);
+    for (const child of this.#children) child.kill("SIGKILL");
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** The first line on standard output that is an object. */
+function jsonLineOf(child: ChildProcess, timeoutMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const timer = setTimeout(() => reject(new Error(`a kwik process said nothing within ${timeoutMs} ms`)), timeoutMs);
+    child.stdout?.on("data", (data: Buffer) => {
+      text += data.toString();
+      const match = /^\{.*\}$/m.exec(text);
+      if (match === null) return;
+      clearTimeout(timer);
+      resolve(match[0]);
+    });
+    child.once("exit", (code) => {
+      clearTimeout(timer);
+      reject(new Error(`a kwik process ended with status ${code ?? "of a signal"} before it was ready`));
+    });
+  });
+}
+
+/** Writes the file of random bytes; answers its SHA-256. */
+function writeFile(path: string, bytes: number): string {
+  const hash = createHash("sha256");
+  const piece = Buffer.allocUnsafe(1024 * 1024);
+  const file = openSync(path, "w");
+  for (let left = bytes; left > 0; left -= piece.length) {
+    randomFillSync(piece);
+    const part = left < piece.length ? piece.subarray(0, left) : piece;
+    hash.update(part);
+    writeSync(file, part);
+  }
+  closeSync(file);
+  return hash.digest("hex");
+}
