@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { browser } from "./gates/browser.ts";
 import { format } from "./gates/format.ts";
 import type { Gate, GateResult } from "./gates/gate.ts";
 import { generated } from "./gates/generated.ts";
@@ -26,6 +27,7 @@ const GATES: readonly Gate[] = [
   lint,
   imports,
   purity,
+  browser,
   unused,
   generated,
   snippets,

@@ -38,7 +38,7 @@ afterAll(async () => {
 const over = {
   webtransport: {
     serve: () => ({ transport: quicTransport({ retry: false }), childTransport: "webtransport" as const }),
-    capabilities: new Set<SuiteCapability>(["datagrams", "abrupt-death", "independent-carriers"]),
+    capabilities: new Set<SuiteCapability>(["datagrams", "abrupt-death", "independent-carriers", "owned-buffers"]),
   },
   websocket: {
     serve: () => ({ transport: webSocketTransport(), childTransport: "websocket" as const }),

@@ -80,7 +80,7 @@ const PACKAGES: Record<string, { dependencies: Record<string, string>; files: Re
       "wire/frame.ts":
         'import type { PathId } from "../base/ids.ts";\n\nexport function frame(path: PathId): number {\n  return path;\n}\n',
       "control/codec.ts":
-        'import { ScalarType } from "@bufbuild/protobuf";\n\nexport function kind(): number {\n  return ScalarType.BOOL;\n}\n',
+        'import { WireType } from "@bufbuild/protobuf/wire";\n\nexport function kind(): number {\n  return WireType.Varint;\n}\n',
       "data/stream.ts": 'import { frame } from "../wire/frame.ts";\n\nexport function stream(): number {\n  return frame(1);\n}\n',
       "path/rtt.ts": "export function rtt(): number {\n  return 1;\n}\n",
       "schedule/pick.ts": "export function pick(): number {\n  return 1;\n}\n",
@@ -121,6 +121,7 @@ const PACKAGES: Record<string, { dependencies: Record<string, string>; files: Re
       "index.ts":
         'import { pump } from "@kwik/core";\nimport { link } from "@kwik/transport-quic";\n\n' +
         "export async function dial(): Promise<number> {\n  return pump(link() ?? { error: undefined });\n}\n",
+      "browser.ts": 'export { pump as dial } from "@kwik/core";\n',
     },
   },
   cli: {
@@ -139,6 +140,10 @@ const REFERENCES: Record<string, string[]> = {
 
 /** What the configuration files and tests import. */
 const TOOLS = { "dependency-cruiser": "18.7.2", eslint: "10.15.0", typescript: "6.0.3", "typescript-eslint": "8.73.0", vitest: "5.1.0" };
+
+function exportsOf(name: string): Record<string, string> {
+  return { "kwik-source": `./src/${name}.ts`, types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` };
+}
 
 function fullName(name: string): string {
   return name === "kwik" ? "kwik" : `@kwik/${name}`;
@@ -159,7 +164,7 @@ function goodTree(): Record<string, string> {
       version: "0.1.0",
       license: "Apache-2.0",
       type: "module",
-      exports: { ".": { "kwik-source": "./src/index.ts", types: "./dist/index.d.ts", default: "./dist/index.js" } },
+      exports: { ".": exportsOf("index"), ...(files["browser.ts"] === undefined ? {} : { "./browser": exportsOf("browser") }) },
       dependencies,
     };
     lock[`packages/${name}`] = manifest;

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, expect, test } from "vitest";
+import { browser } from "../../scripts/gates/browser.ts";
 import { format } from "../../scripts/gates/format.ts";
 import type { Gate } from "../../scripts/gates/gate.ts";
 import { generated } from "../../scripts/gates/generated.ts";
@@ -36,6 +37,7 @@ test("a good tree passes every gate", { timeout: 120_000 }, async () => {
     lint,
     imports,
     purity,
+    browser,
     unused,
     generated,
     snippets,
@@ -163,12 +165,35 @@ test("purity reads the built protocol, whatever the sources looked like", async 
     ["export async function rtt() { return 1; }", "uses async"],
     ["export function rtt() { return globalThis.performance; }", "uses globalThis"],
     ['import "node:fs"; export function rtt() { return 1; }', "imports node:fs"],
+    ['import "@bufbuild/protobuf"; export function rtt() { return 1; }', "imports @bufbuild/protobuf"],
   ]) {
     expect(await findingsOf(purity, { [dist]: `${code ?? ""}\n` })).toContain(`${dist}:1 ${what ?? ""}`);
   }
   fixture.plant({ [dist]: "export function rtt(fetch, self) { return { fetch, Date: self.Promise }; }\n" });
   expect((await purity.run(fixture.root)).findings, "names of its own are no host's").toEqual([]);
   expect(await findingsOf(purity, { [dist]: 'export const rtt = (0, eval)("setTimeout");\n' })).toContain("does not load without a host");
+});
+
+test("browser finds what a page does not have, wherever it is imported from, and a bundle that has grown", {
+  timeout: 60_000,
+}, async () => {
+  const core = (code: string): Record<string, string> => ({
+    "packages/core/src/driver/pump.ts": `${code}\nexport function pump(): unknown {\n  return planted;\n}\n`,
+  });
+  for (const [code, what] of [
+    ['import { hostname as planted } from "node:os";', "leads to an import of node:os"],
+    ['import { hostname as planted } from "os";', "leads to an import of os"],
+    ['const planted = () => import("node:fs");', "leads to an import of node:fs at run time"],
+    ["const planted = () => Buffer.alloc(1);", "leads to a use of Buffer"],
+    ["const planted = () => window.name;", "leads to a use of window"],
+    ["const planted = () => process.env.HOME;", "leads to a use of process"],
+  ]) {
+    expect(await findingsOf(browser, core(code ?? ""))).toContain(what);
+  }
+  const large = Array.from({ length: 40_000 }, (_, i) => Math.imul(i, 0x9e3779b1).toString(36)).join(" ");
+  expect(await findingsOf(browser, core(`const planted = "${large}";`))).toMatch(/\d+ bytes of gzip, at most \d+/);
+  fixture.plant(core("const planted = () => typeof process === 'object' && process.env;"));
+  expect((await browser.run(fixture.root)).findings).toEqual([]);
 });
 
 test("unused names files, exports and dependencies that nobody needs", { timeout: 60_000 }, async () => {

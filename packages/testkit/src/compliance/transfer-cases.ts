@@ -53,23 +53,28 @@ export const transferCases: readonly LinkCase[] = [
     name: "what arrived lies in buffers of its own: emptying them harms nothing",
     needs: ["owned-buffers"],
     run: async (bench) => {
-      const { up, down, server } = await bench.pair();
-      check(server.link.capabilities.ownedBuffers, "the link does not say so");
+      const { up, down, client, server } = await bench.pair();
+      check(client.link.capabilities.ownedBuffers && server.link.capabilities.ownedBuffers, "the link does not say so");
       const buffers = new Set<ArrayBufferLike>();
       let whole = 0;
-      down.dataHook = (data) => {
+      const empty = (data: Uint8Array): void => {
         if (data.length !== data.buffer.byteLength || !(data.buffer instanceof ArrayBuffer)) return;
         check(!buffers.has(data.buffer), "a buffer came twice");
         buffers.add(data.buffer);
         whole += data.length;
         data.buffer.transfer(0);
       };
-      expectPattern(down, 4);
-      expectPattern(up, 5);
-      up.send(pattern(4, 0, 8 * MB));
-      down.send(pattern(5, 0, MB));
-      await Promise.all([down.receive(8 * MB, "towards the server"), up.receive(MB, "towards the client")]);
-      check(whole > 4 * MB, `only ${whole} bytes came in buffers that hold nothing else`);
+      for (const [from, to, seed, words] of [
+        [up, down, 4, "towards the server"],
+        [down, up, 5, "towards the client"],
+      ] as const) {
+        whole = 0;
+        to.dataHook = empty;
+        expectPattern(to, seed);
+        from.send(pattern(seed, 0, 8 * MB));
+        await to.receive(8 * MB, words);
+        check(whole > 4 * MB, `${words}: only ${whole} bytes came in buffers that hold nothing else`);
+      }
     },
   },
   {

@@ -1,0 +1,2 @@
+export { webSocketClient } from "./web-socket-client.ts";
+export { webTransportClient } from "./web-transport-client.ts";

@@ -1,0 +1,77 @@
+// Runs in a page or a worker of the browser: one case of the link suite at a time, with the client here and its servers in Node.
+import type { Transport } from "@kwik/core";
+import { LinkBench, linkCases } from "@kwik/testkit";
+import { webSocketClient, webTransportClient } from "@kwik/transport-browser";
+import { MirroredServers } from "./mirror/mirrored-servers.ts";
+
+/** What a test in Node asks for. */
+export interface CaseRequest {
+  readonly name: string;
+  readonly transport: "webtransport" | "websocket";
+  readonly mirrorPort: number;
+  /** The servers' certificate, PEM. */
+  readonly certificate: string;
+}
+
+/** "passed", or what went wrong. */
+async function runCase({ name, transport, mirrorPort, certificate }: CaseRequest): Promise<string> {
+  const linkCase = linkCases.find((one) => one.name === name);
+  if (linkCase === undefined) return `there is no case "${name}"`;
+  const servers = await MirroredServers.connect(mirrorPort);
+  const client = transport === "webtransport" ? webTransportClient() : webSocketClient();
+  const certificates = transport === "webtransport" ? [certificate] : undefined;
+  const played: Transport = {
+    name: transport,
+    listen: (request) => servers.listen(request),
+    // The suite believes anybody, which a browser cannot.
+    dial: (request) => client.dial({ ...request, trust: { ca: undefined, pins: [], certificates, dangerouslyTrustAnyServer: false } }),
+  };
+  const bench = new LinkBench({
+    transport: played,
+    capabilities: new Set(),
+    tls: { cert: "", key: "" },
+    address: { host: "127.0.0.1", port: 0 },
+    deadAddress: { host: "127.0.0.1", port: 40_009 },
+    startMortalServer: () => servers.startMortal(),
+  });
+  try {
+    await linkCase.run(bench);
+    return "passed";
+  } catch (error) {
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  } finally {
+    await bench.close();
+  }
+}
+
+/** The same in a worker that runs this file too. */
+function runCaseInWorker(request: CaseRequest): Promise<string> {
+  const { Worker } = globalThis as unknown as { readonly Worker: WorkerConstructor };
+  const worker = new Worker("/page.js", { type: "module" });
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => {
+      worker.terminate();
+      resolve(String(data));
+    };
+    worker.onerror = (event) => reject(new Error(event.message));
+    worker.postMessage(request);
+  });
+}
+
+type WorkerConstructor = new (
+  url: string,
+  options: { readonly type: "module" },
+) => {
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onerror: ((event: { readonly message: string }) => void) | null;
+  postMessage(message: unknown): void;
+  terminate(): void;
+};
+
+const host = globalThis as unknown as {
+  readonly document?: unknown;
+  onmessage?: (event: { readonly data: CaseRequest }) => void;
+  postMessage(message: string): void;
+};
+if (host.document === undefined) host.onmessage = ({ data }) => void runCase(data).then((result) => host.postMessage(result));
+Object.assign(globalThis, { runCase, runCaseInWorker });
