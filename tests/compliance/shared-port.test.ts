@@ -76,6 +76,14 @@ test("without somebody for HTTP, such connections are refused as before", async 
   expect(server.links).toHaveLength(0);
 });
 
+test("a request for a proxy is answered with a no", async () => {
+  const { port } = await serve();
+  const { socket, closed, heard } = await raw(port, ["http/1.1"]);
+  socket.write("CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n");
+  await closed;
+  expect(heard()).toMatch(/^HTTP\/1\.1 501 .*no proxy\.\n$/s);
+});
+
 test("path and origin are looked at as on a port of its own", async () => {
   const server = await serve({}, { web: { path: "/deep", allowOrigin: (origin) => origin === "https://good.example" } });
   const outcome = (path: string, origin?: string): Promise<string> =>

@@ -96,7 +96,7 @@ test("only the path and the subprotocol of kwik become a link", async () => {
   await until(() => server.links.length === 1);
 });
 
-test("an upgrade to something else, or a malformed one, is answered and closed", async () => {
+test("an upgrade to something else, a malformed one, and a request for a proxy are answered and closed", async () => {
   const server = await serve();
   for (const [request, status] of [
     [UPGRADE.replace("Upgrade: websocket", "Upgrade: h2c"), 400],
@@ -104,6 +104,7 @@ test("an upgrade to something else, or a malformed one, is answered and closed",
     [UPGRADE.replace(/Sec-WebSocket-Key: .*\r\n/, ""), 400],
     [UPGRADE.replace(/Sec-WebSocket-Protocol: .*\r\n/, ""), 400],
     [UPGRADE.replace("GET", "POST"), 405],
+    ["CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n", 501],
   ] as const) {
     const { socket, closed, heard } = await raw(server.port, "tls");
     socket.write(request);

@@ -22,13 +22,14 @@ export async function fetchFile(
   await stream.write(new TextEncoder().encode(`${JSON.stringify({ "kwik-files": 1, op: "get", path })}\n`));
   stream.close().catch(() => undefined); // what matters is the answer
 
+  const utf8 = new TextDecoder();
   let head = "";
   let rest: Uint8Array | undefined;
   while (rest === undefined) {
     const data = await stream.read();
     if (data === null) throw new Error("the server ended the stream without an answer");
     const end = data.indexOf(LINE_FEED);
-    head += new TextDecoder().decode(end < 0 ? data : data.subarray(0, end));
+    head += utf8.decode(end < 0 ? data : data.subarray(0, end), { stream: end < 0 });
     if (end >= 0) rest = data.subarray(end + 1);
   }
   const answer = JSON.parse(head) as Answer;

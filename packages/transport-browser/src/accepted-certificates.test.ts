@@ -34,6 +34,17 @@ hpERODQCt/eJLfBYF/H1ugfooJIEboTk6x6iT6l+r2Qne/W9ff9NxdU3/UiJDFxP
 UH8s/WWQtSqLXYRO4wZWzKcACy7CBTA/
 -----END CERTIFICATE-----`;
 
+// openssl req -x509 -newkey ed25519 -nodes -keyout /dev/null -days 10 -subj /CN=a
+const ED25519 = `-----BEGIN CERTIFICATE-----
+MIIBLDCB36ADAgECAhQvfSQAOQRaC9Gc4Z6KK1kLTkF2KzAFBgMrZXAwDDEKMAgG
+A1UEAwwBYTAeFw0yNjExMjEyMjUxMTdaFw0yNjEyMDEyMjUxMTdaMAwxCjAIBgNV
+BAMMAWEwKjAFBgMrZXADIQB5nabuDDTaCG9kErPO3BLIqQUOmASwjEDDAsVH/2zS
+5KNTMFEwHQYDVR0OBBYEFPkiQVWvAC/dnuF2P39YyNPpqcy1MB8GA1UdIwQYMBaA
+FPkiQVWvAC/dnuF2P39YyNPpqcy1MA8GA1UdEwEB/wQFMAMBAf8wBQYDK2VwA0EA
+ar5I5W25dE5BWYG+cPpqUgRZfsKnhM3labQjBJPUcKlD8B3Cm6HYrl7K510z+phH
+H2BEnhvEPoK56cwV8QJYBA==
+-----END CERTIFICATE-----`;
+
 test("without certificates the browser decides, and proves nobody", async () => {
   expect(await accepted({})).toEqual({ hashes: undefined, identity: undefined });
 });
@@ -69,7 +80,7 @@ test("certificates that no browser takes by their hash are left out, and named w
   expect(await reasonOf(long.cert)).toMatch(/^NOT_TRUSTED .*more than 14 days/);
   expect(await reasonOf(one.cert, now + 14 * DAY_MS)).toMatch(/^NOT_TRUSTED .*has expired at 2030-01-14/);
   expect(await reasonOf(one.cert, now - DAY_MS)).toMatch(/^NOT_TRUSTED .*not valid before 2029-12-31/);
-  expect(await reasonOf(RSA)).toMatch(/^NOT_TRUSTED .*RSA/);
+  for (const pem of [RSA, ED25519]) expect(await reasonOf(pem)).toMatch(/^NOT_TRUSTED .*not one for ECDSA/);
 });
 
 test("what no browser lets a page decide is NOT_SUPPORTED, and no certificates at all are INVALID_ARGUMENT", async () => {

@@ -56,8 +56,8 @@ function refuseUnsupported({ trust, identity, clientCertificate }: DialRequest):
 }
 
 /** Why a browser will not accept the certificate by its hash, if it will not. */
-function objection({ notBeforeMs, notAfterMs, isRsa }: ServerCertificate, nowMs: number): string | undefined {
-  if (isRsa) return "its key is RSA, and only ECDSA will do";
+function objection({ notBeforeMs, notAfterMs, isEcdsa }: ServerCertificate, nowMs: number): string | undefined {
+  if (!isEcdsa) return "its key is not one for ECDSA, and nothing else will do";
   if (notAfterMs - notBeforeMs > MAX_VALIDITY_MS) return "it is valid for more than 14 days; let the server make one for at most 13";
   if (nowMs < notBeforeMs) return `it is not valid before ${new Date(notBeforeMs).toISOString()}; look at the clocks`;
   if (nowMs > notAfterMs) return `it has expired at ${new Date(notAfterMs).toISOString()}; let the server make a new one`;

@@ -25,7 +25,7 @@ test("hash, identity and dates are those that Node reads", async () => {
     identity: made.identity,
     notBeforeMs: Date.parse(other.validFrom),
     notAfterMs: Date.parse(other.validTo),
-    isRsa: false,
+    isEcdsa: true,
   });
 });
 

@@ -10,12 +10,13 @@ export interface ServerCertificate {
   /** Milliseconds since 1970, to the second. */
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
-  readonly isRsa: boolean;
+  /** Whether its key is one of an elliptic curve for ECDSA: P-256, for instance. */
+  readonly isEcdsa: boolean;
 }
 
 const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/;
-/** 1.2.840.113549.1.1.1 */
-const RSA_OID = "2a864886f70d010101";
+/** id-ecPublicKey, 1.2.840.10045.2.1 */
+const ECDSA_OID = "2a8648ce3d0201";
 
 /** Reads a certificate in PEM; of a chain, the first. Rejects with INVALID_ARGUMENT for anything else. Does not verify signatures. */
 export async function readServerCertificate(pem: string): Promise<ServerCertificate> {
@@ -32,7 +33,7 @@ export async function readServerCertificate(pem: string): Promise<ServerCertific
 }
 
 /** RFC 5280, section 4.1. */
-function fieldsOf(certificate: Uint8Array): { spki: Uint8Array; notBeforeMs: number; notAfterMs: number; isRsa: boolean } {
+function fieldsOf(certificate: Uint8Array): { spki: Uint8Array; notBeforeMs: number; notAfterMs: number; isEcdsa: boolean } {
   const outer = new DerReader(certificate);
   const parts = new DerReader(outer.next(DerTag.sequence).content);
   if (!outer.isAtEnd) throw new RangeError("there are bytes behind the certificate");
@@ -49,7 +50,7 @@ function fieldsOf(certificate: Uint8Array): { spki: Uint8Array; notBeforeMs: num
   const keyParts = new DerReader(key.content);
   const algorithm = new DerReader(keyParts.next(DerTag.sequence).content).next(DerTag.oid);
   keyParts.next(DerTag.bitString);
-  return { spki: key.whole, notBeforeMs, notAfterMs, isRsa: hexOf(algorithm.content) === RSA_OID };
+  return { spki: key.whole, notBeforeMs, notAfterMs, isEcdsa: hexOf(algorithm.content) === ECDSA_OID };
 }
 
 /** UTCTime, whose years are those from 1950 to 2049, or GeneralizedTime; in UTC and with seconds, as certificates have them. */

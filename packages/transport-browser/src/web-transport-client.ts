@@ -39,8 +39,8 @@ class WebTransportClient implements Transport {
     const { hashes, identity } = await acceptedCertificates(request, Date.now());
     const place = placeOf(request.address);
     const session = this.#begin(WebTransport, place, hashes);
-    // Who is interested in the end of a session asks for it; one that does not come up rejects both.
-    session.closed.catch(() => undefined);
+    // Who is interested in how a session goes asks for it. One that does not come up rejects both, also where nobody has asked yet.
+    for (const told of [session.ready, session.closed]) told.catch(() => undefined);
     const connected = connectInTime<WebTransportSession>(
       request,
       "WebTransport",

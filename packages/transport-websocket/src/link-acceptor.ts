@@ -52,6 +52,12 @@ export class LinkAcceptor {
     refuse(socket, refusal);
   };
 
+  /** For the server's "connect" event: a client takes it for a proxy. */
+  readonly connect = (_request: IncomingMessage, socket: Socket): void => {
+    socket.on("error", () => socket.destroy());
+    refuse(socket, { status: 501, text: "This server is no proxy.\n" });
+  };
+
   /** Ends all links; resolves when their sockets are closed, which takes about a second at most. */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {

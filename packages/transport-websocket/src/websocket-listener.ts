@@ -88,6 +88,7 @@ export class WebSocketListener implements TransportListener {
       socket.once("close", () => sockets.delete(socket));
     });
     server.on("upgrade", acceptor.upgrade);
+    server.on("connect", acceptor.connect);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => {
         reject(new KwikError("IO", `cannot listen on ${formatAddress(request.address)}: ${bindProblem(error)}`, { cause: error }));

@@ -56,6 +56,7 @@ class WebSocketAcceptor implements HttpAcceptor {
     );
     this.#server = createServer(httpLimits(this.#requestTimeoutMs), (incoming, response) => answerRequest(incoming, response, rules.path));
     this.#server.on("upgrade", this.#acceptor.upgrade);
+    this.#server.on("connect", this.#acceptor.connect);
   }
 
   accept(socket: TLSSocket): void {

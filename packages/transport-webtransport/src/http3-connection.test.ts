@@ -25,6 +25,7 @@ interface Served {
   readonly carriers: Carrier[];
   readonly log: string[];
   readonly closes: LinkCloseInfo[];
+  readonly refusedOrigins: string[];
 }
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
@@ -32,9 +33,17 @@ afterEach(() => void vi.useRealTimers());
 
 function serve(allowOrigin?: (origin: string) => boolean): Served {
   const port = new FakePort();
-  const served = { port, links: [] as Link[], carriers: [] as Carrier[], log: [] as string[], closes: [] as LinkCloseInfo[] };
+  const served = {
+    port,
+    links: [] as Link[],
+    carriers: [] as Carrier[],
+    log: [] as string[],
+    closes: [] as LinkCloseInfo[],
+    refusedOrigins: [] as string[],
+  };
   const connection = new Http3Connection(port, {
     ...webRules(allowOrigin === undefined ? {} : { allowOrigin }),
+    onRefusedOrigin: (origin) => served.refusedOrigins.push(origin),
     onLink: (link) => {
       served.links.push(link);
       link.attach({
@@ -220,6 +229,7 @@ test("requests that are no session get short answers", () => {
     ["400", { ...get, ":unknown": "x" }],
     ["400", { ":method": "GET", ":path": "/" }],
     ["400", { "x-first": "1", ...get }],
+    ["400", { ...SESSION, origin: "https://a\u001b[2J" }],
     ["403", { ...SESSION, origin: "https://elsewhere.example" }],
     ["403", { ...SESSION, origin: "null" }],
   ];
@@ -252,6 +262,12 @@ test("the origin is the option's to judge, and only browsers send one", () => {
       ),
     ),
   ).toBe("200");
+});
+
+test("an origin that was refused is told in characters that no terminal obeys", () => {
+  const served = serve();
+  expect(statusOf(openSession(served, { ...SESSION, origin: "https://a\u009b2J b" }))).toBe("403");
+  expect(served.refusedOrigins).toEqual(["https://a?2J?b"]);
 });
 
 test("a second session on a connection is rejected, and the first goes on", () => {

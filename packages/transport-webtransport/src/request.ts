@@ -28,7 +28,8 @@ export function refusalOf(fields: readonly Field[], rules: WebRules): Refusal | 
   if (protocol !== "webtransport") return { status: 501, text: purposeOf(rules) };
   const origin = request.get("origin");
   if (origin !== undefined && !rules.allowsOrigin(origin, request.get(":authority"))) {
-    return { status: 403, text: "Pages of this origin may not connect here.\n", origin };
+    // It will be read in logs, and no origin has other characters.
+    return { status: 403, text: "Pages of this origin may not connect here.\n", origin: origin.replace(/[^!-~]/g, "?") };
   }
   return undefined;
 }
@@ -48,7 +49,8 @@ function flawOf(fields: readonly Field[]): string | undefined {
   let isBehindPseudo = false;
   for (const [name, value] of fields) {
     if (/[^!-~]|[A-Z]/.test(name) || name === "") return "a field has a bad name";
-    if (/[\0\r\n]/.test(value)) return "a field has a bad value";
+    // Control characters, but for the tab. RFC 9110 section 5.5
+    if (/[^\t -~\x80-\xff]/.test(value)) return "a field has a bad value";
     if (!name.startsWith(":")) {
       isBehindPseudo = true;
       if (CONNECTION_FIELDS.has(name)) return `${name} has no place in HTTP/3`;

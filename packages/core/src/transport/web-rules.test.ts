@@ -29,6 +29,16 @@ test("with allowOrigin it alone decides, as a method of its options", () => {
   expect(allowsOrigin("https://app.example", "app.example")).toBe(false);
 });
 
+test("an allowOrigin that throws, or gives no plain yes, refuses", () => {
+  const throwing = webRules({ allowOrigin: (origin) => new URL(origin).hostname.endsWith(".example") });
+  expect(throwing.allowsOrigin("https://good.example", undefined)).toBe(true);
+  expect(throwing.allowsOrigin("null", undefined)).toBe(false);
+  for (const answer of [Promise.resolve(true), "yes", undefined]) {
+    const { allowsOrigin } = webRules({ allowOrigin: () => answer as unknown as boolean });
+    expect(allowsOrigin("https://app.example", "app.example")).toBe(false);
+  }
+});
+
 test("paths that would not arrive as they are written are INVALID_ARGUMENT", () => {
   for (const path of ["", "kwik", "/a?b", "/a#b", "/ü", "/a b", "/a/../b", "/a\r\nX: y"]) {
     expect(() => webRules({ path }), path).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));

@@ -15,7 +15,7 @@ export interface WebRules {
 export function webRules(options: WebOptions = {}): WebRules {
   return {
     path: checkedWebPath(options.path),
-    allowsOrigin: (origin, host) => options.allowOrigin?.(origin) ?? isSameHost(origin, host),
+    allowsOrigin: (origin, host) => (options.allowOrigin === undefined ? isSameHost(origin, host) : isAllowed(options, origin)),
   };
 }
 
@@ -26,6 +26,15 @@ export function checkedWebPath(path: string = DEFAULT_WEB_PATH): string {
     "INVALID_ARGUMENT",
     `"${path.slice(0, 100)}" is not a path; write it like "${DEFAULT_WEB_PATH}", without query or fragment`,
   );
+}
+
+/** The application decides about a text that anybody may have sent: what it throws says no, and so does what is no plain yes, a promise for instance. */
+function isAllowed(options: WebOptions, origin: string): boolean {
+  try {
+    return options.allowOrigin?.(origin) === true;
+  } catch {
+    return false;
+  }
 }
 
 /** Ports may differ: a page and a kwik server of one host cannot share a port. */
