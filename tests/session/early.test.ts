@@ -1,4 +1,4 @@
-import { AuthError, isKwikError } from "@kwik/core";
+import { AuthError, isKwikError, Priority } from "@kwik/core";
 import { expect, test } from "vitest";
 import { bytes, TestCluster } from "./pair.ts";
 
@@ -28,6 +28,33 @@ test("an early dial's first bytes leave with the hello: the server has them befo
   expect(text(await stream.read())).toBe("and back");
   await becoming;
   expect(client.id).toBe(session.id);
+});
+
+// spec: CREDIT-5
+test("who waits for a stream beyond those that may be opened unseen gets it with the hello's answer", async () => {
+  await using cluster = new TestCluster({ shape: { delayMs: 5 } });
+  const server = await cluster.serve();
+  const client = await cluster.dial(server, { early: true });
+  for (let count = 0; count < 100; count += 1) client.openStream();
+  const waiting = client.openStreamSync();
+  await client.ready;
+  expect(await waiting).toBeDefined();
+});
+
+// spec: CTRL-9
+test("an early stream with a priority, or closed to contributions, is announced after the hello's answer", async () => {
+  await using cluster = new TestCluster({ shape: { delayMs: 5 } });
+  const server = await cluster.serve();
+  const client = await cluster.dial(server, { early: true });
+  const stream = client.openStream({ priority: Priority.HIGH, contributions: false });
+  await stream.write(bytes("in a hurry"));
+  await client.ready;
+  const accepted = await (await server.next()).acceptStream();
+  expect(text(await accepted.read())).toBe("in a hurry");
+  await accepted.write(bytes("so it seems"));
+  expect(text(await stream.read())).toBe("so it seems");
+  // The announcement travels beside the data.
+  await expect.poll(() => accepted.priority).toBe(Priority.HIGH);
 });
 
 // spec: SESS-4

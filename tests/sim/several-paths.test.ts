@@ -130,6 +130,53 @@ test("a line that nobody has tried gets copies first, so that nothing waits for 
 });
 
 // spec: PATH-14
+test("a slow line that joins a fast transfer is tried in small packets, and is not taken to be silent for it", () => {
+  const world = new World({ servers: [{ lines: [lineOf(500, 10), lineOf(5, 20)] }] }).start();
+  const stream = world.openFrom(0, "unidirectional");
+  stream.write("server", 64 * MiB);
+  stream.finish("server");
+  world.until(() => (stream.down?.readOffset ?? 0) > 16 * MiB, "a part of it");
+  const { state } = world.server(0).endpoint?.session ?? world.client.session;
+  world.addPath(0, 1);
+  let mostInFlight = 0;
+  world.until(() => {
+    mostInFlight = Math.max(mostInFlight, state.paths.byId(1)?.inFlightBytes ?? 0);
+    return stream.down?.isFinished === true;
+  }, "the transfer");
+  expect(mostInFlight).toBeLessThan(128 * 1024 + 16 * 1024);
+  expect(state.peerOf(0).trialBytes).toBeGreaterThan(64 * 1024);
+  expect(state.paths.byId(1)?.deliveryRate).toBeGreaterThan(0.9 * 5 * 125);
+  world.finish();
+});
+
+// spec: PATH-14
+test("probes of a line that is busy do not keep its rate from being measured", () => {
+  const world = new World({
+    servers: [{ lines: [lineOf(100, 20), lineOf(1, 40)] }],
+    expected: ["path-degraded", "path-recovered", "resent"],
+  }).startAll();
+  const stream = world.openFrom(0, "unidirectional");
+  stream.write("server", 16 * MiB);
+  stream.finish("server");
+  world.advance(1_000);
+  const { state } = world.server(0).endpoint?.session ?? world.client.session;
+  expect(state.paths.byId(1)?.deliveryRate).toBeGreaterThan(0.7 * 125);
+  expect(state.peerOf(0).trialBytes).toBeLessThan(160 * 1024);
+  world.finish();
+});
+
+// spec: PATH-14
+test("a line that is kept for when the others are gone is not tried before", () => {
+  const world = new World({ servers: [{ lines: [lineOf(50, 20), lineOf(50, 20)] }] }).start();
+  world.addPath(0, 1, 64);
+  const stream = world.open("unidirectional");
+  stream.write("client", 4 * MiB);
+  stream.finish("client");
+  world.finish();
+  expect(world.client.session.state.peerOf(1).trialBytes).toBe(0);
+});
+
+// spec: PATH-14
 test("messages of a quiet session go out once, on the nearest path", () => {
   const world = new World({ servers: [{ lines: [lineOf(20, 40), lineOf(20, 10)] }] }).startAll();
   const stream = world.open();

@@ -168,7 +168,7 @@ export class SendHalf implements SendStream, Gatherer, Resting {
       this.fail(new StreamError(errorName(failure.code), failure.reason, this.id, failure.code, { remote: true }));
       return;
     }
-    if (stream.resetCode === undefined) this.#buffer.recycle(stream.firstHeldOffset, !stream.wasResent);
+    if (stream.resetCode === undefined) this.#buffer.recycle(stream.firstHeldOffset, stream.resentEnd);
     if (stream.bufferedBytes === 0) {
       this.#rest();
       if (this.#flushing.length > 0) for (const waiter of this.#flushing.splice(0)) waiter.resolve();

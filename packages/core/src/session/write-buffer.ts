@@ -7,6 +7,8 @@ const MIN_SLAB_BYTES = 4 * 1024;
 /** A full slab whose bytes are under way. */
 interface UsedSlab {
   readonly slab: Uint8Array;
+  /** Its first byte has this stream offset, or a higher one. */
+  readonly startOffset: number;
   /** Stream offset after its last byte. */
   readonly endOffset: number;
 }
@@ -22,6 +24,7 @@ export class WriteBuffer {
   #start = 0;
   #end = 0;
   #slabBytes = 0;
+  #slabOffset = 0;
   #used: UsedSlab[] = [];
   readonly #pool: SlabPool;
   /** Stream offset after what was handed on last. */
@@ -51,13 +54,13 @@ export class WriteBuffer {
   }
 
   /**
-   * Everything before `offset` was acknowledged. `isIntact` says that nothing was ever sent twice: only then no link can still
-   * hold bytes of it back, and its memory may be used again.
+   * Everything before `offset` was acknowledged. What lies at or beyond `resentEnd` was never sent twice: only of that no link can still
+   * hold bytes back, so that its memory may be used again.
    */
-  recycle(offset: number, isIntact: boolean): void {
+  recycle(offset: number, resentEnd: number): void {
     let count = 0;
     for (let used = this.#used[count]; used !== undefined && used.endOffset <= offset; used = this.#used[count]) {
-      if (isIntact && used.slab.length === SLAB_BYTES) this.#pool.give(used.slab);
+      if (used.startOffset >= resentEnd && used.slab.length === SLAB_BYTES) this.#pool.give(used.slab);
       count += 1;
     }
     if (count > 0) this.#used.splice(0, count);
@@ -86,10 +89,11 @@ export class WriteBuffer {
 
   #nextSlab(bytes: number, handOn: (bytes: Uint8Array) => number): Uint8Array {
     this.flush(handOn);
-    if (this.#slab !== undefined) this.#used.push({ slab: this.#slab, endOffset: this.#offset });
+    if (this.#slab !== undefined) this.#used.push({ slab: this.#slab, startOffset: this.#slabOffset, endOffset: this.#offset });
     this.#slabBytes = nextSlabBytes(this.#slabBytes, bytes);
     const slab = this.#slabBytes === SLAB_BYTES ? this.#pool.take() : new Uint8Array(this.#slabBytes);
     this.#slab = slab;
+    this.#slabOffset = this.#offset;
     this.#start = 0;
     this.#end = 0;
     return slab;

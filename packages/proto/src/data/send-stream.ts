@@ -52,7 +52,7 @@ export class SendStream {
   #writtenBytes = 0;
   #sentBytes = 0;
   #isGapLost = false;
-  #wasResent = false;
+  #resentEnd = 0;
   #finalOffset: number | undefined;
   #isFinPending = false;
   #isFinAcked = false;
@@ -123,9 +123,9 @@ export class SendStream {
     return this.#buffer.firstHeldOffset;
   }
 
-  /** Whether bytes of it went out more than once, so that an old copy may still be waiting in some link. */
-  get wasResent(): boolean {
-    return this.#wasResent;
+  /** Everything from this offset on went out once at most; of bytes before it an old copy may still be waiting in some link. */
+  get resentEnd(): number {
+    return this.#resentEnd;
   }
 
   /** Something can be sent now within the stream's credit. Connection credit may still prevent it. */
@@ -252,7 +252,7 @@ export class SendStream {
   markLost(offset: number, length: number, fin: boolean): void {
     if (this.#resetCode !== undefined && !this.#isContribution) return;
     if (length > 0) {
-      this.#wasResent = true;
+      this.#resentEnd = Math.max(this.#resentEnd, offset + length);
       this.#lostBytes += this.#buffer.addNeeded(offset, offset + length, this.#lost);
     }
     if (fin && !this.#isFinAcked) this.#isFinPending = true;
@@ -264,7 +264,7 @@ export class SendStream {
   copyOf(offset: number, length: number): Uint8Array | undefined {
     if (this.#resetCode !== undefined) return undefined;
     const data = length === 0 ? NO_BYTES : this.#buffer.heldView(offset, offset + length);
-    if (data !== undefined) this.#wasResent = true;
+    if (data !== undefined) this.#resentEnd = Math.max(this.#resentEnd, offset + length);
     return data;
   }
 

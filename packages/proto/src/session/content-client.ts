@@ -324,7 +324,9 @@ export class ContentClient {
   /** The last content of a stream whose home is gone: nothing follows, and nobody says so. */
   #endWithoutHome(entry: StreamEntry): void {
     const { streams } = this.#state;
-    if (entry.receive?.finalSize === undefined)
+    const { receive } = entry;
+    // Its own bytes may be missing before the content, also where that is the stream's end.
+    if (receive?.finalSize === undefined || receive.firstMissingOffset < receive.finalSize)
       entry.failure ??= { code: ErrorCode.HOME_LOST, reason: "the server at which the stream lived is gone" };
     streams.signal(entry, StreamSignal.ended | StreamSignal.readable | StreamSignal.writable | StreamSignal.sendDone);
     streams.remove(entry);

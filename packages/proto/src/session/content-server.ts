@@ -156,11 +156,12 @@ class RangeSegmentSent implements SentFrame {
     this.#length = length;
   }
 
-  copyInto(encoder: PacketEncoder): boolean {
-    const data = this.#server.copyOf(this.#requestId, this.#offset, this.#length);
-    if (data === undefined) return false;
+  copyInto(encoder: PacketEncoder, maxBytes: number): SentFrame | undefined {
+    const length = Math.min(this.#length, maxBytes - streamFrameOverhead(Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, maxBytes));
+    const data = this.#server.copyOf(this.#requestId, this.#offset, length);
+    if (data === undefined) return undefined;
     encoder.rangeData(this.#requestId, this.#offset, data);
-    return true;
+    return length === this.#length ? this : new RangeSegmentSent(this.#server, this.#requestId, this.#offset, length);
   }
 
   acknowledged(): void {

@@ -1,4 +1,5 @@
 import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import type { StreamDirection } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
 import { body, envelopeOf, type ControlMessage, type Credit } from "../control/control-body.ts";
 import type { Envelope } from "../control/control-codec.ts";
@@ -6,6 +7,7 @@ import { PROTOCOL_VERSION } from "../wire/preamble.ts";
 import { CREDIT_BEFORE_HELLO, type InitialCredit, NO_CREDIT, type Peer } from "./peer.ts";
 import type { SessionPath } from "./session-event.ts";
 import type { SessionState } from "./session-state.ts";
+import { StreamSignal } from "./stream-entry.ts";
 
 /** Optional abilities of this implementation; those that both sides name may be used. */
 export const FEATURES: readonly string[] = ["content", "contribute", "raw"];
@@ -85,14 +87,21 @@ export function adoptCredit(state: SessionState, peer: Peer, credit: Credit | un
   peer.isKnown = true;
   peer.initialStreamWindowBytes = given.streamWindowBytes;
   peer.sendCredit.raise(given.sessionWindowBytes);
-  peer.outgoing.bidirectional.raise(given.maxBidirectionalStreams);
-  peer.outgoing.unidirectional.raise(given.maxUnidirectionalStreams);
+  raiseStreams(state, peer, "bidirectional", given.maxBidirectionalStreams);
+  raiseStreams(state, peer, "unidirectional", given.maxUnidirectionalStreams);
   for (const entry of state.streams.values()) {
     if (entry.peer !== peer || entry.sender === undefined) continue;
-    if (entry.sender.stream.handleMaxOffset(given.streamWindowBytes)) peer.enqueue(entry.sender);
+    if (!entry.sender.stream.handleMaxOffset(given.streamWindowBytes)) continue;
+    peer.enqueue(entry.sender);
+    state.streams.signal(entry, StreamSignal.writable);
   }
   peer.releaseWaiting();
   return undefined;
+}
+
+/** Who waits for a stream, as an early client may, hears that it can be opened. */
+function raiseStreams(state: SessionState, peer: Peer, direction: StreamDirection, limit: number): void {
+  if (peer.outgoing[direction].raise(limit)) state.emit({ type: "streams-allowed", direction, member: peer.member });
 }
 
 /** Whether a server's reply is one to what was asked on this path. spec: SESS-1, SESS-2 */

@@ -9,6 +9,8 @@ import type { SessionPath } from "./session-event.ts";
 export interface PacketCopy {
   readonly packet: SentPacket<SentFrame>;
   readonly path: SessionPath;
+  /** Of a larger packet only the first bytes go out. */
+  readonly maxBytes: number;
   /** To learn of the path, not to be faster: it does not count on the budget. */
   readonly isTrial: boolean;
 }

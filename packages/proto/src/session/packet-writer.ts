@@ -139,6 +139,8 @@ export class PacketWriter {
 
   #control(peer: Peer, paths: readonly SessionPath[]): Transmit | undefined {
     if (!peer.control.hasPending && !peer.control.isAckOwed) return undefined;
+    // Data may follow the hello at once, further messages follow its answer. spec: CTRL-9
+    if (!peer.isKnown) return undefined;
     const path = preferred(paths);
     const wire = this.#state.wireOf(path);
     if (wire?.input.controlCarrier === undefined) return undefined;
@@ -173,11 +175,12 @@ export class PacketWriter {
       const carrier = this.#feedbackCarrier(wire);
       if (carrier === undefined) return wire.pollTransmit();
       path.isProbeWanted = false;
+      const wasIdle = path.inFlightBytes === 0;
       this.#begin(wire, path.nextPacketNumber());
       this.#encoder.probe();
       const transmit = this.#finish(wire, carrier, [], now);
-      // One byte says nothing of a rate.
-      path.setAppLimited();
+      // One byte says nothing of a rate; what else is under way does.
+      if (wasIdle) path.setAppLimited();
       return transmit;
     }
     return undefined;
@@ -285,7 +288,12 @@ export class PacketWriter {
     if (wire === undefined || carrier === undefined) return wire?.pollTransmit();
     const frames: SentFrame[] = [];
     this.#begin(wire, path.peekPacketNumber());
-    for (const frame of packet.frames) if (frame.copyInto?.(this.#encoder) === true) frames.push(frame);
+    for (const frame of packet.frames) {
+      const room = copy.maxBytes - this.#encoder.payloadBytes;
+      if (room < HEADER_ROOM_BYTES) break;
+      const copied = frame.copyInto?.(this.#encoder, room);
+      if (copied !== undefined) frames.push(copied);
+    }
     if (frames.length === 0) return undefined;
     path.nextPacketNumber();
     peer.sentDataBytes += this.#encoder.payloadBytes;

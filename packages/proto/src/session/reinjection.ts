@@ -54,7 +54,7 @@ export class Reinjection {
         if (given + packet.bytes > idle.inFlightLimitBytes || packet.bytes > budgetBytes) break;
         const firstMs = Math.max(ahead / slowRate, overdueMs(slow, packet.sentAt, now)) + delayOf(slow);
         const copyMs = (given + packet.bytes) / rate + delayMs;
-        if (firstMs >= copyMs + gainMs) return { packet, path: idle, isTrial: false };
+        if (firstMs >= copyMs + gainMs) return { packet, path: idle, maxBytes: Number.MAX_SAFE_INTEGER, isTrial: false };
       }
     }
     return undefined;

@@ -171,13 +171,16 @@ class StreamSegmentSent implements SentFrame {
     this.#fin = fin;
   }
 
-  copyInto(encoder: PacketEncoder): boolean {
+  copyInto(encoder: PacketEncoder, maxBytes: number): SentFrame | undefined {
     const { stream, peer } = this.#sender;
-    const data = stream.copyOf(this.#offset, this.#length);
-    if (data === undefined) return false;
-    peer.resentBytes += data.length;
-    encoder.stream(stream.id, this.#offset, data, this.#fin);
-    return true;
+    const length = Math.min(this.#length, maxBytes - streamFrameOverhead(stream.id, this.#offset, maxBytes));
+    const data = stream.copyOf(this.#offset, length);
+    if (data === undefined) return undefined;
+    const isWhole = length === this.#length;
+    const fin = this.#fin && isWhole;
+    peer.resentBytes += length;
+    encoder.stream(stream.id, this.#offset, data, fin);
+    return isWhole ? this : new StreamSegmentSent(this.#sender, this.#offset, length, fin);
   }
 
   acknowledged(): void {

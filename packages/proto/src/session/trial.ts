@@ -6,6 +6,8 @@ import type { SessionPath } from "./session-event.ts";
 const KiB = 1024;
 /** Copies under way at a time on a path that is being tried. */
 const TRIAL_BYTES = 128 * KiB;
+/** What was one packet on a fast path would make a slow one look silent until all of it is there; so long are packets where no rate is known. */
+const MAX_COPY_BYTES = 16 * KiB + 64;
 /** A path that got so many and is still unproven is used as it is. */
 const MAX_TRIAL_BYTES = 2 * TRIAL_BYTES;
 /** With less than this under way, a trial would say little, and double every message of a quiet session. */
@@ -46,9 +48,11 @@ export class Trial {
   /** A packet under way elsewhere that an unproven path is to carry too. */
   find(peer: Peer, paths: readonly SessionPath[]): PacketCopy | undefined {
     if (!this.#tries(peer, paths)) return undefined;
+    const rank = highestRank(paths);
     let tried: SessionPath | undefined;
     for (const path of paths) {
-      if (isProven(path) || path.isSuspect || path.inFlightBytes >= TRIAL_BYTES || path.roomBytes === 0) continue;
+      // One that is kept for when the others are gone gets nothing before.
+      if (rankOf(path) !== rank || isProven(path) || path.isSuspect || path.inFlightBytes >= TRIAL_BYTES || path.roomBytes === 0) continue;
       if (tried === undefined || path.inFlightBytes < tried.inFlightBytes) tried = path;
     }
     if (tried === undefined) return undefined;
@@ -58,7 +62,7 @@ export class Trial {
       for (const packet of other.unacknowledged()) {
         count += 1;
         if (count > MAX_PACKETS_LOOKED_AT) break;
-        if (isCopyable(packet)) return { packet, path: tried, isTrial: true };
+        if (isCopyable(packet)) return { packet, path: tried, maxBytes: MAX_COPY_BYTES, isTrial: true };
       }
     }
     return undefined;
