@@ -10,6 +10,8 @@ const folder = testFolder();
 const files = join(folder, "files");
 const source = writeRandomFile(join(files, "a.bin"), SIZE);
 let isMade = false;
+let whyNot: string | undefined;
+let isKnown = false;
 
 afterAll(() => {
   if (isMade) run("ip", "netns", "del", NETNS);
@@ -33,6 +35,13 @@ function makeNamespace(): string | undefined {
   }
 }
 
+/** Why these tests cannot run here; the namespace is made once. */
+function unavailable(): string | undefined {
+  if (!isKnown) whyNot = makeNamespace();
+  isKnown = true;
+  return whyNot;
+}
+
 function has(command: string, argument: string): boolean {
   try {
     run(command, argument);
@@ -42,15 +51,22 @@ function has(command: string, argument: string): boolean {
   }
 }
 
+function nft(...words: string[]): void {
+  run("ip", "netns", "exec", NETNS, "nft", ...words);
+}
+
 function blockUdp(): void {
-  const nft = (...words: string[]): void => run("ip", "netns", "exec", NETNS, "nft", ...words);
   nft("add", "table", "inet", "kwik");
   nft("add", "chain", "inet", "kwik", "out", "{ type filter hook output priority 0 ; }");
   nft("add", "rule", "inet", "kwik", "out", "meta", "l4proto", "udp", "drop");
 }
 
+function letUdpPass(): void {
+  nft("delete", "table", "inet", "kwik");
+}
+
 test("a download goes on over TCP when UDP is blocked at half of it, and without UDP it begins over TCP", async (context) => {
-  const reason = makeNamespace();
+  const reason = unavailable();
   if (reason !== undefined) context.skip(reason);
   const server = await startServerWith({ netns: NETNS }, files, "--rate", "10MB/s");
   const get = (out: string): string[] => ["get", `${server.url}/a.bin`, "--pin", server.identity, "-o", join(folder, out), "--json"];
@@ -72,5 +88,31 @@ test("a download goes on over TCP when UDP is blocked at half of it, and without
   expect(begun.status, begun.stderr).toBe(0);
   expect(statSync(join(folder, "whole.bin")).size).toBe(SIZE);
   expect(reportOf(begun).paths.map((path) => path.transport)).toEqual(["tcp"]);
+  letUdpPass();
+  await kill(server);
+}, 90_000);
+
+test("when UDP passes again, the download goes back to QUIC, and the path over TCP is closed", async (context) => {
+  const reason = unavailable();
+  if (reason !== undefined) context.skip(reason);
+  const server = await startServerWith({ netns: NETNS }, files, "--rate", "2MB/s");
+  const out = join(folder, "back.bin");
+  const download = startKwik(["get", `${server.url}/a.bin`, "--pin", server.identity, "-o", out, "--json"], { netns: NETNS });
+  await fileReaches(out, SIZE / 20);
+  blockUdp();
+  await expect.poll(download.said, { timeout: 20_000 }).toContain("it stopped answering");
+  letUdpPass();
+  const outcome = await download.outcome;
+  expect(outcome.status, outcome.stderr).toBe(0);
+  expect(sha256OfFile(out)).toBe(source);
+  expect(outcome.stderr).toContain("is reached over quic again");
+  const report = reportOf(outcome);
+  expect(report.paths).toMatchObject([
+    { transport: "quic", state: "dead" },
+    { transport: "tcp", transportChoice: "fallback", state: "closed" },
+    { transport: "quic", transportChoice: "return", state: "active" },
+  ]);
+  expect(report.paths[2]?.bytes).toBeGreaterThan(SIZE / 10);
+  process.stderr.write(`longest gap with UDP blocked and back: ${String(report.longestGapMs)} ms\n`);
   await kill(server);
 }, 90_000);

@@ -43,6 +43,11 @@ export class TwoHosts {
     return run("ip", "-n", this.#name(host), ...args);
   }
 
+  /** Runs `tc` on a host. */
+  tc(host: Host, ...args: readonly string[]): string {
+    return run("tc", "-n", this.#name(host), ...args);
+  }
+
   /** Network interface of a host. */
   device(host: Host): string {
     return `kw${host === "client" ? "c" : "s"}${this.#tag}`;

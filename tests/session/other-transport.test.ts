@@ -94,6 +94,37 @@ test("when the silent transport is heard again, the other one is taken out", asy
   expect(events).not.toContain("tcp path-dead");
 });
 
+// spec: PATH-5
+test("the transport that fell silent is tried again beside its fallback, and the session returns to it without its streams noticing", async () => {
+  const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp" })];
+  const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];
+  const listener = await serve(quic, tcp);
+  const client = await dial(networks);
+  const server = await listener.accept();
+  const states = () => client.stats().paths.map((path) => `${path.transport} ${path.state}`);
+  const stream = client.openStream();
+  const sent: number[] = [];
+  let isOver = false;
+  const writing = (async () => {
+    for (let i = 0; !isOver; i = (i + 1) % 256) {
+      await stream.write(Uint8Array.of(i));
+      sent.push(i);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await stream.close();
+  })();
+  quic.connections[0]?.setShape("both", { isBlackhole: true });
+  await expect.poll(states, { timeout: 10_000 }).toEqual(["quic dead", "tcp active"]);
+  await expect.poll(states, { timeout: 10_000 }).toEqual(["quic dead", "tcp closed", "quic active"]);
+  expect(client.stats().paths[2]?.transportChoice).toBe("return");
+  isOver = true;
+  await writing;
+  const got: number[] = [];
+  for await (const data of await server.acceptStream()) got.push(...data);
+  expect(got).toEqual(sent);
+  expect(client.stats().paths[2]?.bytesSent).toBeGreaterThan(0);
+}, 30_000);
+
 test("a path that dies while its fallback is still being dialled leaves one path, not two", async () => {
   const networks = [memoryNetwork({ name: "quic" }), memoryNetwork({ name: "tcp", shape: { delayMs: 1_200 } })];
   const [quic, tcp] = networks as [MemoryNetwork, MemoryNetwork];

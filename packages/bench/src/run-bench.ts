@@ -1,6 +1,7 @@
 import { isMet, type Measurement, tableOf } from "./measurement.ts";
 import { browser } from "./measures/browser.ts";
 import { bulk } from "./measures/bulk.ts";
+import { dial } from "./measures/dial.ts";
 import { echo } from "./measures/echo.ts";
 import { fair } from "./measures/fair.ts";
 import { get } from "./measures/get.ts";
@@ -8,8 +9,21 @@ import { memory } from "./measures/memory.ts";
 import { messages } from "./measures/messages.ts";
 import { open } from "./measures/open.ts";
 import { tcp } from "./measures/tcp.ts";
+import { websocket } from "./measures/websocket.ts";
 
-const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = { bulk, echo, open, messages, fair, memory, get, tcp, browser };
+const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = {
+  bulk,
+  echo,
+  open,
+  messages,
+  fair,
+  memory,
+  get,
+  tcp,
+  websocket,
+  dial,
+  browser,
+};
 
 /** How to say what was measured. */
 export interface BenchOptions {

@@ -1,4 +1,6 @@
 // transport authors
+export { checkDialOptions, checkListenOptions } from "./api/check-options.ts";
+export { checkOptions, type OptionKinds } from "./api/option-shape.ts";
 export { ErrorCode } from "@kwik/proto";
 export {
   AuthError,

@@ -1,5 +1,13 @@
 import { X509Certificate } from "node:crypto";
-import { type ClientSession, type DialOptions, dialWith, KwikError, parseTransportName, type TrustOptions } from "@kwik/core";
+import {
+  checkDialOptions,
+  type ClientSession,
+  type DialOptions,
+  dialWith,
+  KwikError,
+  parseTransportName,
+  type TrustOptions,
+} from "@kwik/core";
 import { identityOf } from "@kwik/trust";
 import { environment } from "./environment.ts";
 
@@ -10,6 +18,7 @@ import { environment } from "./environment.ts";
  * Rejects with a KwikError: UNREACHABLE, NOT_TRUSTED, AUTH_REFUSED, TIMEOUT, ABORTED, INVALID_ARGUMENT.
  */
 export async function dial(target: string | URL, options: DialOptions = {}): Promise<ClientSession> {
+  checkDialOptions(options);
   const transport = options.transport ?? parseTransportName(process.env["KWIK_TRANSPORT"]);
   return dialWith(environment(), target, {
     ...options,

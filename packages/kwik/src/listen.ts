@@ -1,4 +1,4 @@
-import { KwikError, type Listener, type ListenOptions, listenWith, parseAddress } from "@kwik/core";
+import { checkListenOptions, KwikError, type Listener, type ListenOptions, listenWith, parseAddress } from "@kwik/core";
 import { isQuicAvailable } from "@kwik/transport-quic";
 import { identityOf, joinAuthority, makeSelfSigned } from "@kwik/trust";
 import { environment } from "./environment.ts";
@@ -19,6 +19,7 @@ export interface NodeListenOptions extends ListenOptions {
  * Rejects with a KwikError: IO (the address cannot be bound), INVALID_ARGUMENT (certificate and key), NOT_SUPPORTED.
  */
 export async function listen(address: string, options: NodeListenOptions): Promise<Listener> {
+  checkListenOptions(options);
   const tls = options.tls === "self-signed" ? await makeSelfSigned({ names: namesFor(address) }) : options.tls;
   let identity: string;
   try {

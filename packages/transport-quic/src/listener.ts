@@ -81,7 +81,7 @@ export class QuicListener implements TransportListener {
           ca: options.clientCa === undefined ? undefined : Buffer.from(options.clientCa),
           clientAuth: options.clientCa === undefined ? "none" : "request",
           maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-          disableRetry: !(options.retry ?? !isLoopback(bindHost)),
+          disableRetry: !(request.validateAddresses ?? options.retry ?? !isLoopback(bindHost)),
         },
         (_error, events) => this.#onBatch(events),
       );

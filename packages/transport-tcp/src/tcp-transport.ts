@@ -1,3 +1,4 @@
+import { checkOptions, type OptionKinds } from "@kwik/core";
 import type { DialRequest, Link, ListenRequest, Transport, TransportListener } from "@kwik/core";
 import { TcpListener } from "./listener.ts";
 import type { TcpListenOptions } from "./listener.ts";
@@ -9,8 +10,16 @@ export interface TcpTransportOptions extends TcpListenOptions {
   readonly dangerouslyPlaintext?: boolean;
 }
 
-/** The Link port over TCP with TLS 1.3. */
+const OPTIONS: Record<keyof TcpTransportOptions, OptionKinds> = {
+  maxConnections: "count",
+  clientCa: "string",
+  http: "function",
+  dangerouslyPlaintext: "boolean",
+};
+
+/** The Link port over TCP with TLS 1.3. Throws INVALID_ARGUMENT for options that make no sense. */
 export function tcpTransport(options: TcpTransportOptions = {}): Transport {
+  checkOptions("tcpTransport", options, OPTIONS);
   return new TcpTransport(options);
 }
 

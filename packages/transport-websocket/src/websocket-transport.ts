@@ -1,9 +1,11 @@
 import {
   checkedWebPath,
+  checkOptions,
   type DialRequest,
   dialPlan,
   type Link,
   type ListenRequest,
+  type OptionKinds,
   type Transport,
   type TransportListener,
 } from "@kwik/core";
@@ -19,10 +21,18 @@ export interface WebSocketTransportOptions extends WebSocketListenOptions {
   onNotice?(message: string): void;
 }
 
-/**
- * The Link port over WebSocket and TLS 1.3, for places where UDP does not pass. Throws INVALID_ARGUMENT if the path is none.
- */
+const OPTIONS: Record<keyof WebSocketTransportOptions, OptionKinds> = {
+  path: "string",
+  maxConnections: "count",
+  handshakeTimeoutMs: "count",
+  clientCa: "string",
+  dangerouslyPlaintext: "boolean",
+  onNotice: "function",
+};
+
+/** The Link port over WebSocket and TLS 1.3, for places where UDP does not pass. Throws INVALID_ARGUMENT for options that make no sense. */
 export function webSocketTransport(options: WebSocketTransportOptions = {}): Transport {
+  checkOptions("webSocketTransport", options, OPTIONS);
   return new WebSocketTransport(options);
 }
 

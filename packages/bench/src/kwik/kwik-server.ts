@@ -5,13 +5,13 @@ import { Ask, BLOCK_BYTES, READ_BYTES, RequestReader } from "../request.ts";
 /** A server of the public API that does what the first bytes on each stream ask. */
 export async function kwikServer(argument: {
   readonly limits?: Partial<Limits>;
-  readonly transport?: "quic" | "tcp";
+  readonly transport?: "quic" | "tcp" | "websocket";
   /** Serves browsers, on all addresses: at a loopback address the engine's packets are too large for them. */
   readonly web?: boolean;
 }): Promise<Role> {
   const { transport = "quic", web = false } = argument;
   // Named, so that no race decides what is measured.
-  const listener = await listen(`kwik+${transport}://${web ? "0.0.0.0" : "127.0.0.1"}:0`, {
+  const listener = await listen(`kwik+${transport === "websocket" ? "ws" : transport}://${web ? "0.0.0.0" : "127.0.0.1"}:0`, {
     tls: "self-signed",
     web: web && { allowOrigin: () => true },
     ...(argument.limits === undefined ? {} : { limits: argument.limits }),

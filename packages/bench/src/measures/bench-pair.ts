@@ -1,11 +1,12 @@
 import { BenchProcess } from "../process/bench-process.ts";
 
-/** Over what kwik runs, and what it is compared with: the bare QUIC engine, or a TLS connection of Node's. */
-export type PairKind = "quic" | "tcp";
+/** Over what kwik runs, and what it is compared with: the bare QUIC engine, a TLS connection of Node's, or one of `ws` over TLS. */
+export type PairKind = "quic" | "tcp" | "websocket";
 
 const BARE = {
   quic: { server: "raw-server", client: "raw-client" },
   tcp: { server: "tls-server", client: "tls-client" },
+  websocket: { server: "ws-server", client: "ws-client" },
 } as const;
 
 /** A server and a client process of kwik, and the same without kwik, side by side. */

@@ -1,40 +1,7 @@
 import type { Measurement } from "../measurement.ts";
-import { median } from "../sampling.ts";
-import { BenchPair } from "./bench-pair.ts";
+import { onePipe } from "./one-pipe.ts";
 
-const BYTES = 500e6;
-const ROUNDS = 5;
-/** Until the code is compiled, its compiler is measured. */
-const WARM_UP_ROUNDS = 4;
-const ECHO_COUNT = 3_000;
-const ECHO_WARM_UP = 15_000;
-
-/** One path over TCP with TLS on loopback, against a TLS connection of Node's without kwik. */
-export async function tcp(): Promise<Measurement[]> {
-  using pair = await BenchPair.start("tcp");
-  const measurements: Measurement[] = [];
-  for (const command of ["download", "upload"]) {
-    const argument = { streams: 1, bytes: BYTES };
-    await pair.inTurns(WARM_UP_ROUNDS, command, argument);
-    const before = await pair.processorTime();
-    const seconds = await pair.inTurns<number>(ROUNDS, command, argument);
-    const after = await pair.processorTime();
-    const kwik = BYTES / 1e6 / median(seconds.kwik);
-    const raw = BYTES / 1e6 / median(seconds.raw);
-    const perGigabyte = (time: number): string => ((time / (ROUNDS * BYTES)) * 1e9).toFixed(1);
-    measurements.push({
-      name: `tcp: ${command}, 1 stream`,
-      value: kwik,
-      unit: "MB/s",
-      raw,
-      ratio: kwik / raw,
-      bar: { kind: "at least", limit: 0.85 },
-      note: `CPU of both ends ${perGigabyte(after.kwik - before.kwik)} s/GB, TLS alone ${perGigabyte(after.raw - before.raw)}`,
-    });
-  }
-  await pair.inTurns(1, "echo", { count: ECHO_WARM_UP, bytes: 64 });
-  const times = await pair.inTurns<{ p50: number }>(ROUNDS, "echo", { count: ECHO_COUNT, bytes: 64 });
-  const [kwik, raw] = [times.kwik, times.raw].map((runs) => median(runs.map((run) => run.p50)) * 1000) as [number, number];
-  measurements.push({ name: "tcp: echo of 64 B, p50", value: kwik, unit: "µs", raw, ratio: kwik / raw });
-  return measurements;
+/** One path over TCP with TLS, against a TLS connection of Node's without kwik. */
+export function tcp(): Promise<Measurement[]> {
+  return onePipe("tcp", "TLS");
 }

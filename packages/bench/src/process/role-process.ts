@@ -5,6 +5,8 @@ import { rawServer } from "../raw/raw-server.ts";
 import { tlsClient } from "../raw/tls-client.ts";
 import { tlsServer } from "../raw/tls-server.ts";
 import { webServer } from "../raw/web-server.ts";
+import { wsClient } from "../raw/ws-client.ts";
+import { wsServer } from "../raw/ws-server.ts";
 import { memory } from "../sampling.ts";
 import type { Role, RoleName } from "./role.ts";
 import { serveRole } from "./serve-role.ts";
@@ -19,6 +21,8 @@ const roles: Record<RoleName, (argument: never) => Promise<Role>> = {
   "raw-client": rawClient,
   "tls-server": tlsServer,
   "tls-client": tlsClient,
+  "ws-server": wsServer,
+  "ws-client": wsClient,
   "web-server": webServer,
 };
 

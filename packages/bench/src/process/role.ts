@@ -21,4 +21,13 @@ export interface Reply {
 }
 
 /** Names of the roles that a process can be started with. */
-export type RoleName = "kwik-server" | "kwik-client" | "raw-server" | "raw-client" | "tls-server" | "tls-client" | "web-server";
+export type RoleName =
+  | "kwik-server"
+  | "kwik-client"
+  | "raw-server"
+  | "raw-client"
+  | "tls-server"
+  | "tls-client"
+  | "ws-server"
+  | "ws-client"
+  | "web-server";

@@ -35,6 +35,7 @@ export class PathNotices {
       case "path-active":
         if (event.path.transportChoice === "fallback")
           this.#say(`${event.path.address} goes on over ${event.path.transport}; the other transport is silent`);
+        else if (event.path.transportChoice === "return") this.#say(`${event.path.address} is reached over ${event.path.transport} again`);
         else if (event.path.id !== 0) this.#say(`${event.path.address} takes part`);
         return;
       case "path-dead":

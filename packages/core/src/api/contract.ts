@@ -11,7 +11,10 @@ export interface StreamOptions {
   priority?: number;
   /** Client only: the path whose server becomes the stream's home. Default: the primary. */
   pathId?: number;
-  /** Server only: whether servers that this one added may contribute. Default true. */
+  /**
+   * Whether servers other than the stream's home may contribute. Default true. A stream that is closed to them, or has another priority than 128, is
+   * announced: the other side gets it at once, before the first byte.
+   */
   contributions?: boolean;
 }
 

@@ -73,6 +73,11 @@ export interface ListenOptions {
    * no WebTransport; WebSocket, which shares the port of TCP, is there for other clients and takes pages of its own host.
    */
   web?: boolean | WebOptions;
+  /**
+   * Whether clients over UDP first prove by a round trip of its own that they are where they say (QUIC's Retry), before the server keeps anything for
+   * them. Without it a dial is a round trip shorter, and a flood with forged addresses costs the server handshakes. Default: unless bound to loopback.
+   */
+  validateAddresses?: boolean;
   scheduler?: string | SchedulerFactory;
   limits?: Partial<Limits>;
 }
@@ -83,7 +88,8 @@ export interface WebOptions {
   path?: string;
   /**
    * Whether pages of an origin ("https://example.com:8443") may connect. Only asked for requests that carry an Origin, which browsers send and
-   * cannot leave out; who comes without is no browser and is not asked. Default: pages of the host that they connect to, on any port.
+   * cannot leave out; who comes without is no browser and is not asked. What it throws refuses: the text may be "null", or anything that somebody without
+   * a browser has sent. Default: pages of the host that they connect to, on any port.
    */
   allowOrigin?(origin: string): boolean;
 }

@@ -2,9 +2,10 @@ export type PathState = "connecting" | "authenticating" | "active" | "degraded" 
 
 /**
  * Why a path has its transport: "address" or "option" named it; it was the "only" one that could; it won the "race" of all; it went first because it is
- * "remembered" as the winner of a race at this server, and won again; or it is the "fallback" for another one that fell silent.
+ * "remembered" as the winner of a race at this server, and won again; it is the "fallback" for another one that fell silent; or the better one that fell silent
+ * and answered again, to which the session made its "return".
  */
-export type TransportChoice = "address" | "option" | "only" | "race" | "remembered" | "fallback";
+export type TransportChoice = "address" | "option" | "only" | "race" | "remembered" | "fallback" | "return";
 
 /** One path as an application may see it. */
 export interface PathInfo {

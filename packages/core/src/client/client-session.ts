@@ -12,6 +12,7 @@ import {
   type SessionPath,
 } from "@kwik/proto";
 import type { ClientSession, StreamOptions } from "../api/contract.ts";
+import { checkDialOptions } from "../api/check-options.ts";
 import { AuthError, KwikError, PathError, TimeoutError } from "../api/errors.ts";
 import type { DialOptions } from "../api/options.ts";
 import type { PathInfo } from "../api/stats.ts";
@@ -35,6 +36,7 @@ export interface DialEnvironment {
 
 /** Opens a session at one server; more join later. Rejects with KwikError: UNREACHABLE, NOT_TRUSTED, AUTH_REFUSED, TIMEOUT, ABORTED. */
 export async function dialWith(environment: DialEnvironment, target: string | URL, options: DialOptions = {}): Promise<ClientSession> {
+  checkDialOptions(options);
   const address = parseAddress(target);
   const servers = (options.servers ?? []).map((server) => parseAddress(server));
   const key = await SessionKey.create();

@@ -7,9 +7,11 @@ import { joinTranscript } from "../session-key/join-transcript.ts";
 import type { SessionKey } from "../session-key/session-key.ts";
 import { formatAddress, parseAddress, type ServerAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
-import type { ServerTrust, Transport } from "../transport/transport.ts";
+import type { Transport } from "../transport/transport.ts";
+import { trustFor } from "./server-trust.ts";
 import { TransportChoices } from "./transport-choices.ts";
-import { TransportFallback } from "./transport-fallback.ts";
+import { type FallbackDialer, TransportFallback, type TransportLimit } from "./transport-fallback.ts";
+import { TransportReturn } from "./transport-return.ts";
 
 type PathRequested = Extract<SessionEvent, { type: "path-requested" }>;
 type Ticket = Extract<SessionEvent, { type: "ticket" }>;
@@ -53,6 +55,7 @@ export class PathDialer {
   /** Addresses that the user named. What others resolve to is checked at each dial: servers named them. */
   readonly #own = new Set<string>();
   readonly #fallback: TransportFallback;
+  readonly #return: TransportReturn;
   /** Tries since a path to the address was last in use for a while. */
   readonly #failures = new Map<string, number>();
   readonly #activeSince = new Map<string, number>();
@@ -64,19 +67,21 @@ export class PathDialer {
     this.#driver = driver;
     this.#options = options;
     this.#policy = { ...options.policy, primaryIsPrivate: false };
-    this.#fallback = new TransportFallback(options.transport, {
+    const dialer: FallbackDialer = {
       now: () => driver.runtime.now(),
       isStopped: () => this.#isStopped(),
-      hasOtherPathTo: (address, path) => this.#hasPathTo(address, path),
+      pathsTo: (address) => this.#pathsTo(address),
       hasRoom: () => options.transportName === undefined && this.#hasRoom(),
       sleep: (ms) => this.#sleep(ms),
-      dial: (address, identity, avoid) => this.#dial(address, identity, this.#abort.signal, avoid),
+      dial: (address, identity, limit) => this.#dial(address, identity, this.#abort.signal, limit),
       takeIn: (link, address, identity, priority) => this.#takeIn(link, address, identity, priority),
       remove: (path, graceMs) => {
         driver.attempt((session) => session.lifecycle.drain(path, graceMs));
         driver.schedule();
       },
-    });
+    };
+    this.#fallback = new TransportFallback(options.transport, dialer);
+    this.#return = new TransportReturn(options.transport, dialer);
   }
 
   /** Dials the session's first server. */
@@ -161,6 +166,7 @@ export class PathDialer {
     const activeSince = this.#activeSince.get(path.address) ?? Number.NEGATIVE_INFINITY;
     if (this.#driver.runtime.now() - activeSince >= PROVEN_AFTER_MS) this.#failures.set(path.address, 0);
     this.#redial(parseAddress(path.address), path.identity, path.priority);
+    this.#return.pathDied(path);
   }
 
   /** A path has fallen silent, or is heard again. */
@@ -182,6 +188,8 @@ export class PathDialer {
   pathActive(path: SessionPath): void {
     if (!this.#failures.has(path.address)) this.#failures.set(path.address, 0);
     this.#activeSince.set(path.address, this.#driver.runtime.now());
+    this.#fallback.pathActive(path);
+    this.#return.pathActive(path);
   }
 
   stop(): void {
@@ -309,10 +317,16 @@ export class PathDialer {
     });
   }
 
-  async #dial(address: ServerAddress, identity: string | undefined, signal: AbortSignal | undefined, avoid?: string): Promise<Link> {
+  async #dial(
+    address: ServerAddress,
+    identity: string | undefined,
+    signal: AbortSignal | undefined,
+    limit: TransportLimit = {},
+  ): Promise<Link> {
     const { transport, transportName } = this.#options;
+    const { avoid, only } = limit;
     const link = await transport.dial({
-      address: { ...address, transport: address.transport ?? transportName },
+      address: { ...address, transport: address.transport ?? transportName ?? only },
       identity,
       trust: trustFor(this.#options.trust, identity),
       clientCertificate: this.#options.clientCertificate,
@@ -322,7 +336,8 @@ export class PathDialer {
       checkResolved: this.#own.has(formatAddress(address)) ? undefined : (ips) => this.#refusalOf(ips),
     });
     const named = address.transport === undefined ? transportName && "option" : "address";
-    this.choices.dialled(link, named ?? (avoid === undefined ? (transport.choiceOf?.(link) ?? "only") : "fallback"));
+    const limited = avoid !== undefined ? "fallback" : only && "return";
+    this.choices.dialled(link, named ?? limited ?? transport.choiceOf?.(link) ?? "only");
     return link;
   }
 
@@ -331,10 +346,12 @@ export class PathDialer {
     return verdict.allowed ? undefined : verdict.reason;
   }
 
-  #hasPathTo(address: ServerAddress, except?: SessionPath): boolean {
-    const text = formatAddress(address);
-    for (const path of this.#driver.session.state.paths.all()) if (path !== except && !path.isFinal && path.address === text) return true;
-    return false;
+  #hasPathTo(address: ServerAddress): boolean {
+    return this.#pathsTo(formatAddress(address)).length > 0;
+  }
+
+  #pathsTo(address: string): SessionPath[] {
+    return [...this.#driver.session.state.paths.all()].filter((path) => !path.isFinal && path.address === address);
   }
 
   #hasRoom(): boolean {
@@ -358,16 +375,6 @@ export class PathDialer {
       this.#timers.add(timer);
     });
   }
-}
-
-/** A server that another one vouches for by its key need not be among the user's pins; under a CA it must still verify. */
-function trustFor(trust: TrustOptions, identity: string | undefined): ServerTrust {
-  return {
-    ca: trust.ca,
-    pins: identity === undefined ? (trust.pins ?? []) : [identity],
-    certificates: trust.certificates,
-    dangerouslyTrustAnyServer: identity === undefined && trust.dangerouslyTrustAnyServer === true,
-  };
 }
 
 function parseRemote(text: string): ServerAddress | undefined {

@@ -52,14 +52,14 @@ beforeEach(() => {
   const dialer: FallbackDialer = {
     now: () => now,
     isStopped: () => false,
-    hasOtherPathTo: () => others > 0,
+    pathsTo: () => (others > 0 ? [real(path), real(played(9, "quic"))] : [real(path)]),
     hasRoom: () => hasRoom,
     sleep: async (ms) => {
       now += ms;
       await turn();
     },
-    dial: (_address, _identity, avoid) => {
-      told.push(`dial without ${avoid} at ${now}`);
+    dial: (_address, _identity, limit) => {
+      told.push(`dial without ${limit.avoid} at ${now}`);
       return new Promise((resolve, reject) => {
         answer = (result) => (result === "link" ? resolve(link) : reject(new Error("nobody there")));
       });
@@ -70,7 +70,10 @@ beforeEach(() => {
     },
     remove: (one) => told.push(`removed ${one.id}`),
   };
-  fallback = new TransportFallback({ hasOther: () => hasOther } as unknown as Transport, dialer);
+  fallback = new TransportFallback(
+    { hasOther: () => hasOther, prefers: (name: string, over: string) => name === "quic" && over === "tcp" } as unknown as Transport,
+    dialer,
+  );
 });
 
 async function settle(): Promise<void> {
@@ -155,12 +158,55 @@ test("nothing is dialled without room, or where there is no other transport; a f
   expect(told).toHaveLength(2);
 });
 
-test("after a dial that failed the next silence is answered anew", async () => {
-  fallback.pathDegraded(real(path));
-  await settle();
+test("where no other transport answered, silence is answered anew after a minute, or once another transport was in use", async () => {
+  const silent = async (): Promise<void> => {
+    path.heardAt = now;
+    fallback.pathDegraded(real(path));
+    await settle();
+  };
+  await silent();
   answer("failure");
   await settle();
+  await silent();
+  now += 59_000;
+  await silent();
+  expect(told).toHaveLength(1);
+  now += 1_000;
+  await silent();
+  expect(told).toHaveLength(2);
+  answer("failure");
+  await settle();
+  fallback.pathActive(real(path));
+  await silent();
+  expect(told).toHaveLength(2);
+  fallback.pathActive(real(beside));
+  await silent();
+  expect(told).toHaveLength(3);
+});
+
+test("a path that died while nobody answered says nothing of the other transports", async () => {
+  fallback.pathDegraded(real(path));
+  await settle();
+  path.state = "dead";
+  path.isFinal = true;
+  answer("failure");
+  await settle();
+  path.state = "degraded";
+  path.isFinal = false;
   fallback.pathDegraded(real(path));
   await settle();
   expect(told).toHaveLength(2);
+});
+
+test("where the fallback is the better transport, it stays and the other one goes", async () => {
+  path = played(0, "tcp");
+  beside = played(1, "quic");
+  beside.state = "active";
+  fallback.pathDegraded(real(path));
+  await settle();
+  answer("link");
+  await settle();
+  path.state = "active";
+  fallback.pathRecovered(real(path));
+  expect(told.slice(1)).toEqual(["taken in", "removed 0"]);
 });

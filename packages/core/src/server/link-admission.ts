@@ -112,7 +112,14 @@ export class LinkAdmission implements LinkReceiver {
     if (opening === undefined) return;
     if ("code" in opening) return this.#fail(opening);
     this.#isOpened = true;
-    this.#decide(this, opening);
+    if (this.link.capabilities.earlyData) void this.#decideWhenConfirmed(opening);
+    else this.#decide(this, opening);
+  }
+
+  /** What may be a replay starts nothing. spec: LINK-2 */
+  async #decideWhenConfirmed(opening: Opening): Promise<void> {
+    await this.link.confirmed;
+    if (!this.#isOver) this.#decide(this, opening);
   }
 
   #fail(problem: ProtocolFailure): void {

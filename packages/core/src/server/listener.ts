@@ -11,6 +11,7 @@ import {
   type Opening,
   type SchedulerFactory,
 } from "@kwik/proto";
+import { checkListenOptions } from "../api/check-options.ts";
 import type { Listener, ServerSession, WaitOptions } from "../api/contract.ts";
 import { isKwikError, KwikError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
@@ -42,6 +43,7 @@ export interface ListenEnvironment {
 
 /** Begins to serve. Rejects with KwikError IO if the address cannot be bound. */
 export async function listenWith(environment: ListenEnvironment, address: string, options: ListenOptions): Promise<Listener> {
+  checkListenOptions(options);
   const listener = new SessionListener(environment, options);
   await listener.start(address);
   return listener;
@@ -88,6 +90,7 @@ class SessionListener implements Listener {
       address: parsed,
       tls,
       web: webOf(this.#options.web),
+      validateAddresses: this.#options.validateAddresses,
       onLink: (link) => this.#admit(link),
       ...(onNotice === undefined ? {} : { onNotice }),
     });

@@ -213,3 +213,10 @@ test("listens on one port with all of them", async () => {
   const one = await listen(1001, "quic");
   expect([one.address, quic.bound, tcp.bound]).toEqual(["h:1001", [1001], []]);
 });
+
+test("it prefers the transports in their order, and none that it does not have", () => {
+  expect(both.prefers?.("quic", "tcp")).toBe(true);
+  expect(both.prefers?.("tcp", "quic")).toBe(false);
+  expect(both.prefers?.("quic", "quic")).toBe(false);
+  expect(both.prefers?.("websocket", "tcp")).toBe(false);
+});

@@ -77,6 +77,11 @@ class AnyTransport implements Transport {
     return address.transport === undefined && this.#transports.some((transport) => transport.name !== name);
   }
 
+  prefers(name: string, over: string): boolean {
+    const rank = (one: string): number => this.#transports.findIndex((transport) => transport.name === one);
+    return rank(name) >= 0 && rank(name) < rank(over);
+  }
+
   choiceOf(link: Link): TransportChoice | undefined {
     return this.#choices.get(link);
   }

@@ -7,6 +7,12 @@ export interface Link {
   readonly properties: LinkProperties;
 
   /**
+   * Present where `capabilities.earlyData` is set, on the server side: resolves when the handshake has ended, which nobody reaches who only repeats what a
+   * client once sent. Never rejects. What was delivered before may be such a repetition. spec: LINK-2
+   */
+  readonly confirmed?: Promise<void>;
+
+  /**
    * Says who receives what this link brings. Called exactly once, in the turn in which the link was handed over;
    * nothing is delivered before.
    */

@@ -14,6 +14,8 @@ export interface Transport {
   listen(request: ListenRequest): Promise<TransportListener>;
   /** Whether `dial` can reach the address without the transport of that name; undefined says no. */
   hasOther?(address: ServerAddress, name: string): boolean;
+  /** Whether the transport of the first name is tried before that of the second where an address names none; undefined says no. */
+  prefers?(name: string, over: string): boolean;
   /** Why a link that `dial` made to an address that names no transport has the one it has; undefined says "only". */
   choiceOf?(link: Link): TransportChoice | undefined;
 }
@@ -53,6 +55,8 @@ export interface ListenRequest {
   readonly tls: { readonly cert: string; readonly key: string };
   /** For transports that browsers speak: who of them may connect, and where. Undefined where nobody asked to serve them. */
   readonly web?: WebOptions | undefined;
+  /** For transports over UDP: whether clients prove their address before the server keeps anything for them. Undefined: the transport's default. */
+  readonly validateAddresses?: boolean | undefined;
   /** Called for each new link; it must `attach` to the link before it returns. */
   onLink(link: Link): void;
   /** Something went wrong that belongs to no link (a refused handshake, for instance). For logs. */

@@ -16,13 +16,16 @@ const TOOLS: readonly (readonly [string, string])[] = [
   ["ping", "iputils-ping"],
 ];
 
-/** Why the laboratory cannot work here, or undefined once it can; installs what is missing. */
-export function prepareTools(): string | undefined {
+/** What the network itself needs, without what is compared on it. */
+export const NETWORK_PROGRAMS: readonly string[] = ["ip", "tc", "nft", "gcc", "ping"];
+
+/** Why the laboratory cannot work here, or undefined once it can; installs what is missing of the programs, all by default. */
+export function prepareTools(programs: readonly string[] = TOOLS.map(([program]) => program)): string | undefined {
   if (process.platform !== "linux") return "it needs Linux: its network is made of network namespaces";
   if (process.getuid?.() !== 0) return "it needs root, to make network namespaces; run it with sudo";
-  const missing = [...new Set(TOOLS.filter(([program]) => !isThere(program)).map(([, name]) => name))];
+  const missing = [...new Set(TOOLS.filter(([program]) => programs.includes(program) && !isThere(program)).map(([, name]) => name))];
   if (missing.length > 0) {
-    process.stderr.write(`kwik bench lab: installing ${missing.join(", ")}\n`);
+    process.stderr.write(`kwik bench: installing ${missing.join(", ")}\n`);
     try {
       // A fresh machine has no list of packages.
       for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...missing]]) {

@@ -3,6 +3,7 @@ import type { Role } from "../../process/role.ts";
 import { serveRole } from "../../process/serve-role.ts";
 import { contentClient, contentServer } from "../roles/content-ends.ts";
 import { counter } from "../roles/counter.ts";
+import { dialClient, dialServer } from "../roles/dial-ends.ts";
 import { engineClient, engineServer } from "../roles/engine-ends.ts";
 import { homeClient, homeServer } from "../roles/home-ends.ts";
 import { tcpClient, tcpServer } from "../roles/tcp-ends.ts";
@@ -20,6 +21,8 @@ const roles: Record<LabRoleName, (argument: never) => Promise<Role>> = {
   "home-client": homeClient,
   "content-server": contentServer,
   "content-client": contentClient,
+  "dial-server": dialServer,
+  "dial-client": dialClient,
   counter,
 };
 

@@ -11,6 +11,8 @@ export type LabRoleName =
   | "home-client"
   | "content-server"
   | "content-client"
+  | "dial-server"
+  | "dial-client"
   | "counter";
 
 /** What a client of any kind is asked for. */
