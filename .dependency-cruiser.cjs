@@ -15,9 +15,14 @@ const PACKAGES = {
   "transport-tcp": ["core", "resolve", "tls"],
   "transport-websocket": ["core", "resolve", "tls"],
   testkit: ["proto", "core"],
-  kwik: ["core", "trust", "transport-browser", "transport-quic", "transport-tcp", "transport-websocket"],
+  sockets: ["core", "splice", "tls", "tunnel"],
+  kwik: ["core", "sockets", "trust", "transport-browser", "transport-quic", "transport-tcp", "transport-websocket"],
+  tunnel: ["core"],
+  splice: ["tunnel"],
+  gateway: ["core", "resolve", "splice", "tunnel"],
+  proxy: ["core", "splice", "tunnel"],
   bench: ["kwik", "transport-quic"],
-  cli: ["kwik", "trust", "bench"],
+  cli: ["kwik", "trust", "bench", "gateway", "proxy"],
 };
 
 /** Folders of proto, and what each may import beside itself. */

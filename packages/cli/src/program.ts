@@ -2,8 +2,10 @@ import { Command, CommanderError } from "commander";
 import { addBench } from "./commands/bench.ts";
 import { addCluster } from "./commands/cluster.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addGateway } from "./commands/gateway.ts";
 import { addGet } from "./commands/get.ts";
 import { addLs } from "./commands/ls.ts";
+import { addProxy } from "./commands/proxy.ts";
 import { addServe } from "./commands/serve.ts";
 import { ExitStatus, exitStatusOf, sentenceOf } from "./exit-status.ts";
 import { VERSION } from "./version.ts";
@@ -43,6 +45,6 @@ function newProgram(): Command {
     .showHelpAfterError("Run it with --help to see what there is.")
     .exitOverride()
     .addHelpText("after", epilogue);
-  for (const add of [addServe, addGet, addLs, addCluster, addDemo, addBench]) add(program);
+  for (const add of [addServe, addGet, addLs, addProxy, addGateway, addCluster, addDemo, addBench]) add(program);
   return program;
 }

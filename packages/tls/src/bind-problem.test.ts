@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bindProblem } from "./bind-problem.ts";
+import { bindCode, bindProblem } from "./bind-problem.ts";
 
 test("an address that cannot be bound has its reason in words", () => {
   const words = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES", "EPERM", "EMFILE"].map((code) =>
@@ -29,4 +29,10 @@ test("so it has where only the system's own words are known", () => {
     "this port needs more rights",
     "Too many open files (os error 24)",
   ]);
+});
+
+test("Node's code is found by the words alone", () => {
+  expect(bindCode({ message: "bind: Address already in use (os error 98)" })).toBe("EADDRINUSE");
+  expect(bindCode({ message: "bind: Permission denied" })).toBe("EACCES");
+  expect(bindCode({ message: "out of memory" })).toBeUndefined();
 });

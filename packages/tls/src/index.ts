@@ -1,5 +1,5 @@
 export { parseAuthorities } from "./authorities.ts";
-export { bindProblem } from "./bind-problem.ts";
+export { bindCode, bindProblem } from "./bind-problem.ts";
 export { clientContext } from "./client-context.ts";
 export { type ClientProof, verifyClient } from "./client-proof.ts";
 export { closedEarly, dialError, plaintextUntrusted, speaksNoKwik, unreachable } from "./dial-error.ts";

@@ -1,4 +1,4 @@
-import { dialPlan, KwikError } from "@kwik/core";
+import { checkOptions, dialPlan, KwikError, type OptionKinds } from "@kwik/core";
 import type {
   AuthorityResolver,
   DialPlan,
@@ -23,8 +23,19 @@ export interface QuicTransportOptions extends QuicListenOptions {
   onNotice?(message: string): void;
 }
 
-/** The Link port over QUIC. */
+const OPTIONS: Record<keyof QuicTransportOptions, OptionKinds> = {
+  retry: "boolean",
+  maxConnections: "count",
+  bindAny: "boolean",
+  clientCa: "string",
+  resolvePin: "function",
+  resolveAuthority: "function",
+  onNotice: "function",
+};
+
+/** The Link port over QUIC. Throws INVALID_ARGUMENT for options that make no sense. */
 export function quicTransport(options: QuicTransportOptions = {}): Transport {
+  checkOptions("quicTransport", options, OPTIONS);
   return new QuicTransport(options);
 }
 

@@ -1,6 +1,6 @@
 import { realpath, stat, writeFile } from "node:fs/promises";
-import { type Command, InvalidArgumentError } from "commander";
-import { fileStore, formatAddress, isKwikError, type Listener, listen, type NodeListenOptions, parseAddress } from "kwik";
+import type { Command } from "commander";
+import { fileStore, type Listener, parseAddress } from "kwik";
 import { loadClusterFile } from "@kwik/trust";
 import { formatBytes, parseRate } from "../byte-size.ts";
 import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
@@ -12,14 +12,12 @@ import { browserCertificate } from "../serve/browser-certificate.ts";
 import { MetricsPage } from "../serve/metrics-page.ts";
 import { type PeerServer, parsePeer, SessionPeers } from "../serve/session-peers.ts";
 import { certificateNotice, readyReport, type WebFlags, webLine, webOptionsOf } from "../serve/web-flags.ts";
-import { collect, readPem } from "../dial-flags.ts";
+import { collect } from "../dial-flags.ts";
+import { seconds } from "../number-flags.ts";
+import { listening, type TlsFlags, tlsOf } from "../tls-flags.ts";
 
-interface ServeFlags extends WebFlags {
+interface ServeFlags extends WebFlags, TlsFlags {
   readonly listen: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly selfSigned?: boolean;
-  readonly cluster?: string;
   readonly peer?: readonly string[];
   readonly rate?: string;
   readonly name?: string;
@@ -165,44 +163,10 @@ async function directoryAt(dir: string): Promise<string> {
   throw new CommandError(ExitStatus.local, `cannot serve ${dir}: it is not a directory; name the directory that holds the file`);
 }
 
-async function tlsOf(flags: ServeFlags): Promise<NodeListenOptions["tls"]> {
-  if (flags.cert === undefined && flags.key === undefined) {
-    if (flags.cluster === undefined || flags.selfSigned === true) return "self-signed";
-    throw new CommandError(
-      ExitStatus.usage,
-      "--cluster needs the certificate of the same folder; add --cert and --key (or --self-signed, if clients pin keys)",
-    );
-  }
-  if (flags.selfSigned === true)
-    throw new CommandError(ExitStatus.usage, "--self-signed makes a certificate, so it cannot be used with --cert and --key");
-  if (flags.cert === undefined || flags.key === undefined)
-    throw new CommandError(ExitStatus.usage, "--cert and --key belong together; give both");
-  return { cert: await readPem(flags.cert), key: await readPem(flags.key) };
-}
-
 function peersOf(flags: ServeFlags): PeerServer[] {
   const peers = (flags.peer ?? []).map(parsePeer);
   if (peers.length > 0 && flags.cluster === undefined) {
     throw new CommandError(ExitStatus.usage, "--peer needs --cluster: join tickets must be signed; see `kwik cluster init`");
   }
   return peers;
-}
-
-async function listening(address: string, options: NodeListenOptions): Promise<Listener> {
-  try {
-    return await listen(formatAddress(parseAddress(address)), options);
-  } catch (error) {
-    if (isKwikError(error) && error.code === "IO") {
-      throw new CommandError(ExitStatus.local, `${sentenceOf(error)}; choose another --listen address, or port 0 for any free one`, {
-        cause: error,
-      });
-    }
-    throw error;
-  }
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && value >= 0 && value <= 86_400) return value;
-  throw new InvalidArgumentError("Write a number of seconds, 0 to 86400.");
 }

@@ -1,0 +1,169 @@
+import { type Command, Option } from "commander";
+import { DEFAULT_GATEWAY_LIMITS, Gateway, type GatewayLimits, TargetChecks } from "@kwik/gateway";
+import { loadClusterFile } from "@kwik/trust";
+import { formatAddress, type Listener, parseAddress } from "kwik";
+import { flagsWithConfig } from "../config-file.ts";
+import { collect } from "../dial-flags.ts";
+import { EventLog, type LogForm } from "../event-log.ts";
+import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
+import { authenticateBy, clientOf, readTokens } from "../gateway/client-tokens.ts";
+import { gatewayMetrics } from "../gateway/gateway-metrics.ts";
+import { parseUnixSockets } from "../gateway/unix-sockets.ts";
+import { Interruption } from "../interruption.ts";
+import { MetricsServer } from "../metrics/metrics-server.ts";
+import { count, seconds } from "../number-flags.ts";
+import { listening, type TlsFlags, tlsOf } from "../tls-flags.ts";
+
+interface GatewayFlags extends TlsFlags {
+  readonly listen?: string;
+  readonly allow?: readonly string[];
+  readonly unix?: readonly string[];
+  readonly proxyProtocol?: readonly string[];
+  readonly tokens?: string;
+  readonly check?: readonly string[];
+  readonly checkInterval: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerClient: number;
+  readonly connectTimeout: number;
+  readonly idleTimeout: number;
+  readonly halfCloseTimeout: number;
+  readonly udpIdleTimeout: number;
+  readonly grace: number;
+  readonly metrics?: string;
+  readonly log: LogForm;
+  readonly name?: string;
+  readonly json?: boolean;
+}
+
+const { maxConnections, maxConnectionsPerClient, connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, udpIdleTimeoutMs } =
+  DEFAULT_GATEWAY_LIMITS;
+
+/** Adds `kwik gateway`. */
+export function addGateway(program: Command): void {
+  program
+    .command("gateway")
+    .summary("connect the tunnels of `kwik proxy` to targets")
+    .description(
+      "Connects tunnels of clients to the targets that are allowed; without --allow or --unix to none. SIGTERM or Ctrl-C drains.",
+    )
+    .option("--config <file>", "JSON with these flags in camel case; the command line goes before it")
+    .option("--listen <address>", "HOST:PORT to listen at, over QUIC (UDP) and TCP; port 0 is any free one")
+    .option("--cert <file>", "certificate chain (PEM)")
+    .option("--key <file>", "its private key (PEM)")
+    .option("--self-signed", "a new key for this run; clients use --pin (the default without --cert)")
+    .option("--cluster <file>", "cluster.json of `kwik cluster issue`")
+    .option("--allow <target>", "[udp/]HOST:PORTS, HOST a name, *.name, address, range or *; repeatable", collect)
+    .option("--unix <name=path>", "a unix socket that clients may reach by this name; repeatable", collect)
+    .option("--tokens <file>", "lines of NAME TOKEN: only clients with one of them (default: everybody)")
+    .option(
+      "--proxy-protocol <target>",
+      "tell these targets who the client is (PROXY protocol, version 2); as --allow; repeatable",
+      collect,
+    )
+    .option("--check <target>", "HOST:PORT of a target to connect to regularly, for logs and metrics; repeatable", collect)
+    .option("--check-interval <seconds>", "how often", seconds, 10)
+    .option("--max-connections <count>", "connections and associations in all", count, maxConnections)
+    .option("--max-connections-per-client <count>", "the same for one client", count, maxConnectionsPerClient)
+    .option("--connect-timeout <seconds>", "how long a target may take", seconds, connectTimeoutMs / 1000)
+    .option("--idle-timeout <seconds>", "ends connections in which nothing moves; 0 is never", seconds, idleTimeoutMs / 1000)
+    .option("--half-close-timeout <seconds>", "the same once one direction has ended", seconds, halfCloseTimeoutMs / 1000)
+    .option("--udp-idle-timeout <seconds>", "ends associations in which nothing moves", seconds, udpIdleTimeoutMs / 1000)
+    .option("--grace <seconds>", "how long connections may go on after SIGTERM", seconds, 10)
+    .option("--metrics <address>", "HOST:PORT for Prometheus, http://HOST:PORT/metrics")
+    .addOption(
+      new Option("--log <form>", "text or json, one line for each event on standard error").choices(["text", "json"]).default("text"),
+    )
+    .option("--name <name>", "name of this gateway in its messages and metrics")
+    .option("--json", "print what clients need to know as JSON, on one line")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ kwik gateway --listen 0.0.0.0:4433 --self-signed --allow '*:443' --allow '*:80'
+  $ kwik gateway --listen 0.0.0.0:4433 --tokens tokens.txt --allow 10.0.0.0/8:5432 --allow db.internal:5432 --unix app=/run/app.sock`,
+    )
+    .action((_flags: unknown, command: Command) => runGateway(command));
+}
+
+async function runGateway(command: Command): Promise<void> {
+  const flags = await flagsWithConfig<GatewayFlags>(command);
+  if (flags.listen === undefined)
+    throw new CommandError(ExitStatus.usage, "--listen is missing; say where clients connect, for instance --listen 0.0.0.0:4433");
+  const log = new EventLog(flags.log, flags.name);
+  const gateway = new Gateway({
+    allow: flags.allow ?? [],
+    unixSockets: parseUnixSockets(flags.unix ?? []),
+    proxyProtocol: flags.proxyProtocol ?? [],
+    limits: limitsOf(flags),
+    onEvent: (event) => log.event(event),
+  });
+  const checked = (flags.check ?? []).map((text) => ({ ...parseAddress(text), text }));
+  const tls = await tlsOf(flags);
+  const cluster = flags.cluster === undefined ? undefined : await loadClusterFile(flags.cluster);
+  const tokens = flags.tokens === undefined ? undefined : await readTokens(flags.tokens);
+
+  using interruption = new Interruption();
+  // Started by another program over a channel: without it nobody would stop this one.
+  if (process.channel !== undefined) process.once("disconnect", () => process.exit(ExitStatus.interrupted));
+  const listener = await listening(flags.listen, {
+    tls,
+    onNotice: (message) => log.notice(message),
+    ...(cluster === undefined ? {} : { cluster }),
+    authenticate: authenticateBy(tokens),
+  });
+  try {
+    using metrics = new MetricsServer(() => gatewayMetrics(gateway, listener, flags.name));
+    if (flags.metrics !== undefined) log.notice(`metrics at http://${await metrics.listen(flags.metrics)}/metrics`);
+    using _checks = new TargetChecks(
+      checked.map(({ host, port }) => ({
+        name: `tcp ${host.includes(":") ? `[${host}]` : host}:${port}`,
+        destination: () => gateway.destinationOf({ host, port }),
+      })),
+      Math.max(1, flags.checkInterval) * 1000,
+      flags.connectTimeout * 1000,
+      gateway.health,
+      (target, isUp, reason) => log.event({ type: isUp ? "target-up" : "target-down", target, reason }),
+    );
+    if ((flags.allow ?? []).length === 0 && (flags.unix ?? []).length === 0)
+      log.notice("nothing is allowed: add --allow HOST:PORT or --unix NAME=PATH");
+    if (tokens === undefined) log.notice("every client may use it; --tokens FILE lets in those with a token only");
+    announce(listener, flags);
+    const serving = serveSessions(gateway, listener, log);
+    await new Promise<void>((resolve) => interruption.signal.addEventListener("abort", () => resolve(), { once: true }));
+    const { connections, associations } = gateway.stats();
+    if (connections + associations > 0) log.notice(`stopping; what is open has ${flags.grace} s to finish (again to stop at once)`);
+    await gateway.drain(flags.grace * 1000);
+    await listener.close();
+    await serving;
+  } finally {
+    await listener.close();
+  }
+}
+
+async function serveSessions(gateway: Gateway, listener: Listener, log: EventLog): Promise<void> {
+  for await (const session of listener) {
+    const id = session.id.slice(0, 8);
+    const client = clientOf(session);
+    const source = client.source === undefined ? "" : formatAddress(client.source);
+    log.event({ type: "session", session: id, client: client.name, source, role: session.role });
+    gateway.serve(session, client).catch((error: unknown) => log.notice(`session ${id}: ${sentenceOf(error)}`));
+    void session.closed.then(({ code, reason }) => log.event({ type: "session-closed", session: id, client: client.name, code, reason }));
+  }
+}
+
+function announce({ url, identity, certificate }: Listener, flags: GatewayFlags): void {
+  process.stdout.write(
+    flags.json === true ? `${JSON.stringify({ url, identity, certificate })}\n` : `kwik: gateway on ${url} identity ${identity}\n`,
+  );
+}
+
+function limitsOf(flags: GatewayFlags): Partial<GatewayLimits> {
+  return {
+    maxConnections: flags.maxConnections,
+    maxConnectionsPerClient: flags.maxConnectionsPerClient,
+    connectTimeoutMs: Math.max(0.001, flags.connectTimeout) * 1000,
+    idleTimeoutMs: flags.idleTimeout * 1000,
+    halfCloseTimeoutMs: flags.halfCloseTimeout * 1000,
+    udpIdleTimeoutMs: flags.udpIdleTimeout * 1000,
+  };
+}

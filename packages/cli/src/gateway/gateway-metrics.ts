@@ -1,0 +1,54 @@
+import type { Gateway } from "@kwik/gateway";
+import type { Listener } from "kwik";
+import { MetricText, type MetricValue } from "../metrics/metric-text.ts";
+
+/** The numbers of a gateway in the text format of Prometheus. */
+export function gatewayMetrics(gateway: Gateway, listener: Listener, name: string | undefined): string {
+  const stats = gateway.stats();
+  const { sessions, acceptedSessions, refusedSessions, bytesSent, bytesReceived } = listener.stats();
+  const targets = gateway.targets();
+  const row = (target: string, value: number): MetricValue => [{ target }, value];
+  return new MetricText(name === undefined ? {} : { server: name })
+    .gauge("kwik_sessions", "Sessions that are open.", sessions)
+    .counter("kwik_sessions_accepted_total", "Sessions that were accepted.", acceptedSessions)
+    .counter("kwik_sessions_refused_total", "Sessions that were refused.", refusedSessions)
+    .counter("kwik_sent_bytes_total", "Bytes sent to clients.", bytesSent)
+    .counter("kwik_received_bytes_total", "Bytes received from clients.", bytesReceived)
+    .gauge("kwik_gateway_connections", "Connections to targets that are open, or being made.", stats.connections)
+    .gauge("kwik_gateway_associations", "UDP associations that are open.", stats.associations)
+    .counter("kwik_gateway_connected_total", "Connections to targets that came up.", stats.connectedTotal)
+    .counter(
+      "kwik_gateway_refused_total",
+      "Tunnels that were refused, by reason.",
+      Object.entries(stats.refusedTotal).map(([reason, value]) => [{ reason }, value]),
+    )
+    .counter("kwik_gateway_target_sent_bytes_total", "Bytes from clients to targets, of ended connections.", stats.sentBytes)
+    .counter("kwik_gateway_target_received_bytes_total", "Bytes from targets to clients, of ended connections.", stats.receivedBytes)
+    .counter("kwik_gateway_dropped_datagrams_total", "UDP datagrams that were not handed on.", stats.droppedDatagrams)
+    .counter(
+      "kwik_gateway_target_connected_total",
+      "Connections that came up, by target.",
+      targets.map((one) => row(one.target, one.connected)),
+    )
+    .counter(
+      "kwik_gateway_target_failed_total",
+      "Connections that failed, by target.",
+      targets.map((one) => row(one.target, one.failed)),
+    )
+    .gauge(
+      "kwik_gateway_target_failed_in_a_row",
+      "Failures since the last success, by target.",
+      targets.map((one) => row(one.target, one.failedInARow)),
+    )
+    .gauge(
+      "kwik_gateway_target_connect_seconds",
+      "Time until a connection is up, smoothed, by target.",
+      targets.flatMap((one) => (one.connectMs === undefined ? [] : [row(one.target, Math.round(one.connectMs * 1000) / 1e6)])),
+    )
+    .gauge(
+      "kwik_gateway_target_up",
+      "Whether a checked target takes connections.",
+      targets.flatMap((one) => (one.isUp === undefined ? [] : [row(one.target, one.isUp ? 1 : 0)])),
+    )
+    .toString();
+}

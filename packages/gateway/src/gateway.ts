@@ -1,0 +1,280 @@
+import type { Socket } from "node:net";
+import { KwikError, type ServerSession } from "@kwik/core";
+import { resolveHost } from "@kwik/resolve";
+import { splice } from "@kwik/splice";
+import { acceptTunnel, describeTarget, type IncomingTunnel, type TunnelAddress, tunnelDatagrams, type TunnelRefusal } from "@kwik/tunnel";
+import { AllowList, type NameResolver } from "./allow-list.ts";
+import { ClientQuota } from "./client-quota.ts";
+import { connectTarget, type Connection, type Destination } from "./connect-target.ts";
+import type { GatewayEvent, GatewayStats } from "./gateway-event.ts";
+import { DEFAULT_GATEWAY_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
+import { proxyHeader } from "./proxy-protocol.ts";
+import { TargetHealth, type TargetStatus } from "./target-health.ts";
+import { UdpAssociation } from "./udp-association.ts";
+
+export interface GatewayOptions {
+  /** What clients may reach, as `parseTargetRule` reads it. Default: nothing. */
+  readonly allow?: readonly string[];
+  /** Unix sockets that clients may reach: their names, and where they are. Default: none. */
+  readonly unixSockets?: Readonly<Record<string, string>>;
+  /** Targets that are told their client by the PROXY protocol, version 2; rules as in `allow`. Default: none. */
+  readonly proxyProtocol?: readonly string[];
+  readonly limits?: Partial<GatewayLimits>;
+  /** How names are resolved. Default: by the system. */
+  readonly resolve?: NameResolver;
+  readonly onEvent?: (event: GatewayEvent) => void;
+}
+
+/** Whose session it is. */
+export interface GatewayClient {
+  /** For limits and logs: the same for all sessions of a client. */
+  readonly name: string;
+  /** Where it comes from, for the PROXY protocol; undefined if that is not known. */
+  readonly source: TunnelAddress | undefined;
+}
+
+/** Something that a client has open. */
+interface Open {
+  /** Ends it now. */
+  stop(): void;
+}
+
+/** Connects the tunnels of sessions to targets. Its sessions come from a listener of the caller's. */
+export class Gateway {
+  readonly health = new TargetHealth();
+  readonly #allow: AllowList;
+  readonly #proxyProtocol: AllowList;
+  readonly #unixSockets: ReadonlyMap<string, string>;
+  readonly #limits: GatewayLimits;
+  readonly #resolve: NameResolver;
+  readonly #onEvent: (event: GatewayEvent) => void;
+  readonly #quota: ClientQuota;
+  readonly #open = new Set<Open>();
+  readonly #associations = new Set<UdpAssociation>();
+  readonly #refused: Partial<Record<TunnelRefusal, number>> = {};
+  #sessions = 0;
+  #connected = 0;
+  #sentBytes = 0;
+  #receivedBytes = 0;
+  #dropped = 0;
+  #isDraining = false;
+  #whenEmpty: (() => void)[] = [];
+
+  /** Throws INVALID_ARGUMENT for rules that make no sense. */
+  constructor(options: GatewayOptions = {}) {
+    this.#allow = new AllowList(options.allow ?? []);
+    this.#proxyProtocol = new AllowList(options.proxyProtocol ?? []);
+    this.#unixSockets = new Map(Object.entries(options.unixSockets ?? {}));
+    this.#limits = { ...DEFAULT_GATEWAY_LIMITS, ...options.limits };
+    this.#resolve = options.resolve ?? resolveHost;
+    this.#onEvent = options.onEvent ?? (() => undefined);
+    this.#quota = new ClientQuota(this.#limits.maxConnections, this.#limits.maxConnectionsPerClient);
+  }
+
+  /** Serves the tunnels of a session to its end. What goes wrong with one ends that one alone. */
+  async serve(session: ServerSession, { name: client, source }: GatewayClient): Promise<void> {
+    this.#sessions += 1;
+    try {
+      // From here on, so that no datagram of an association is missed.
+      if (this.#allow.has("udp")) tunnelDatagrams(session);
+      for await (const stream of session.incomingStreams()) {
+        void acceptTunnel(stream, { timeoutMs: this.#limits.requestTimeoutMs }).then(
+          (tunnel) => this.#serve(session, tunnel, client, source),
+          (error: unknown) => {
+            this.#count("bad-request");
+            this.#onEvent({ type: "refused", client, target: "unknown", refusal: "bad-request", reason: KwikError.from(error).message });
+          },
+        );
+      }
+    } finally {
+      this.#sessions -= 1;
+    }
+  }
+
+  /** New tunnels are refused from now on. Resolves when none is left, or after `graceMs`, when those that are left are broken off. */
+  async drain(graceMs: number): Promise<void> {
+    this.#isDraining = true;
+    if (this.#quota.total === 0) return;
+    const empty = new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
+    const timer = setTimeout(() => {
+      for (const open of this.#open) open.stop();
+    }, graceMs);
+    await empty;
+    clearTimeout(timer);
+  }
+
+  stats(): GatewayStats {
+    let sentBytes = this.#sentBytes;
+    let receivedBytes = this.#receivedBytes;
+    let droppedDatagrams = this.#dropped;
+    for (const association of this.#associations) {
+      sentBytes += association.sentBytes;
+      receivedBytes += association.receivedBytes;
+      droppedDatagrams += association.droppedDatagrams;
+    }
+    return {
+      sessions: this.#sessions,
+      connections: this.#quota.total - this.#associations.size,
+      associations: this.#associations.size,
+      connectedTotal: this.#connected,
+      refusedTotal: { ...this.#refused },
+      sentBytes,
+      receivedBytes,
+      droppedDatagrams,
+    };
+  }
+
+  targets(): TargetStatus[] {
+    return this.health.all();
+  }
+
+  /** Where a target of the operator's is, for checks. Rejects with INVALID_ARGUMENT if it is not on the list, or as the resolver. */
+  async destinationOf(target: TunnelAddress): Promise<Destination> {
+    const verdict = await this.#allow.check("tcp", target, this.#resolve);
+    if (!verdict.allowed) throw new KwikError("INVALID_ARGUMENT", verdict.reason);
+    return { ips: verdict.ips, port: target.port };
+  }
+
+  async #serve(session: ServerSession, tunnel: IncomingTunnel, client: string, source: TunnelAddress | undefined): Promise<void> {
+    const target = describeTarget(tunnel.target);
+    const refuse = (refusal: TunnelRefusal, reason: string): void => {
+      this.#count(refusal);
+      this.#onEvent({ type: "refused", client, target, refusal, reason });
+      tunnel.refuse(refusal, reason);
+    };
+    if (this.#isDraining) {
+      refuse("draining", "the gateway is shutting down");
+      return;
+    }
+    const full = this.#quota.take(client);
+    if (full !== undefined) {
+      refuse("limit", full);
+      return;
+    }
+    try {
+      if (tunnel.target.kind === "udp") await this.#associate(session, tunnel, client, refuse);
+      else await this.#connect(tunnel, client, source, refuse);
+    } finally {
+      this.#quota.giveBack(client);
+      if (this.#quota.total === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
+    }
+  }
+
+  async #connect(
+    tunnel: IncomingTunnel,
+    client: string,
+    source: TunnelAddress | undefined,
+    refuse: (refusal: TunnelRefusal, reason: string) => void,
+  ): Promise<void> {
+    const target = describeTarget(tunnel.target);
+    const cancelled = new AbortController();
+    const open: Open = { stop: () => cancelled.abort() };
+    this.#open.add(open);
+    try {
+      const start = performance.now();
+      const connection = await this.#connectionTo(tunnel, cancelled.signal);
+      if (!connection.ok) {
+        if (connection.refusal !== "not-allowed") this.health.failed(target);
+        refuse(connection.refusal, connection.reason);
+        return;
+      }
+      const { socket } = connection;
+      const connectMs = performance.now() - start;
+      this.#connected += 1;
+      this.health.connected(target, connectMs);
+      this.#onEvent({ type: "connected", client, target, address: remoteOf(socket), connectMs: Math.round(connectMs * 10) / 10 });
+      if (this.#wantsProxyHeader(tunnel, socket)) socket.write(proxyHeader(source, destinationOf(socket)));
+      tunnel.accept(localOf(socket));
+      open.stop = () => socket.destroy();
+      const { bytesIn, bytesOut, end } = await splice(socket, tunnel, this.#limits);
+      this.#sentBytes += bytesOut;
+      this.#receivedBytes += bytesIn;
+      const seconds = Math.round(performance.now() - start) / 1000;
+      this.#onEvent({ type: "closed", client, target, seconds, sentBytes: bytesOut, receivedBytes: bytesIn, end });
+    } finally {
+      this.#open.delete(open);
+    }
+  }
+
+  async #connectionTo({ target }: IncomingTunnel, signal: AbortSignal): Promise<Connection> {
+    const { connectTimeoutMs } = this.#limits;
+    if (target.kind === "unix") {
+      const path = this.#unixSockets.get(target.name);
+      if (path === undefined) return { ok: false, refusal: "not-allowed", reason: `there is no unix socket "${target.name}" on the list` };
+      return connectTarget({ path }, connectTimeoutMs, signal);
+    }
+    if (target.kind === "udp") return { ok: false, refusal: "not-supported", reason: "this is no connection" };
+    const start = performance.now();
+    const verdict = await within(this.#allow.check("tcp", target, this.#resolve), connectTimeoutMs);
+    if (verdict === undefined)
+      return { ok: false, refusal: "timed-out", reason: `${target.host} did not resolve within ${connectTimeoutMs} ms` };
+    if (!verdict.allowed) return { ok: false, ...verdict };
+    const restMs = Math.max(1, connectTimeoutMs - (performance.now() - start));
+    return connectTarget({ ips: verdict.ips, port: target.port }, restMs, signal);
+  }
+
+  async #associate(
+    session: ServerSession,
+    tunnel: IncomingTunnel,
+    client: string,
+    refuse: (refusal: TunnelRefusal, reason: string) => void,
+  ): Promise<void> {
+    if (!this.#allow.has("udp")) {
+      refuse("not-supported", "the list has no UDP targets");
+      return;
+    }
+    const association = new UdpAssociation(tunnel, tunnelDatagrams(session), {
+      allow: this.#allow,
+      resolve: this.#resolve,
+      idleTimeoutMs: this.#limits.udpIdleTimeoutMs,
+    });
+    this.#associations.add(association);
+    this.#open.add(association);
+    const start = performance.now();
+    tunnel.accept();
+    const end = await association.run();
+    tunnel.close().catch(() => undefined);
+    this.#open.delete(association);
+    this.#associations.delete(association);
+    const { sentBytes, receivedBytes } = association;
+    this.#sentBytes += sentBytes;
+    this.#receivedBytes += receivedBytes;
+    this.#dropped += association.droppedDatagrams;
+    const seconds = Math.round(performance.now() - start) / 1000;
+    this.#onEvent({ type: "closed", client, target: "udp", seconds, sentBytes, receivedBytes, end });
+  }
+
+  #wantsProxyHeader({ target }: IncomingTunnel, socket: Socket): boolean {
+    if (this.#proxyProtocol.isEmpty || target.kind !== "tcp") return false;
+    const { host, port } = destinationOf(socket);
+    return this.#proxyProtocol.namesHost("tcp", target) || this.#proxyProtocol.allowsAddress("tcp", { host, port });
+  }
+
+  #count(refusal: TunnelRefusal): void {
+    this.#refused[refusal] = (this.#refused[refusal] ?? 0) + 1;
+  }
+}
+
+function localOf(socket: Socket): TunnelAddress | undefined {
+  const { localAddress, localPort } = socket;
+  return localAddress === undefined || localPort === undefined ? undefined : { host: localAddress, port: localPort };
+}
+
+function destinationOf(socket: Socket): TunnelAddress {
+  return { host: socket.remoteAddress ?? "0.0.0.0", port: socket.remotePort ?? 0 };
+}
+
+function remoteOf(socket: Socket): string {
+  const { host, port } = destinationOf(socket);
+  return port === 0 ? "unix" : `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** The promise's value, or undefined after `timeoutMs`; what comes later is ignored. */
+async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([promise, new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), timeoutMs)))]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,33 @@
+import type { SpliceEnd } from "@kwik/splice";
+
+/** How a local client came in. */
+export type ListenerKind = "forward" | "socks5" | "http";
+
+/** What happens at a proxy, for logs. */
+export type ProxyEvent =
+  | { readonly type: "session"; readonly session: string; readonly gateways: readonly string[] }
+  | { readonly type: "session-lost"; readonly reason: string; readonly retryMs: number }
+  | { readonly type: "refused"; readonly listener: ListenerKind; readonly target: string; readonly code: string; readonly reason: string }
+  | {
+      readonly type: "closed";
+      readonly listener: ListenerKind;
+      readonly target: string;
+      readonly seconds: number;
+      /** From the local client to the target. */
+      readonly sentBytes: number;
+      readonly receivedBytes: number;
+      readonly end: SpliceEnd;
+    };
+
+/** Numbers of a proxy since it began, and what is open now. */
+export interface ProxyStats {
+  readonly connections: number;
+  readonly sessions: number;
+  readonly isConnected: boolean;
+  readonly closedTotal: number;
+  /** By the code of the failure: a name of TunnelStatus, "no-gateway", "timed-out", "auth", "bad-request" or "failed". */
+  readonly refusedTotal: Readonly<Record<string, number>>;
+  /** Of ended connections. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}

@@ -1,0 +1,1 @@
+export { splice, type SpliceEnd, type SpliceOptions, type SpliceOutcome, type TunnelEnd } from "./splice.ts";
