@@ -123,7 +123,7 @@ function inOnePiece(near: Duplex, far: Duplex): void {
   near.on("data", (part: Buffer) => {
     if (parts.push(part) > 1) return;
     setTimeout(() => {
-      far.write(Buffer.concat(parts));
+      if (far.writable) far.write(Buffer.concat(parts));
       parts = [];
     }, 10);
   });

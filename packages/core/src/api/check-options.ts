@@ -18,7 +18,8 @@ const DIAL: Record<keyof DialOptions, OptionKinds> = {
 };
 
 const LISTEN: Record<keyof ListenOptions | "onNotice", OptionKinds> = {
-  tls: ["string", { cert: "string", key: "string" }],
+  // What `makeSelfSigned` of @kwik/trust gives may be given whole.
+  tls: ["string", { cert: "string", key: "string", identity: "string" }],
   // The file of `kwik cluster issue`, which may be given whole, has the authority's certificate too.
   cluster: { ticketSigningKey: "string", ticketVerifyKeys: "list", ticketLifetimeMs: "count", ca: "string" },
   authenticate: "function",
