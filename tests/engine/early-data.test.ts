@@ -19,6 +19,10 @@ function packetsOf(datagram: Buffer): string[] {
     at += bytes;
     return value;
   };
+  // Not "at += varint()": that would add to where the number began.
+  const skip = (bytes: number): void => {
+    at += bytes;
+  };
   while (at < datagram.length && ((datagram[at] ?? 0) & 0x80) !== 0) {
     const type = TYPES[((datagram[at] ?? 0) >> 4) & 3] as string;
     types.push(type);
@@ -26,8 +30,8 @@ function packetsOf(datagram: Buffer): string[] {
     at += 1 + (datagram[at] ?? 0);
     at += 1 + (datagram[at] ?? 0);
     if (type === "retry") break;
-    if (type === "initial") at += varint();
-    at += varint();
+    if (type === "initial") skip(varint());
+    skip(varint());
   }
   return types;
 }
@@ -55,7 +59,7 @@ async function relay(serverPort: number): Promise<{ readonly port: number; reado
   return { port: front.address().port, sent, close };
 }
 
-test("today's QUIC engine sends no data in the first flight, of a second connection neither, and its links say so", async (context) => {
+test("today's QUIC engine sends no data in the first flight, of a second connection neither", async (context) => {
   const available = isQuicAvailable();
   if (!available.ok) context.skip(available.reason);
   const listener = await listen("kwik+quic://127.0.0.1:0", { tls: "self-signed" });
