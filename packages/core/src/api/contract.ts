@@ -134,7 +134,10 @@ export interface ServerSession extends Session {
   readonly role: "primary" | "secondary";
   /** Who the client is, as `authenticate` said. */
   readonly clientIdentity: string | undefined;
-  /** Asks the client to use a server too; resolves when the path is active, rejects with PathError. */
+  /**
+   * Asks the client to use a server too; resolves when the path is active, rejects with PathError. `priority` (0 to 255, default 128) holds for what the client
+   * sends: the server at its other end is not told of it, and sends as on any path.
+   */
   addPath(address: string, options?: { signal?: AbortSignal; identity?: string; priority?: number }): Promise<PathInfo>;
   /** Takes a path out of the session, after what is under way on it but at most `graceMs` (default 1000); resolves when it is closed. */
   removePath(pathId: number, options?: { graceMs?: number }): Promise<void>;

@@ -33,7 +33,7 @@ export interface Limits {
   maxDatagramBytes: number;
   /** Datagrams waiting to be read by the application, at most; the oldest is dropped beyond it. */
   maxDatagramQueue: number;
-  /** Bytes that a peer may send before it is authenticated. */
+  /** Bytes that a peer may send before it is authenticated. Less than about 1.1 MiB refuses clients that send early what they are promised (CREDIT-5). */
   maxBytesBeforeAuth: number;
   /** Time for a link to come up and the peer to be authenticated, in milliseconds. */
   handshakeTimeoutMs: number;
