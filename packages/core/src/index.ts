@@ -22,7 +22,7 @@ export {
   type TransportName,
 } from "./transport/address.ts";
 export { anyTransport } from "./transport/any-transport.ts";
-export { checkedWebPath, type WebRules, webRules } from "./transport/web-rules.ts";
+export { checkedWebPath, DEFAULT_WEB_PATH, type WebRules, webRules } from "./transport/web-rules.ts";
 export { type LinkAttempt, raceLinks } from "./transport/race-links.ts";
 export type {
   Carrier,

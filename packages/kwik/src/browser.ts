@@ -13,26 +13,10 @@ let transport: Transport | undefined;
  */
 export async function dial(target: string | URL, options: DialOptions = {}): Promise<ClientSession> {
   if ((globalThis as { readonly isSecureContext?: boolean }).isSecureContext === false) {
-    throw new KwikError("NOT_SUPPORTED", "browsers let only pages that came over HTTPS, or from this machine, use what kwik needs");
+    throw new KwikError("NOT_SUPPORTED", "kwik needs a page that came over HTTPS, or from localhost");
   }
   transport ??= anyTransport([webTransportClient(), webSocketClient()]);
   return dialWith({ transport, runtime: systemRuntime, agent: AGENT }, target, options);
 }
 
-export {
-  AuthError,
-  DEFAULT_LIMITS,
-  DEFAULT_PORT,
-  ErrorCode,
-  formatAddress,
-  isKwikError,
-  KwikError,
-  parseAddress,
-  PathError,
-  Priority,
-  SessionClosedError,
-  StreamError,
-  StreamLimitError,
-  TimeoutError,
-} from "@kwik/core";
-export type * from "@kwik/core";
+export * from "./session-api.ts";

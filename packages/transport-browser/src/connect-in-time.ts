@@ -11,12 +11,12 @@ export interface Attempt<T> {
  * did not succeed.
  */
 export function connectInTime<T>(
-  { address, signal, timeoutMs }: DialRequest,
+  { signal, timeoutMs }: DialRequest,
+  place: string,
   over: string,
   begin: (attempt: Attempt<T>) => void,
   giveUp: () => void,
 ): Promise<T> {
-  const place = placeOf(address);
   return new Promise((resolve, reject) => {
     let isSettled = false;
     const settle = (): boolean => {

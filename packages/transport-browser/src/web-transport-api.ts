@@ -28,7 +28,7 @@ export interface WebTransportDatagrams {
 export type WebTransportConstructor = new (
   url: string,
   options: {
-    readonly serverCertificateHashes?: readonly { readonly algorithm: "sha-256"; readonly value: Uint8Array }[];
+    readonly serverCertificateHashes?: undefined | readonly { readonly algorithm: "sha-256"; readonly value: Uint8Array }[];
     readonly congestionControl?: "default" | "throughput" | "low-latency";
   },
 ) => WebTransportSession;

@@ -22,18 +22,12 @@ export class OpenPaths {
   to(peer: Peer, now: Instant): SessionPath[] {
     const paths = this.#paths;
     let count = 0;
-    for (const path of this.#state.paths.usableOf(peer.member)) {
+    // Data may follow the hello at once. spec: PATH-3
+    const all = peer.isKnown ? this.#state.paths.usableOf(peer.member) : this.#state.paths.ofMember(peer.member);
+    for (const path of all) {
       if (this.#state.wireOf(path)?.isOpenForData(now) !== true) continue;
       paths[count] = path;
       count += 1;
-    }
-    if (count === 0 && !peer.isKnown) {
-      // Data may follow the hello at once. spec: PATH-3
-      for (const path of this.#state.paths.ofMember(peer.member)) {
-        if (path.state !== "authenticating" || this.#state.wireOf(path)?.isOpenForData(now) !== true) continue;
-        paths[count] = path;
-        count += 1;
-      }
     }
     // Emptying and filling it again would allocate.
     if (paths.length !== count) paths.length = count;
