@@ -3,6 +3,7 @@ import type { Transport } from "@kwik/core";
 import { LinkBench, linkCases } from "@kwik/testkit";
 import { webSocketClient, webTransportClient } from "@kwik/transport-browser";
 import { MirroredServers } from "./mirror/mirrored-servers.ts";
+import { answerInWorker, inWorker } from "./page-worker.ts";
 
 /** What a test in Node asks for. */
 export interface CaseRequest {
@@ -44,34 +45,5 @@ async function runCase({ name, transport, mirrorPort, certificate }: CaseRequest
   }
 }
 
-/** The same in a worker that runs this file too. */
-function runCaseInWorker(request: CaseRequest): Promise<string> {
-  const { Worker } = globalThis as unknown as { readonly Worker: WorkerConstructor };
-  const worker = new Worker("/page.js", { type: "module" });
-  return new Promise((resolve, reject) => {
-    worker.onmessage = ({ data }) => {
-      worker.terminate();
-      resolve(String(data));
-    };
-    worker.onerror = (event) => reject(new Error(event.message));
-    worker.postMessage(request);
-  });
-}
-
-type WorkerConstructor = new (
-  url: string,
-  options: { readonly type: "module" },
-) => {
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onerror: ((event: { readonly message: string }) => void) | null;
-  postMessage(message: unknown): void;
-  terminate(): void;
-};
-
-const host = globalThis as unknown as {
-  readonly document?: unknown;
-  onmessage?: (event: { readonly data: CaseRequest }) => void;
-  postMessage(message: string): void;
-};
-if (host.document === undefined) host.onmessage = ({ data }) => void runCase(data).then((result) => host.postMessage(result));
-Object.assign(globalThis, { runCase, runCaseInWorker });
+answerInWorker(runCase);
+Object.assign(globalThis, { runCase, runCaseInWorker: inWorker });

@@ -1,5 +1,6 @@
 // Runs in a page or a worker of the browser: what the tests of sessions do there, step by step.
 import { type ClientSession, dial, type DialOptions, isKwikError, StreamError } from "kwik/browser";
+import { answerInWorker, inWorker } from "./page-worker.ts";
 
 let session: ClientSession;
 const received: string[] = [];
@@ -148,41 +149,16 @@ function call({ verb, parameters }: Call): Promise<unknown> {
   return Promise.resolve((verbs[verb] as (...parameters: readonly unknown[]) => unknown)(...parameters));
 }
 
-/** Does the calls in a worker that runs this file too, one after the other; answers their results. */
-function inWorker(calls: readonly Call[]): Promise<unknown> {
-  const { Worker } = globalThis as unknown as { readonly Worker: WorkerConstructor };
-  const worker = new Worker("/page.js", { type: "module" });
-  return new Promise((resolve, reject) => {
-    worker.onmessage = ({ data }) => {
-      worker.terminate();
-      resolve(data);
-    };
-    worker.onerror = (event) => reject(new Error(event.message));
-    worker.postMessage(calls);
-  });
+/** The calls, one after the other. */
+async function callAll(calls: readonly Call[]): Promise<unknown[]> {
+  const results: unknown[] = [];
+  try {
+    for (const each of calls) results.push(await call(each));
+  } catch (error) {
+    return [String(error)];
+  }
+  return results;
 }
 
-type WorkerConstructor = new (
-  url: string,
-  options: { readonly type: "module" },
-) => {
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onerror: ((event: { readonly message: string }) => void) | null;
-  postMessage(message: unknown): void;
-  terminate(): void;
-};
-
-const host = globalThis as unknown as {
-  readonly document?: unknown;
-  onmessage?: (event: { readonly data: readonly Call[] }) => void;
-  postMessage(message: unknown): void;
-};
-if (host.document === undefined) {
-  host.onmessage = ({ data }) =>
-    void (async () => {
-      const results: unknown[] = [];
-      for (const each of data) results.push(await call(each));
-      host.postMessage(results);
-    })().catch((error: unknown) => host.postMessage([String(error)]));
-}
+answerInWorker(callAll);
 Object.assign(globalThis, { call, inWorker });
