@@ -7,6 +7,9 @@ export default defineConfig({
   test: {
     include: ["packages/*/src/**/*.test.ts", "tests/**/*.test.ts"],
     pool: "forks",
-    testTimeout: 30_000,
+    // Bounds against hanging, not measurements: other tests may keep both processors busy.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
+    expect: { poll: { timeout: 30_000 } },
   },
 });

@@ -81,11 +81,11 @@ function bytesOfServers(): Promise<Record<string, number>> {
 /** Downloads, and kills a server once each has given a tenth. */
 async function downloadAndKill(victim: string): Promise<Record<string, number>> {
   await tab.click("#start:enabled");
-  await expect.poll(async () => Math.min(...Object.values(await bytesOfServers())), { timeout: 20_000 }).toBeGreaterThan(FILE_BYTES / 10);
+  await expect.poll(async () => Math.min(...Object.values(await bytesOfServers()))).toBeGreaterThan(FILE_BYTES / 10);
   await tab.click(`[data-server=${victim}] .kill`);
   await tab.waitForSelector(`[data-server=${victim}].gone`);
   const atKill = await bytesOfServers();
-  await tab.waitForSelector("body[data-state=done], body[data-state=failed]", { timeout: 30_000 });
+  await tab.waitForSelector("body[data-state=done], body[data-state=failed]");
   expect(await tab.textContent("#status")).toMatch(/^Complete: 12\.0 MB in .*SHA-256 is as listed:$/);
   expect(await tab.textContent("#digest")).toBe(sha256);
   return atKill;

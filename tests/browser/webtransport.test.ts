@@ -69,7 +69,7 @@ function call(name: string, port: number, path = "/kwik", ...more: readonly (num
   return tab.evaluate(`page.${name}(${[target, ...more].map((argument) => JSON.stringify(argument)).join(", ")})`);
 }
 
-async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
+async function until(condition: () => boolean, timeoutMs = 30_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
   expect(condition()).toBe(true);

@@ -197,7 +197,7 @@ test("a first flight that is repeated begins no second session, delivers nothing
   const after = new Replay();
   stage.onLink(after.link);
   after.play(link.flight);
-  await expect.poll(() => [before.closedWith, after.closedWith], { timeout: 5_000 }).not.toContain(undefined);
+  await expect.poll(() => [before.closedWith, after.closedWith]).not.toContain(undefined);
   const streams: string[] = [];
   const first = await server.acceptUniStream();
   for await (const data of first) streams.push(Buffer.from(data).toString());

@@ -76,7 +76,7 @@ class RawLink {
   }
 }
 
-async function until(condition: () => boolean, maxMs = 3_000): Promise<void> {
+async function until(condition: () => boolean, maxMs = 30_000): Promise<void> {
   const end = performance.now() + maxMs;
   while (!condition()) {
     if (performance.now() > end) throw new Error("waited in vain");

@@ -55,7 +55,7 @@ async function pair(): Promise<{ pipe: TcpPipe; socket: Socket; told: Told; peer
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 30_000;
   while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 2));
   expect(condition()).toBe(true);
 }

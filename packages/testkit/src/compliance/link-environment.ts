@@ -38,7 +38,7 @@ export function pause(ms: number): Promise<void> {
 }
 
 /** Waits until `condition` holds; fails with `what` after `timeoutMs`. */
-export async function until(condition: () => boolean, what: string | (() => string), timeoutMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean, what: string | (() => string), timeoutMs = 30_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`waited in vain: ${typeof what === "string" ? what : what()}`);

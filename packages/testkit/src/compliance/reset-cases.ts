@@ -120,7 +120,7 @@ export const resetCases: readonly LinkCase[] = [
       const { client, server, up, down } = await bench.pair();
       for (const opener of [client, server]) {
         let opened = 0;
-        const end = Date.now() + 10_000;
+        const end = Date.now() + 30_000;
         while (opened < 1000) {
           check(Date.now() < end, `only ${opened} carriers could be opened`);
           const carrier = opener.link.openCarrier();
