@@ -175,12 +175,14 @@ export class SessionDriver implements LinkOwner {
   #turn(): void {
     for (let gatherer = this.#gatherers.pop(); gatherer !== undefined; gatherer = this.#gatherers.pop()) gatherer.flush();
     const now = this.runtime.now();
-    const due = this.session.pollTimeout();
-    if (due !== undefined && due <= now) this.session.handleTimeout(now);
     let isMore = true;
     for (let turn = 0; isMore && turn < MAX_TURNS; turn += 1) {
       isMore = !this.#transmit(now);
       isMore = this.#tell() || isMore;
+      const due = isMore ? undefined : this.session.pollTimeout();
+      if (due === undefined || due > now) continue;
+      this.session.handleTimeout(now);
+      isMore = true;
     }
     this.#setTimer(isMore);
   }
