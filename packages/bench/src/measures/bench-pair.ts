@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { BenchProcess } from "../process/bench-process.ts";
 
 /** Over what kwik runs, and what it is compared with: the bare QUIC engine, a TLS connection of Node's, or one of `ws` over TLS. */
@@ -50,6 +51,18 @@ export class BenchPair implements Disposable {
       results.kwik.push(await this.kwik.ask<T>(command, argument));
     }
     return results;
+  }
+
+  /** Gives servers one processor and clients another, so that the scheduler has no choice. Answers why not, where that cannot be. */
+  pinEnds(): string | undefined {
+    if (availableParallelism() < 2) return "needs two processors";
+    try {
+      for (const server of [this.#kwikServer, this.#rawServer]) server.pinTo(1);
+      for (const client of [this.kwik, this.raw]) client.pinTo(0);
+      return undefined;
+    } catch {
+      return "needs taskset of util-linux";
+    }
   }
 
   /** Processor time of both ends so far, in seconds. Unlike a rate it is hardly changed by what else the machine does. */

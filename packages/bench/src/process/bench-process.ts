@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
@@ -72,6 +72,11 @@ export class BenchProcess implements Disposable {
       const question: Question = { id, command, argument };
       this.#child.send(question);
     });
+  }
+
+  /** Leaves all its threads one processor of the machine, from now on. Throws where there is no `taskset`. */
+  pinTo(processor: number): void {
+    execFileSync("taskset", ["--all-tasks", "--pid", "--cpu-list", String(processor), String(this.pid)], { stdio: "pipe" });
   }
 
   signal(signal: NodeJS.Signals): void {
