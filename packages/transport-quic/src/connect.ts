@@ -5,7 +5,7 @@ import { EventType, quicBinding } from "./engine/binding.ts";
 import type { NativeClient, NativeEvent } from "./engine/binding.ts";
 import { ClientConnection } from "./engine/client-connection.ts";
 import { COMMON_OPTIONS } from "./engine/options.ts";
-import { withPrivateTmpdir } from "./engine/private-tmpdir.ts";
+import { withoutAuthoritiesFile, withPrivateTmpdir } from "./engine/private-tmpdir.ts";
 import { QuicLink } from "./quic-link.ts";
 import { handshakeError, unreachable } from "./handshake-error.ts";
 import { WriteTurns } from "./write-turns.ts";
@@ -86,7 +86,8 @@ export function connectQuic(request: ConnectRequest): Promise<QuicLink> {
 
     let native: NativeClient;
     try {
-      native = withPrivateTmpdir(() => {
+      const make = request.verify && request.ca === undefined ? withPrivateTmpdir : withoutAuthoritiesFile;
+      native = make(() => {
         const made = new (quicBinding().NativeQuicClient)(clientOptions(request), onBatch);
         made.connect(where, request.serverName);
         return made;

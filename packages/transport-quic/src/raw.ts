@@ -1,7 +1,7 @@
 import { EventType, quicBinding } from "./engine/binding.ts";
 import type { NativeEvent, NativeSendOutcome } from "./engine/binding.ts";
 import { COMMON_OPTIONS } from "./engine/options.ts";
-import { withPrivateTmpdir } from "./engine/private-tmpdir.ts";
+import { withoutAuthoritiesFile, withPrivateTmpdir } from "./engine/private-tmpdir.ts";
 
 /** The engine's settings for kwik; but nobody keeps an idle connection alive here. */
 const OPTIONS = { ...COMMON_OPTIONS, maxIdleTimeoutMs: 120_000 };
@@ -191,7 +191,7 @@ export function listenRaw(tls: { readonly cert: string; readonly key: string }, 
 /** Connects the bare engine to 127.0.0.1, without looking at the certificate. Ends with the process. */
 export function connectRaw(port: number): Promise<RawConnection> {
   return new Promise((resolve, reject) => {
-    const native = withPrivateTmpdir(
+    const native = withoutAuthoritiesFile(
       () =>
         new (quicBinding().NativeQuicClient)({ ...OPTIONS, rejectUnauthorized: false }, (_error, events) => {
           for (const event of events) {
