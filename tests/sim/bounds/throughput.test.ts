@@ -1,3 +1,4 @@
+import type { Limits } from "@kwik/proto";
 import { lineOf, World, type LineShape, type Side, type SimStream } from "@kwik/testkit";
 import { expect, test } from "vitest";
 
@@ -5,8 +6,8 @@ const MiB = 1024 * 1024;
 /** What a line does while a session grows used to it is not a fault. */
 const EASY = ["path-degraded", "path-recovered", "resent"] as const;
 
-function start(lines: readonly LineShape[]): World {
-  return new World({ servers: [{ lines }], expected: EASY, checkEvery: 256 }).startAll();
+function start(lines: readonly LineShape[], limits: Partial<Limits> = {}): World {
+  return new World({ servers: [{ lines }], expected: EASY, checkEvery: 256, limits }).startAll();
 }
 
 function sent(world: World, side: Side, bytes: number): SimStream {
@@ -23,8 +24,8 @@ function timeOf(lines: readonly LineShape[], side: Side, bytes: number): number 
 }
 
 /** Bytes per millisecond that the reader got from `from` on for `span` milliseconds. */
-function goodput(lines: readonly LineShape[], from: number, span: number): number {
-  const world = start(lines);
+function goodput(lines: readonly LineShape[], from: number, span: number, limits: Partial<Limits> = {}): number {
+  const world = start(lines, limits);
   const rate = lines.reduce((sum, line) => sum + line.up.rateBytesPerMs, 0);
   const stream = sent(world, "server", Math.ceil(rate * (from + span) * 1.1));
   world.advance(from);
@@ -39,6 +40,14 @@ test("one stream over two equal lines reaches 97 % of their sum", () => {
 
 test("one stream over lines of 10, 50 and 100 Mbit/s reaches 95 % of their sum", () => {
   expect(goodput([lineOf(10, 30), lineOf(50, 20), lineOf(100, 20)], 1_500, 4_000)).toBeGreaterThan(0.95 * 160 * 125);
+});
+
+// spec: CREDIT-2
+test("a receive window of twice all rates and the longest round trip costs nothing over three lines", () => {
+  const lines = [lineOf(50, 20), lineOf(50, 40), lineOf(50, 60)];
+  const window = 2 * 150 * 125 * 60;
+  const wide = goodput(lines, 1_500, 4_000);
+  expect(goodput(lines, 1_500, 4_000, { maxStreamWindowBytes: window, maxSessionWindowBytes: window })).toBeGreaterThan(0.98 * wide);
 });
 
 const KiB = 1024;

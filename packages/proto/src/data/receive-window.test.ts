@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { ReceiveWindow } from "./receive-window.ts";
 
 // spec: CREDIT-2
-test("announces a new limit when half a window was consumed, not before", () => {
-  const window = new ReceiveWindow(1000, 1000);
+test("announces a new limit when half a window that may grow was consumed, not before", () => {
+  const window = new ReceiveWindow(1000, 8000);
   expect(window.limit).toBe(1000);
   expect(window.pollUpdate()).toBeUndefined();
   window.consumed(499, 0, 10);
@@ -11,6 +11,16 @@ test("announces a new limit when half a window was consumed, not before", () => 
   window.consumed(1, 1000, 10);
   expect(window.pollUpdate()).toBe(1500);
   expect(window.limit).toBe(1500);
+  expect(window.pollUpdate()).toBeUndefined();
+});
+
+// spec: CREDIT-2
+test("announces a new limit when an eighth of a window that may not grow was consumed", () => {
+  const window = new ReceiveWindow(1000, 1000);
+  window.consumed(124, 0, 10);
+  expect(window.pollUpdate()).toBeUndefined();
+  window.consumed(1, 0, 10);
+  expect(window.pollUpdate()).toBe(1125);
   expect(window.pollUpdate()).toBeUndefined();
 });
 

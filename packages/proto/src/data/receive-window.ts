@@ -4,6 +4,10 @@ import type { DurationMs, Instant } from "../base/time.ts";
 const ASSUMED_RTT_MS = 20;
 /** On a fast network the delays of both hosts' event loops count, not the wire: a shorter round trip than this is taken as this. */
 const MIN_RTT_MS = 5;
+/** A window that may still grow is given back in halves: how fast they are consumed tells whether it should. */
+const GROWING_STEPS = 2;
+/** One that may not has to do: what waits for its announcement is missing at the sender. */
+const GROWN_STEPS = 8;
 
 /**
  * The receive window of a stream (absolute offsets) or of a connection (a sum over streams): how far the peer may send.
@@ -50,10 +54,10 @@ export class ReceiveWindow {
     this.#rttMs = rttMs ?? ASSUMED_RTT_MS;
   }
 
-  /** The new limit when it is worth announcing: half a window was consumed since the last. Otherwise undefined. */
+  /** The new limit when it is worth announcing: a step was consumed since the last. Otherwise undefined. */
   pollUpdate(): number | undefined {
-    const half = this.#windowBytes / 2;
-    if (this.#consumedBytes + this.#windowBytes - this.#limit < half || this.#stepStartedAt === undefined) return undefined;
+    const stepBytes = this.#windowBytes / (this.#windowBytes < this.#maxBytes ? GROWING_STEPS : GROWN_STEPS);
+    if (this.#consumedBytes + this.#windowBytes - this.#limit < stepBytes || this.#stepStartedAt === undefined) return undefined;
     const stepMs = this.#consumedAt - this.#stepStartedAt;
     const quickMs = 2 * Math.max(this.#rttMs, MIN_RTT_MS);
     // A slow reader that empties the whole window at once is quick in its second half only.
