@@ -6,13 +6,16 @@ const WRITE_BYTES = 64 * 1024;
 /** Writes that the browser works at, at once. With one of them a stream stands still between two; more than these bring nothing. */
 const MAX_WRITES = 4;
 
+/** For so long a stream that was reset waits for the server's answer before it counts as given back, in milliseconds. */
+const ANSWER_MS = 5_000;
+
 /** What a carrier asks of its link. */
 export interface StreamCarrierOwner {
   /** Hands what came to the receiver; what that throws ends the link. */
   deliver(carrier: StreamCarrier, data: Uint8Array): void;
   /** The carrier is over by what the peer or the network did; its receiver is told. */
   ended(carrier: StreamCarrier): void;
-  /** Its stream is given back to the browser. */
+  /** Its stream is over on both sides. */
   released(carrier: StreamCarrier): void;
 }
 
@@ -34,6 +37,7 @@ export class StreamCarrier implements Carrier {
   #writingBytes = 0;
   #isScheduled = false;
   #isOver = false;
+  #answerTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(id: number, isOwn: boolean, owner: StreamCarrierOwner) {
     this.id = id;
@@ -59,20 +63,17 @@ export class StreamCarrier implements Carrier {
   reset(_code: number): void {
     if (this.#isOver) return;
     this.abandon();
-    this.#release();
+    this.#abort();
   }
 
   /** The browser has made, or brought, the stream. */
   start(stream: WebTransportStream): void {
     this.#reader = stream.readable.getReader();
     this.#writer = stream.writable.getWriter();
-    if (this.#isOver) {
-      this.#release();
-      return;
-    }
     this.#writer.closed.catch(this.#onBroken);
     void this.#receive(this.#reader);
-    this.#schedule();
+    if (this.#isOver) this.#abort();
+    else this.#schedule();
   }
 
   /** Nothing is sent or delivered any more, and the receiver is not told. */
@@ -91,16 +92,19 @@ export class StreamCarrier implements Carrier {
       try {
         next = await reader.read();
       } catch (error) {
+        // The link forgets all of its carriers when it hears of the end of the session.
+        if (isSessionOver(error)) return;
         this.#onBroken(error);
-        return;
+        break;
       }
-      if (this.#isOver) return;
       if (next.done) {
-        this.#end();
-        return;
+        if (!this.#isOver) this.#end();
+        break;
       }
-      if (next.value.length > 0) this.#owner.deliver(this, next.value);
+      if (!this.#isOver && next.value.length > 0) this.#owner.deliver(this, next.value);
     }
+    clearTimeout(this.#answerTimer);
+    this.#owner.released(this);
   }
 
   /** What is sent in one turn of the event loop is written together. */
@@ -171,16 +175,21 @@ export class StreamCarrier implements Carrier {
 
   #end(): void {
     this.abandon();
-    this.#release();
+    this.#abort();
     this.#owner.ended(this);
   }
 
-  #release(): void {
-    // Without a stream yet: it is released when it comes.
-    if (this.#reader === undefined || this.#writer === undefined) return;
+  /**
+   * Says that nothing follows, and reads on until the server has answered with the same. Chromium ends a session of which more than 1000
+   * control frames, which resets are, wait for their acknowledgement, and tells a page of none; the answer tells of one. A server that says
+   * nothing is told to stop.
+   */
+  #abort(): void {
+    // Without a stream yet: when it comes.
+    const reader = this.#reader;
+    if (reader === undefined || this.#writer === undefined) return;
     this.#writer.abort().catch(ignore);
-    this.#reader.cancel().catch(ignore);
-    this.#owner.released(this);
+    this.#answerTimer = setTimeout(() => void reader.cancel().catch(ignore), ANSWER_MS);
   }
 }
 

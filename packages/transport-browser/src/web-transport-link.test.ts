@@ -1,6 +1,6 @@
 import type { Carrier, LinkCloseInfo } from "@kwik/core";
 import { ErrorCode } from "@kwik/core";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { PlayedSession, PlayedStream } from "./played-session.fixture.ts";
 import { WebTransportLink } from "./web-transport-link.ts";
 
@@ -140,7 +140,7 @@ test("a close carries its code and at most 1024 bytes of its reason, cut at a ch
   expect(log).toEqual(["close"]);
 });
 
-test("a reset empties the carrier and gives its stream back, also one that is not there yet", async () => {
+test("a reset empties the carrier and its stream is aborted, also one that is not there yet", async () => {
   const { carrier, stream } = await opened();
   carrier.send([new Uint8Array(10)]);
   carrier.reset(1);
@@ -150,11 +150,46 @@ test("a reset empties the carrier and gives its stream back, also one that is no
   session.makeStreams();
   await turn();
   expect([carrier.bufferedBytes, early.bufferedBytes]).toEqual([0, 0]);
-  expect([stream, session.opened[1]].map((one) => [one?.isAborted, one?.isCancelled])).toEqual([
-    [true, true],
-    [true, true],
-  ]);
+  expect([stream, session.opened[1]].map((one) => one?.isAborted)).toEqual([true, true]);
   expect(log).toEqual([]);
+});
+
+test("what comes after a reset is read and dropped, until the server resets too", async () => {
+  const { carrier, stream } = await opened();
+  for (let i = 1; i < 256; i += 1) link.openCarrier();
+  carrier.reset(1);
+  await turn();
+  stream.bring(1, 2, 3);
+  await turn();
+  expect([log, link.openCarrier(), stream.isCancelled]).toEqual([[], undefined, false]);
+  stream.break("stream");
+  await turn();
+  expect([log, link.openCarrier()?.id]).toEqual([[], 1024]);
+});
+
+test("a carrier that hears of the end of the session before its link is emptied with the link", async () => {
+  const { carrier, stream } = await opened();
+  carrier.send([new Uint8Array(10)]);
+  stream.break("session");
+  await turn();
+  session.end({ closeCode: 7, reason: "over" });
+  await turn();
+  expect([carrier.bufferedBytes, log]).toEqual([0, ["close"]]);
+});
+
+test("a server that does not answer a reset is told to stop, and its stream is given back", async () => {
+  const { carrier, stream } = await opened();
+  vi.useFakeTimers();
+  try {
+    for (let i = 1; i < 256; i += 1) link.openCarrier();
+    carrier.reset(1);
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect([stream.isCancelled, link.openCarrier()]).toEqual([false, undefined]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([stream.isCancelled, link.openCarrier()?.id]).toEqual([true, 1024]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("at most 256 carriers are open, those that the browser has not made or given back included", async () => {
@@ -163,6 +198,8 @@ test("at most 256 carriers are open, those that the browser has not made or give
   carriers[0]?.reset(0);
   expect(link.openCarrier()).toBeUndefined();
   session.makeStreams();
+  await turn();
+  session.opened[0]?.break("stream");
   await turn();
   expect(link.openCarrier()?.id).toBe(1024);
 });
