@@ -49,5 +49,6 @@ test("load that comes and goes over a rough line opens carriers and gives them b
     world.finish();
     return most;
   });
-  expect(Math.min(...given)).toBeGreaterThan(5);
+  // Several at once, so that what crosses is seen.
+  expect(Math.min(...given)).toBeGreaterThan(3);
 });

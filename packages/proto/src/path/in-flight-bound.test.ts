@@ -5,7 +5,7 @@ import { RttEstimator } from "./rtt-estimator.ts";
 
 const KiB = 1024;
 
-/** The bound of a path whose rate stays the same, after its start and the draining that follows. */
+/** The bound of a path whose rate stays the same, after its start. */
 function steadyBound(bytesPerMs: number, burstBytes: number, maxInFlightBytes = 100_000_000): number {
   const rate = { bytesPerMs, burstBytes, sampleCount: 0 };
   const rtt = new RttEstimator();
@@ -17,7 +17,7 @@ function steadyBound(bytesPerMs: number, burstBytes: number, maxInFlightBytes = 
   for (let number = 0; number < 20; number += 1) {
     rtt.update(20, 0, number * 30);
     rate.sampleCount += 1;
-    window.handleAck(number * 30, 0, number, number + 1, 16 * KiB);
+    window.handleAck(number * 30, 16 * KiB, 0, number, number + 1, 16 * KiB);
   }
   expect(window.isStartup).toBe(false);
   return window.limitBytes;
@@ -25,8 +25,36 @@ function steadyBound(bytesPerMs: number, burstBytes: number, maxInFlightBytes = 
 
 // spec: PATH-11
 test("the bound is 1.25 times rate and round trip, one burst of acknowledgements, and 2 ms of the rate", () => {
-  expect(steadyBound(1_000, 0)).toBe(1.25 * 20_000 + 64 * KiB + 2_000);
+  expect(steadyBound(1_000, 0)).toBe(1.25 * 20_000 + 32 * KiB + 2_000);
+  expect(steadyBound(5_000, 0)).toBe(1.25 * 100_000 + 50_000 + 10_000);
+  expect(steadyBound(10_000, 0)).toBe(1.25 * 200_000 + 64 * KiB + 20_000);
   expect(steadyBound(100_000, 300_000)).toBe(1.25 * 2_000_000 + 300_000 + 200_000);
   expect(steadyBound(100_000, 5_000_000)).toBe(1.25 * 2_000_000 + 1_000_000 + 200_000);
   expect(steadyBound(100_000, 5_000_000, 8_000_000 / 4)).toBe(2_000_000);
+});
+
+/** What may be in flight after each acknowledgement of a packet, while the rate grows with what is in flight: a path without a queue. */
+test("while the rate grows, the bound grows by what is acknowledged, up to twice what was in flight; a queue ends it", () => {
+  const rate = { bytesPerMs: 0, burstBytes: 0, sampleCount: 0 };
+  const rtt = new RttEstimator();
+  const window = new InFlightWindow(
+    { initialInFlightBytes: 128 * KiB, maxInFlightBytes: 100_000_000 },
+    rate as Pick<DeliveryRate, "bytesPerMs" | "burstBytes" | "sampleCount"> as DeliveryRate,
+    rtt,
+  );
+  const acknowledge = (number: number, rttMs: number): void => {
+    rtt.update(rttMs, 0, number * 20);
+    rate.bytesPerMs = 20 * KiB;
+    rate.sampleCount += 1;
+    window.handleAck(number * 20, 16 * KiB, 128 * KiB, number, number + 1, 16 * KiB);
+  };
+  acknowledge(0, 20);
+  const before = window.limitBytes;
+  window.handleSent(before);
+  acknowledge(1, 20);
+  expect(window.isStartup).toBe(true);
+  expect(window.limitBytes).toBeLessThanOrEqual(Math.max(before + 16 * KiB, 1.25 * 400 * KiB + 64 * KiB + 40 * KiB));
+  acknowledge(2, 20 * 1.5 + 5);
+  expect(window.isStartup).toBe(false);
+  expect(window.limitBytes).toBe(1.25 * 400 * KiB + 64 * KiB + 40 * KiB);
 });

@@ -4,8 +4,10 @@ import { type DeliveryRate, MIN_SAMPLE_MS } from "./delivery-rate.ts";
 import type { RttEstimator } from "./rtt-estimator.ts";
 
 const KiB = 1024;
-/** Added to the bandwidth-delay product, and the least that a path is given. */
-const SLACK_BYTES = 64 * KiB;
+/** Added to the bandwidth-delay product: this much time of the rate, within bounds. */
+const SLACK_MS = 10;
+const MIN_SLACK_BYTES = 32 * KiB;
+const MAX_LEAST_SLACK_BYTES = 64 * KiB;
 /** Two event loops sit between a packet and its acknowledgement; a fast path must cover their turns. */
 const LOOP_ALLOWANCE_MS = 2;
 /** Bursts of acknowledgements are covered up to this much time of the rate. */
@@ -13,17 +15,17 @@ const MAX_BURST_MS = 10;
 /** All of that together stays below this: what waits in memory longer falls out of the processors' caches, and costs more than it covers. */
 const MAX_SLACK_BYTES = 1536 * KiB;
 const STEADY_GAIN = 1.25;
-const STARTUP_GAIN = 2;
-/** Twice what was in flight in a round may be far more than fits once the rate stops growing; beyond this it is a queue, and late news of trouble. */
-const MAX_STARTUP_GAIN = 3;
-const STARTUP_FLOOR_BYTES = 128 * KiB;
+/** What was acknowledged lets as much more go out: twice as much in each round. Beyond this it would be a queue, and late news of trouble. */
+const MAX_STARTUP_GAIN = 2.5;
+const STARTUP_FLOOR_BYTES = 64 * KiB;
 /** The startup goes on while a round brings at least this factor … */
 const STARTUP_GROWTH = 1.25;
 /** … and ends after this many rounds without. */
 const STARTUP_PATIENCE_ROUNDS = 3;
-/** A round trip of twice the least plus this is a queue, not an event loop: more in flight would not help. */
-const QUEUE_ALLOWANCE_MS = 10;
-/** The queue that the slack keeps standing would pass for the path's own delay: so often, and after the startup, it is let run empty. */
+/** A round trip of so many times the least, plus this, is a queue, not an event loop: more in flight would not help, and the startup is over. */
+const QUEUE_GAIN = 1.5;
+const QUEUE_ALLOWANCE_MS = 4;
+/** The queue that the slack keeps standing would pass for the path's own delay: so often it is let run empty. */
 const DRAIN_INTERVAL_MS = 8_000;
 const DRAIN_GAIN = 0.75;
 const MAX_DRAIN_MS = 500;
@@ -39,7 +41,6 @@ export class InFlightWindow {
   #startupBytes: number;
   #startupRate = 0;
   #startupStaleRounds = 0;
-  #hasRound = false;
   #roundStart: Instant = 0;
   #roundEndNumber = 0;
   #roundSampleCount = 0;
@@ -74,61 +75,61 @@ export class InFlightWindow {
   }
 
   /**
-   * An acknowledgement was taken into the rate and the round-trip time. `inFlightBytes` is what remains, `largestAcked` the highest packet
-   * number acknowledged so far, `nextNumber` the one that the next packet will have, `packetBytes` the usual size of a packet.
+   * An acknowledgement of `ackedBytes` was taken into the rate and the round-trip time. `inFlightBytes` is what remains, `largestAcked` the
+   * highest packet number acknowledged so far, `nextNumber` the one that the next packet will have, `packetBytes` the usual size of a packet.
    */
-  handleAck(now: Instant, inFlightBytes: number, largestAcked: number, nextNumber: number, packetBytes: number): void {
+  handleAck(now: Instant, ackedBytes: number, inFlightBytes: number, largestAcked: number, nextNumber: number, packetBytes: number): void {
     const rate = this.#rate.bytesPerMs;
     const minRttMs = this.#rtt.minMs;
     if (rate === 0 || minRttMs === undefined) return;
-    if (this.#isStartup) this.#judgeRound(now, rate, minRttMs, largestAcked, nextNumber);
+    if (this.#isStartup) this.#grow(now, ackedBytes, rate, minRttMs, largestAcked, nextNumber);
     const bdpBytes = rate * minRttMs;
-    let target: number;
+    let target = STEADY_GAIN * bdpBytes + this.#slackBytes(rate);
     if (this.#isStartup) {
-      // spec: PATH-11, twice while the rate is still growing
-      const found = Math.min(this.#startupBytes, MAX_STARTUP_GAIN * bdpBytes + STARTUP_FLOOR_BYTES);
-      target = Math.max(found, STARTUP_GAIN * bdpBytes + this.#slackBytes(rate));
+      target = Math.max(target, Math.min(this.#startupBytes, MAX_STARTUP_GAIN * bdpBytes + STARTUP_FLOOR_BYTES));
     } else {
-      target = STEADY_GAIN * bdpBytes + this.#slackBytes(rate);
       this.#keepDraining(now, inFlightBytes, largestAcked, nextNumber, minRttMs, drainBytes(bdpBytes, packetBytes));
       if (this.#drainStart !== undefined) target = drainBytes(bdpBytes, packetBytes);
     }
     this.#limitBytes = Math.floor(Math.min(target, this.#maxBytes));
   }
 
-  /** 64 KiB, or the bursts in which acknowledgements come if these are larger, and two milliseconds of the rate. */
+  /** Ten milliseconds of the rate, or the bursts in which acknowledgements come if these are larger, and two milliseconds of the rate. */
   #slackBytes(rate: number): number {
-    const burstBytes = Math.max(SLACK_BYTES, Math.min(this.#rate.burstBytes, MAX_BURST_MS * rate));
+    const leastBytes = Math.min(MAX_LEAST_SLACK_BYTES, Math.max(MIN_SLACK_BYTES, SLACK_MS * rate));
+    const burstBytes = Math.max(leastBytes, Math.min(this.#rate.burstBytes, MAX_BURST_MS * rate));
     return Math.min(MAX_SLACK_BYTES, burstBytes + LOOP_ALLOWANCE_MS * rate);
   }
 
-  #judgeRound(now: Instant, rate: number, minRttMs: DurationMs, largestAcked: number, nextNumber: number): void {
-    // A queue says that the path is full, also where credit or the application is what keeps more from being sent.
-    const hasQueue = (this.#rtt.latestMs ?? 0) > 2 * minRttMs + QUEUE_ALLOWANCE_MS;
+  /** Lets more out as it is acknowledged, until there is a queue or the rate no longer grows. */
+  #grow(now: Instant, ackedBytes: number, rate: number, minRttMs: DurationMs, largestAcked: number, nextNumber: number): void {
+    // Not by more than was ever used: where credit or the application is the limit, nothing is learned.
+    this.#startupBytes = Math.max(this.#startupBytes, Math.min(this.#startupBytes + ackedBytes, 2 * this.#roundPeakBytes));
+    const hasQueue = (this.#rtt.latestMs ?? 0) > QUEUE_GAIN * minRttMs + QUEUE_ALLOWANCE_MS;
+    if (hasQueue || this.#isStale(now, rate, minRttMs, largestAcked, nextNumber)) {
+      this.#isStartup = false;
+      // The least round trip is younger than the queue.
+      this.#lastDrain = now;
+    }
+  }
+
+  /** Judges the round that is over, if one is: whether several in turn have brought no higher rate. */
+  #isStale(now: Instant, rate: number, minRttMs: DurationMs, largestAcked: number, nextNumber: number): boolean {
     const isOver =
       largestAcked >= this.#roundEndNumber &&
       now - this.#roundStart >= Math.max(minRttMs, MIN_SAMPLE_MS) &&
-      (hasQueue || this.#rate.sampleCount > this.#roundSampleCount || rate >= this.#startupRate * STARTUP_GROWTH);
-    if (!isOver) return;
-    if (hasQueue) this.#startupBytes = 0;
+      (this.#rate.sampleCount > this.#roundSampleCount || rate >= this.#startupRate * STARTUP_GROWTH);
+    if (!isOver) return false;
     if (rate >= this.#startupRate * STARTUP_GROWTH) {
       this.#startupRate = rate;
       this.#startupStaleRounds = 0;
-      // The first round is the burst at the beginning: its rate is where growth is measured from.
-      if (!hasQueue && this.#hasRound) this.#startupBytes = Math.max(this.#startupBytes, 2 * this.#roundPeakBytes);
-    } else {
-      this.#startupStaleRounds += 1;
-      if (this.#startupStaleRounds >= STARTUP_PATIENCE_ROUNDS) {
-        this.#isStartup = false;
-        this.#drainStart = now;
-      }
-    }
-    this.#hasRound = true;
+    } else this.#startupStaleRounds += 1;
     this.#roundStart = now;
     this.#roundEndNumber = nextNumber;
     this.#roundSampleCount = this.#rate.sampleCount;
     this.#roundPeakBytes = 0;
     this.#lastDrain = now;
+    return this.#startupStaleRounds >= STARTUP_PATIENCE_ROUNDS;
   }
 
   #keepDraining(now: Instant, inFlight: number, largestAcked: number, nextNumber: number, minRttMs: DurationMs, goalBytes: number): void {

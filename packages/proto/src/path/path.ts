@@ -165,8 +165,9 @@ export class Path<F> implements Vitals {
       const delayMs = Math.min(ack.delayMicros / 1000, this.#limits.maxAckDelayMs);
       this.#rtt.update(now - newest.sentAt, delayMs, now);
     }
-    this.#rate.handleAck(now, before - this.#sent.inFlightBytes, newest.sentAt, this.#rtt.smoothedMs ?? 0, this.#rtt.minMs ?? 0);
-    this.#window.handleAck(now, this.#sent.inFlightBytes, this.#largestAcked, this.#nextNumber, this.#usualPacketBytes());
+    const ackedBytes = before - this.#sent.inFlightBytes;
+    this.#rate.handleAck(now, ackedBytes, newest.sentAt, this.#rtt.smoothedMs ?? 0, this.#rtt.minMs ?? 0);
+    this.#window.handleAck(now, ackedBytes, this.#sent.inFlightBytes, this.#largestAcked, this.#nextNumber, this.#usualPacketBytes());
     return acked;
   }
 
