@@ -123,7 +123,8 @@ export const resetCases: readonly LinkCase[] = [
         const end = Date.now() + 30_000;
         while (opened < 1000) {
           check(Date.now() < end, `only ${opened} carriers could be opened`);
-          for (const { closed } of [client, server]) check(closed === undefined, `the link ended after ${opened} carriers: ${closed?.reason}`);
+          for (const { closed } of [client, server])
+            check(closed === undefined, `the link ended after ${opened} carriers: ${closed?.reason}`);
           const carrier = opener.link.openCarrier();
           if (carrier === undefined) {
             await pause(5);
