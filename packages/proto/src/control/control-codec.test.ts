@@ -171,6 +171,11 @@ test("the bytes of the messages do not change", () => {
       ),
       "1b08029a041608091201631a01312080808080202880800430808008",
     ],
+    [envelopeOf(body("primary", { memberId: 300 }), 2, 1), "0a08021001ba020308ac02"],
+    [
+      envelopeOf(body("goingAway", { graceMs: 500, replacements: ["b:1", `c:2#sha256:${"0a".repeat(32)}`] }), 1),
+      `405a080192055510f4031a03623a311a4b633a32237368613235363a${"3061".repeat(32)}`,
+    ],
     [envelopeOf(body("sessionClose", { code: 42, reason: "done", application: true }), 3), "0f080382050a082a1204646f6e651801"],
   ];
   for (const [envelope, bytes] of golden) expect(hex(encodeEnvelope(envelope))).toBe(bytes);
@@ -189,6 +194,8 @@ test("the examples of the specification are what the codec writes", () => {
     envelopeOf(body("controlAck", {}), 0, 5),
     envelopeOf(body("addPath", { requestId: 1, address: "b.example:4433", priority: 128 }), 7, 3),
     envelopeOf(body("clientHello", { versions: [1], clientKey: Uint8Array.of(0x30, 0x59), credit, dialled: "a.example:4433" })),
+    envelopeOf(body("primary", { memberId: 2 }), 9, 4),
+    envelopeOf(body("goingAway", { reason: "maintenance", graceMs: 10_000, replacements: ["b.example:4433"] }), 6),
   ];
   // Lines of an example: bytes, two spaces or more, what they mean.
   const written = page

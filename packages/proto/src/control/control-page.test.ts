@@ -15,7 +15,7 @@ test("the specification's table of messages is the schema's", () => {
 test("each message has a number of its kind's range", () => {
   const ranges: Readonly<Record<string, readonly string[]>> = {
     path: ["ClientHello", "Join", "HelloReply", "Refused", "ControlAck"],
-    paths: ["AddPath", "AddPathResult", "TicketRequest", "TicketReply", "RemovePath", "RemovePathResult", "PathStatus"],
+    paths: ["AddPath", "AddPathResult", "TicketRequest", "TicketReply", "RemovePath", "RemovePathResult", "PathStatus", "Primary"],
     streams: ["StreamAnnounce", "RawMessage", "RawReply"],
     content: ["ContentOffer", "ContentHashes", "ContentDone", "RangeRequest", "RangeCancel", "RangeRefused"],
     end: ["SessionClose", "SessionCloseAck", "GoingAway"],

@@ -27,6 +27,7 @@ export interface Envelope {
     | { case: "removePath"; value: RemovePath }
     | { case: "removePathResult"; value: RemovePathResult }
     | { case: "pathStatus"; value: PathStatus }
+    | { case: "primary"; value: Primary }
     | { case: "streamAnnounce"; value: StreamAnnounce }
     | { case: "rawMessage"; value: RawMessage }
     | { case: "rawReply"; value: RawReply }
@@ -192,6 +193,11 @@ export interface PathStatus {
   bytesSent: bigint;
 }
 
+/** Which server is the session's primary from now on. */
+export interface Primary {
+  memberId: number;
+}
+
 /** Makes a stream known to a server, before or without its first frame. */
 export interface StreamAnnounce {
   streamId: bigint;
@@ -285,7 +291,7 @@ export interface SessionCloseAck {
 export interface GoingAway {
   reason: string;
   graceMs: number;
-  /** host:port of servers to use instead. */
+  /** Servers to use instead: host:port, or host:port#sha256:<hex of SPKI> with the key that they must prove. */
   replacements: string[];
 }
 
@@ -339,6 +345,9 @@ export const Envelope: MessageFns<Envelope> = {
         break;
       case "pathStatus":
         PathStatus.encode(message.body.value, writer.uint32(306).fork()).join();
+        break;
+      case "primary":
+        Primary.encode(message.body.value, writer.uint32(314).fork()).join();
         break;
       case "streamAnnounce":
         StreamAnnounce.encode(message.body.value, writer.uint32(386).fork()).join();
@@ -498,6 +507,14 @@ export const Envelope: MessageFns<Envelope> = {
           }
 
           message.body = { case: "pathStatus", value: PathStatus.decode(reader, reader.uint32()) };
+          continue;
+        }
+        case 39: {
+          if (tag !== 314) {
+            break;
+          }
+
+          message.body = { case: "primary", value: Primary.decode(reader, reader.uint32()) };
           continue;
         }
         case 48: {
@@ -1822,6 +1839,43 @@ export const PathStatus: MessageFns<PathStatus> = {
           }
 
           message.bytesSent = reader.uint64() as bigint;
+          continue;
+        }
+      }
+      reader.skip(wireType, fieldNumber);
+    }
+    return message;
+  },
+};
+
+function createBasePrimary(): Primary {
+  return { memberId: 0 };
+}
+
+export const Primary: MessageFns<Primary> = {
+  create: createBasePrimary,
+
+  encode(message: Primary, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.memberId !== 0) {
+      writer.uint32(8).uint32(message.memberId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Primary {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const end = length === undefined ? reader.len : reader.pos + length;
+    const message = createBasePrimary();
+    while (reader.pos < end) {
+      const [fieldNumber, wireType] = reader.tag();
+      const tag = ((fieldNumber << 3) | wireType) >>> 0;
+      switch (tag >>> 3) {
+        case 1: {
+          if (tag !== 8) {
+            break;
+          }
+
+          message.memberId = reader.uint32();
           continue;
         }
       }
