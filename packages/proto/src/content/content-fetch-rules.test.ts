@@ -142,6 +142,8 @@ test("with no source left the fetch is starved, and giving up names why", () => 
   expect([fetch.isStarved, fetch.outstandingBytes, fetch.nextTimeout()]).toEqual([true, 0, undefined]);
   fetch.giveUp(ErrorCode.CONTENT_UNAVAILABLE, "no server left");
   expect(fetch.failure).toEqual({ code: ErrorCode.CONTENT_UNAVAILABLE, reason: "no server left" });
+  // Whoever is out of reach is told of it later, or not at all: that is the session's to know.
+  expect(fetch.pollRequest(6)).toMatchObject({ kind: "cancel", member: 1 });
   expect(fetch.pollRequest(6)).toBeUndefined();
 });
 

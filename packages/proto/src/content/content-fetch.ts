@@ -14,9 +14,7 @@ import { FetchPlanner } from "./fetch-planner.ts";
 import { FetchSource } from "./fetch-source.ts";
 import type { FetchSourceStats } from "./fetch-source.ts";
 
-export type { ContentOffer } from "./content-offer.ts";
-export type { FetchCommand, FetchVerification } from "./fetch-command.ts";
-export type { FetchSourceStats } from "./fetch-source.ts";
+export type { ContentOffer, FetchCommand, FetchSourceStats, FetchVerification };
 
 const INITIAL_WINDOW_BYTES = 4 * 1024 * 1024;
 
@@ -171,9 +169,10 @@ export class ContentFetch {
     for (const attempt of this.#attemptsOf(source)) this.#ledger.revive(attempt, now, this.#room);
   }
 
-  updateSource(member: MemberId, rttMs: DurationMs): void {
+  /** A server leaves: it is asked for nothing more while another is known to deliver; what it owes comes. spec: DRAIN-3 */
+  retireSource(member: MemberId): void {
     const source = this.#sources.get(member);
-    if (source !== undefined) source.rttMs = rttMs;
+    if (source !== undefined) source.isRetired = true;
   }
 
   /** Hashes of the blocks from `firstBlock` on (32 bytes each), in order; the root with the last. spec: CONTENT-8 */

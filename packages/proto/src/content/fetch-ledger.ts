@@ -50,11 +50,8 @@ export class FetchLedger {
 
   /** The next request of which the source must be told that it is over. */
   pollCancel(): { readonly member: MemberId; readonly requestId: number } | undefined {
-    for (;;) {
-      const request = this.#cancels.shift();
-      if (request === undefined) return undefined;
-      if (request.source.state !== "gone") return { member: request.source.member, requestId: request.id };
-    }
+    const request = this.#cancels.shift();
+    return request === undefined ? undefined : { member: request.source.member, requestId: request.id };
   }
 
   /** Asks `source` for blocks [first, end). */

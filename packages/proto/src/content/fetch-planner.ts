@@ -66,11 +66,12 @@ export class FetchPlanner {
     const blockBytes = this.#table.offer.blockBytes;
     if (roomBytes < blockBytes || this.#table.poolCountBelow(limit) === 0) return undefined;
     let tried: Set<BlockSource> | undefined;
+    const spares = this.#sparesRetired();
     for (;;) {
       let best: BlockSource | undefined;
       let bestMs = Infinity;
       for (const source of this.#sources.values()) {
-        if (tried?.has(source) === true || !source.hasRoom(now)) continue;
+        if (tried?.has(source) === true || (spares && source.isRetired) || !source.hasRoom(now)) continue;
         const ms = source.deliveryMs(blockBytes, now);
         if (best === undefined || ms < bestMs) {
           best = source;
@@ -83,6 +84,12 @@ export class FetchPlanner {
       tried ??= new Set();
       tried.add(best);
     }
+  }
+
+  /** Whether servers that leave are asked for nothing: another one is known to deliver. */
+  #sparesRetired(): boolean {
+    for (const source of this.#sources.values()) if (source.state === "usable" && !source.isRetired && source.isRateKnown) return true;
+    return false;
   }
 
   #runFor(source: BlockSource, blockMs: DurationMs, now: Instant, limit: number, roomBytes: number): PlannedRun | undefined {
@@ -191,8 +198,10 @@ export class FetchPlanner {
     const attempts = this.#table.attemptsOf(attempt.block);
     let best: BlockSource | undefined;
     let bestMs = Infinity;
+    const spares = this.#sparesRetired();
     for (const source of this.#sources.values()) {
-      if (source.state !== "usable" || now < source.retryAt || (needsRoom && !source.hasRoom(now))) continue;
+      if (source.state !== "usable" || (spares && source.isRetired)) continue;
+      if (now < source.retryAt || (needsRoom && !source.hasRoom(now))) continue;
       if (attempts.some((other) => other.source === source)) continue;
       const ms = source.deliveryMs(attempt.length, now);
       if (ms < bestMs) {

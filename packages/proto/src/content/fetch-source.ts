@@ -53,6 +53,8 @@ const MAX_BACKOFF_MS = 8_000;
 export class FetchSource<Attempt extends { readonly length: number }> {
   readonly member: MemberId;
   state: SourceState = "usable";
+  /** It leaves soon. */
+  isRetired = false;
   /** Why it is isolated. */
   isolation: { readonly code: ErrorCode; readonly reason: string } | undefined;
   /** Attempts that are live, in the order in which the source answers. */

@@ -197,7 +197,7 @@ test("a join says whether the server was joined before, and a server that forgot
   expect(again.messages("join")).toEqual([expect.objectContaining({ resume: true, pathId: 1, memberId: 1 })]);
   again.reply(1, { resumed: false });
   expect(entry?.failure?.code).toBe(ErrorCode.HOME_LOST);
-  expect(stage.events.at(-1)).toMatchObject({ type: "ended" });
+  expect(stage.events.at(-1)).toMatchObject({ type: "member-lost", member: 1 });
 });
 
 // spec: CARRIER-2

@@ -2,6 +2,7 @@ import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts
 import { MAX_MEMBERS, PRIMARY_MEMBER, type MemberId, type PathId } from "../base/ids.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import { Path } from "../path/path.ts";
+import type { Peer } from "./peer.ts";
 import type { SentFrame } from "./sent-frame.ts";
 import type { SessionPath } from "./session-event.ts";
 import type { SessionState } from "./session-state.ts";
@@ -15,19 +16,18 @@ export interface PathPlan {
   readonly priority: number;
   /** The server that asked for it, with the number of its request. */
   readonly request: { readonly member: MemberId; readonly requestId: number } | undefined;
+  /** The server whose ticket it needs: the one that asked for it, that leaves and named it, or that vouched for it before. Default: the primary. */
+  readonly authority?: MemberId | undefined;
 }
 
 /** Requests to remove one path that wait for its end, at most. */
 const MAX_REMOVALS = 16;
 
-/** The server whose ticket a path needs. */
-function authorityOf(plan: PathPlan): MemberId {
-  return plan.request?.member ?? PRIMARY_MEMBER;
-}
-
 interface PlannedPath {
   readonly path: SessionPath;
   readonly plan: PathPlan;
+  /** The server whose ticket it needs. */
+  readonly authority: MemberId;
 }
 
 /** The client's side of membership: numbers paths and servers, asks for tickets, and answers the servers that wanted a path. spec: PATH-8 */
@@ -72,18 +72,24 @@ export class ClientPaths {
       this.#state.now,
     );
     this.#state.paths.add(path);
-    this.#planned.set(id, { path, plan });
+    this.#planned.set(id, { path, plan, authority: plan.request?.member ?? plan.authority ?? this.#state.primary });
     const peer = this.#state.peerOf(member);
     if (peer.address === "") peer.address = plan.address;
     this.report(path);
     return path;
   }
 
-  /** Asks for a ticket: of the server that wanted the path, else of the primary. The answer is a `ticket` event. */
-  requestTicket(pathId: PathId, identity: string): void {
+  /** Whether paths are being made that need a ticket of the member. */
+  needs(member: MemberId): boolean {
+    for (const planned of this.#planned.values()) if (planned.authority === member && !planned.path.isVouched) return true;
+    return false;
+  }
+
+  /** Asks for a ticket: of the server that wanted the path, else of the primary. The answer is a `ticket` event; false if nobody is there to ask. */
+  requestTicket(pathId: PathId, identity: string): boolean {
     const planned = this.#planned.get(pathId);
-    if (planned === undefined) return;
-    this.#state.peerOf(authorityOf(planned.plan)).control.send(
+    if (planned === undefined || this.#state.peerOf(planned.authority).isLost) return false;
+    this.#state.peerOf(planned.authority).control.send(
       body("ticketRequest", {
         requestId: pathId,
         pathId,
@@ -92,12 +98,13 @@ export class ClientPaths {
         identity,
       }),
     );
+    return true;
   }
 
   handleTicket(from: MemberId, message: ControlMessage<"ticketReply">): void {
     const planned = this.#planned.get(message.requestId);
     // Only who was asked can answer. spec: PATH-8
-    if (planned === undefined || from !== authorityOf(planned.plan)) return;
+    if (planned === undefined || from !== planned.authority) return;
     this.#state.emit({
       type: "ticket",
       pathId: message.requestId,
@@ -111,7 +118,9 @@ export class ClientPaths {
   /** The ticket of `minter` was accepted: that server vouches for the new member. */
   vouched(path: SessionPath, minter: MemberId): void {
     path.isVouched = true;
-    this.#state.peerOf(path.member).vouchedBy ??= minter;
+    const peer = this.#state.peerOf(path.member);
+    // Who is gone answers for nobody any more. spec: PRIMARY-4
+    if (peer.vouchedBy === undefined || this.#state.peerOf(peer.vouchedBy).isLost) peer.vouchedBy = minter;
   }
 
   /** The transport proved who is there. A known server keeps its number. */
@@ -168,14 +177,23 @@ export class ClientPaths {
       bytesSent: BigInt(path.bytesSent),
     });
     for (const peer of this.#state.peers.values()) {
-      if (peer.isLost || !peer.isKnown || (only !== undefined && peer.member !== only)) continue;
-      if (peer.member === PRIMARY_MEMBER || peer.vouchedBy !== undefined) peer.control.send(message);
+      if (peer.isLost || !peer.isKnown || !peer.isVouched || (only !== undefined && peer.member !== only)) continue;
+      // Who is out of reach hears the last of it: what changes meanwhile must not pile up. spec: RESUME-8
+      if (this.#state.paths.usableOf(peer.member).length === 0) peer.untoldPaths.add(path.id);
+      else peer.control.send(message);
     }
   }
 
-  /** A server that has just joined learns of all paths. */
-  reportAllTo(member: MemberId): void {
-    for (const path of this.#state.paths.all()) if (path.member !== member) this.report(path, member);
+  /** A server that may know the paths learns of all when it is first there, and of what changed when it is back. */
+  tellPaths(peer: Peer): void {
+    if (!peer.isVouched) return;
+    if (!peer.isToldOfPaths) for (const path of this.#state.paths.all()) if (path.member !== peer.member) peer.untoldPaths.add(path.id);
+    peer.isToldOfPaths = true;
+    for (const pathId of peer.untoldPaths) {
+      const path = this.#state.paths.byId(pathId);
+      if (path !== undefined) this.report(path, peer.member);
+    }
+    peer.untoldPaths.clear();
   }
 
   /** The member of a server, by its key if that is known, else by its address; a new number if it is new. */

@@ -1,5 +1,4 @@
 import { ErrorCode } from "../base/error-codes.ts";
-import { PRIMARY_MEMBER } from "../base/ids.ts";
 import type { DurationMs, Instant } from "../base/time.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import type { Peer } from "./peer.ts";
@@ -33,7 +32,7 @@ export class Closing {
   start(code: number, reason: string, isApplication: boolean): void {
     if (this.#state.hasEnded) return;
     for (const peer of this.#state.peers.values()) {
-      if (peer.isLost || this.#state.paths.usableOf(peer.member).length === 0) continue;
+      if (peer.isLost || peer.isLeft || this.#state.paths.usableOf(peer.member).length === 0) continue;
       peer.control.send(body("sessionClose", { code, reason, application: isApplication }));
       this.#awaited.add(peer);
     }
@@ -59,7 +58,7 @@ export class Closing {
 
   handleClose(from: Peer, message: ControlMessage<"sessionClose">): void {
     from.control.send(body("sessionCloseAck", {}));
-    if (this.#state.isClient && from.member !== PRIMARY_MEMBER && this.#hasOther(from)) {
+    if (this.#state.isClient && from.member !== this.#state.primary && this.#hasOther(from)) {
       // A secondary leaves; the session is the primary's and the client's to end.
       this.#onMemberLeft(from, message.reason === "" ? "it closed its side of the session" : message.reason);
       return;
@@ -67,7 +66,7 @@ export class Closing {
     if (this.#state.isClient) {
       // One server closed: the others hear it from the client.
       for (const peer of this.#state.peers.values()) {
-        if (peer === from || peer.isLost || this.#state.paths.usableOf(peer.member).length === 0) continue;
+        if (peer === from || peer.isLost || peer.isLeft || this.#state.paths.usableOf(peer.member).length === 0) continue;
         peer.control.send(body("sessionClose", { code: message.code, reason: message.reason, application: message.application }));
         this.#awaited.add(peer);
       }

@@ -169,9 +169,15 @@ export class ContentClient {
     return this.#fetches.size > 0;
   }
 
-  /** Whether a stream still has a content under way, so that its home need not be alive. spec: CONTENT-5 */
+  /**
+   * Whether a content is under way that brings the next missing bytes of a stream, so that its home need not be alive. One behind a hole does not: what
+   * the home had not sent before it comes from nobody. spec: CONTENT-5
+   */
   carries(entry: StreamEntry): boolean {
-    for (const fetch of this.#fetches.values()) if (fetch.entry === entry) return true;
+    const missing = entry.receive?.firstMissingOffset ?? 0;
+    for (const { entry: owner, offer } of this.#fetches.values()) {
+      if (owner === entry && offer.streamOffset <= missing && missing <= offer.streamOffset + offer.length) return true;
+    }
     return false;
   }
 
@@ -206,18 +212,25 @@ export class ContentClient {
     }
   }
 
-  /** Until when a content without any source waits for one: briefly, or the grace time while a server may come back. */
+  /** Until when a content without any source waits for one: briefly, but not while a server, or the session, is waited for. spec: RESUME-1, RESUME-2 */
   #starvedUntil(fetch: Fetch): Instant | undefined {
-    if (!fetch.content.isStarved) {
+    if (!fetch.content.isStarved || this.#isSomebodyAway()) {
       fetch.starvedSince = undefined;
       return undefined;
     }
     fetch.starvedSince ??= this.#state.now;
-    let mayCome = false;
-    for (const peer of this.#state.peers.values()) {
-      if (!peer.isLost && this.#state.paths.usableOf(peer.member).length === 0) mayCome = true;
+    return fetch.starvedSince + STARVED_MS;
+  }
+
+  #isSomebodyAway(): boolean {
+    const { peers, paths } = this.#state;
+    let isAnyoneHere = false;
+    for (const peer of peers.values()) {
+      if (peer.isLost || !peer.isKnown) continue;
+      if (paths.usableOf(peer.member).length === 0) return true;
+      isAnyoneHere = true;
     }
-    return fetch.starvedSince + (mayCome ? this.#state.limits.graceMs : STARVED_MS);
+    return !isAnyoneHere;
   }
 
   get bufferedBytes(): number {
@@ -241,6 +254,7 @@ export class ContentClient {
     }
     const best = paths.find((path) => !path.isSuspect);
     fetch.content.addSource(peer.member, now, best?.smoothedRttMs);
+    if (peer.isGoingAway) fetch.content.retireSource(peer.member);
     if (best === undefined) fetch.content.suspectSource(peer.member, now);
     else fetch.content.recoverSource(peer.member, now);
   }
@@ -290,10 +304,11 @@ export class ContentClient {
   #request(fetch: Fetch): void {
     const { now } = this.#state;
     for (let next = fetch.content.pollRequest(now); next !== undefined; next = fetch.content.pollRequest(now)) {
-      const { control } = this.#state.peerOf(next.member);
+      const { control, isLost } = this.#state.peerOf(next.member);
       if (next.kind === "cancel") {
         this.#byRequest.delete(next.requestId);
-        control.send(body("rangeCancel", { requestId: next.requestId }));
+        // One that is out of reach hears it when it is back, before it sends in vain.
+        if (!isLost) control.send(body("rangeCancel", { requestId: next.requestId }));
         continue;
       }
       this.#byRequest.set(next.requestId, fetch);
@@ -330,6 +345,8 @@ export class ContentClient {
       entry.failure ??= { code: ErrorCode.HOME_LOST, reason: "the server at which the stream lived is gone" };
     streams.signal(entry, StreamSignal.ended | StreamSignal.readable | StreamSignal.writable | StreamSignal.sendDone);
     streams.remove(entry);
+    // Further ones lie behind bytes that nobody brings.
+    this.streamEnded(entry, "the server at which the stream lived is gone");
   }
 
   #done(home: Peer, offer: ContentOffer, code: ErrorCode, reason: string): void {

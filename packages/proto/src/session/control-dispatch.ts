@@ -4,6 +4,7 @@ import type { ClientPaths } from "./client-paths.ts";
 import type { Closing } from "./closing.ts";
 import type { ContentClient } from "./content-client.ts";
 import type { ContentServer } from "./content-server.ts";
+import type { Departures } from "./departures.ts";
 import type { PathLifecycle } from "./path-lifecycle.ts";
 import type { Peer } from "./peer.ts";
 import type { RawExchange } from "./raw-exchange.ts";
@@ -20,6 +21,8 @@ export interface ControlTargets {
   readonly raw: RawExchange;
   readonly lifecycle: PathLifecycle;
   readonly closing: Closing;
+  /** Present on a client. */
+  readonly departures: Departures | undefined;
 }
 
 /** Takes one reliable control message to the part it concerns. Messages of the wrong role are violations. */
@@ -29,7 +32,7 @@ export function dispatchControl(targets: ControlTargets, from: Peer, message: Co
       targets.closing.handleClose(from, message.value);
       return undefined;
     case "sessionCloseAck":
-      targets.closing.handleAck(from);
+      if (targets.departures?.handleAck(from) !== true) targets.closing.handleAck(from);
       return undefined;
     case "streamAnnounce":
       return targets.state.hasEnded ? undefined : handleAnnounce(targets.state, from, message.value);
@@ -74,8 +77,7 @@ function dispatchToClient(targets: ControlTargets, from: Peer, message: ControlB
       targets.content.handleRefused(from, message.value);
       return undefined;
     case "goingAway":
-      from.isGoingAway = true;
-      state.emit({ type: "going-away", member: from.member, reason: message.value.reason });
+      targets.departures?.announced(from, message.value);
       return undefined;
     default:
       return wrongRole(message);
@@ -98,6 +100,8 @@ function dispatchToServer(targets: ControlTargets, message: ControlBody): Protoc
     case "pathStatus":
       serverPaths.handleStatus(message.value);
       return undefined;
+    case "primary":
+      return serverPaths.handlePrimary(message.value);
     case "contentDone":
       targets.contentServer.handleDone(message.value);
       return undefined;

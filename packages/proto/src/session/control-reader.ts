@@ -33,6 +33,7 @@ export class ControlReader {
         return this.#handleReply(wire, peer, envelope.body.value);
       case "refused":
         if (wire.path.state !== "authenticating") return failure(ErrorCode.PROTOCOL_VIOLATION, "a refusal of a path that has begun");
+        if (envelope.body.value.code === ErrorCode.GOING_AWAY) this.#targets.lifecycle.departed(peer);
         this.#targets.lifecycle.die(
           wire.path,
           knownCode(envelope.body.value.code),
@@ -79,7 +80,6 @@ export class ControlReader {
     if (refused !== undefined) return refused;
     wire.maySendData = true;
     this.#targets.lifecycle.activate(path, peer, "accepted by the server");
-    this.#targets.clientPaths?.reportAllTo(path.member);
     if (path.isPrimary) state.emit({ type: "established" });
     return undefined;
   }

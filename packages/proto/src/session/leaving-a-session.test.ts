@@ -51,7 +51,8 @@ test("when a server that announced its shutdown closes its links, its streams en
   const { stage, primary, vouched } = pair();
   const [lost, kept] = [stage.session.openStream(1, "bidirectional"), stage.session.openStream(2, "bidirectional")];
   primary.say(body("goingAway", { reason: "update", graceMs: 0 }));
-  expect(stage.events.at(-1)).toEqual({ type: "going-away", member: 1, reason: "update" });
+  const announced = { type: "going-away", member: 1, reason: "update", graceMs: 0, replacements: [] };
+  expect(stage.events.slice(-2)).toEqual([announced, { type: "primary-changed", member: 2, reason: "member 1 leaves" }]);
   stage.session.linkLost(0, 0, ErrorCode.GOING_AWAY, "update");
   stage.settle();
   expect([lost?.failure?.code, kept?.failure?.code]).toEqual([ErrorCode.HOME_LOST, undefined]);

@@ -1,4 +1,5 @@
-import type { PathId } from "../base/ids.ts";
+import { PRIMARY_MEMBER, type PathId } from "../base/ids.ts";
+import type { Peer } from "./peer.ts";
 import type { SessionState } from "./session-state.ts";
 import { DatagramFrame } from "./single-frames.ts";
 
@@ -8,7 +9,7 @@ export type DatagramWay = "best" | "all" | PathId;
 /** Queues copies of a datagram; false if there is no way, or too many wait. spec: DGRAM-1 */
 export function sendDatagram(state: SessionState, data: Uint8Array, over: DatagramWay): boolean {
   const { maxDatagramQueue } = state.limits;
-  for (const peer of state.peers.values()) {
+  for (const peer of primaryFirst(state)) {
     const paths = state.paths.usableOf(peer.member).filter((path) => state.wireOf(path)?.takesNew === true);
     if (peer.isLost || paths.length === 0) continue;
     if (typeof over === "number" && !paths.some((path) => path.id === over)) continue;
@@ -30,4 +31,10 @@ export function sendDatagram(state: SessionState, data: Uint8Array, over: Datagr
     return true;
   }
   return false;
+}
+
+/** On a client the primary, then the others; a server has only its client. */
+function primaryFirst(state: SessionState): Iterable<Peer> {
+  const primary = state.peers.get(state.primary);
+  return primary === undefined || state.primary === PRIMARY_MEMBER ? state.peers.values() : new Set([primary, ...state.peers.values()]);
 }

@@ -1,5 +1,6 @@
 import { ErrorCode, errorName } from "../base/error-codes.ts";
 import { earlier, type Instant } from "../base/time.ts";
+import { Absences } from "./absences.ts";
 import type { ClientPaths } from "./client-paths.ts";
 import type { ContentClient } from "./content-client.ts";
 import type { PathWire } from "./path-wire.ts";
@@ -9,6 +10,7 @@ import type { SessionPath } from "./session-event.ts";
 import { PathCloseFrame } from "./single-frames.ts";
 import type { SessionState } from "./session-state.ts";
 import { StreamSignal } from "./stream-entry.ts";
+import type { Succession } from "./succession.ts";
 
 /** Paths that ended and are still told of, at least; the oldest beyond that are forgotten, some at a time. */
 const MAX_ENDED_PATHS = 1000;
@@ -19,6 +21,7 @@ interface Parts {
   readonly raw: RawExchange;
   /** Present on a client. */
   readonly clientPaths: ClientPaths | undefined;
+  readonly succession: Succession | undefined;
   end(code: number, reason: string, isRemote: boolean, isApplication: boolean): void;
 }
 
@@ -30,14 +33,19 @@ export class PathLifecycle {
   readonly #deadlines = new Map<SessionPath, Instant>();
   /** Paths being removed, with the time at which the link closes whatever is under way. */
   readonly #draining = new Map<PathWire, Instant>();
-  /** Members without any path, since when. */
-  readonly #unreachable = new Map<Peer, Instant>();
+  readonly #absences: Absences;
   #endedCount = 0;
-  isSuspended = false;
+  /** With what the session ends if no server is found any more. */
+  #lastLoss: { readonly code: ErrorCode; readonly reason: string } | undefined;
 
   constructor(state: SessionState, parts: Parts) {
     this.#state = state;
     this.#parts = parts;
+    this.#absences = new Absences(state.limits.graceMs);
+  }
+
+  get isSuspended(): boolean {
+    return this.#absences.isSuspended;
   }
 
   begin(path: SessionPath): void {
@@ -48,17 +56,21 @@ export class PathLifecycle {
   activate(path: SessionPath, peer: Peer, reason: string): void {
     const state = this.#state;
     this.#deadlines.delete(path);
-    this.#unreachable.delete(peer);
+    this.#absences.end(peer);
     path.setState("active", reason, state.now);
     // Its round trip is known before the first data has to choose between paths.
     path.isProbeWanted = true;
     state.emit({ type: "path-active", path });
     if (this.isSuspended) {
-      this.isSuspended = false;
+      this.#absences.resume();
+      this.#lastLoss = undefined;
       state.emit({ type: "resumed", reason: `path ${path.id} to ${path.address}` });
     }
     this.#resendSuspects(path);
     this.#parts.clientPaths?.active(path);
+    this.#parts.clientPaths?.tellPaths(peer);
+    this.#parts.succession?.tell(peer);
+    this.#parts.succession?.review();
     this.#parts.content.memberChanged(peer);
   }
 
@@ -83,6 +95,7 @@ export class PathLifecycle {
     path.setState("active", "acknowledgements arrive again", this.#state.now);
     this.#state.emit({ type: "path-recovered", path, reason: path.stateReason });
     this.#parts.clientPaths?.report(path);
+    this.#parts.succession?.review();
     this.#resendSuspects(path);
     this.#parts.content.memberChanged(this.#state.peerOf(path.member));
   }
@@ -136,8 +149,7 @@ export class PathLifecycle {
     for (const path of this.#state.paths.all()) if (path.isUsable) next = earlier(next, path.nextTimeout());
     if (this.#deadlines.size > 0) for (const at of this.#deadlines.values()) next = earlier(next, at);
     if (this.#draining.size > 0) for (const at of this.#draining.values()) next = earlier(next, Math.min(at, this.#state.now + 10));
-    for (const since of this.#unreachable.values()) next = earlier(next, since + this.#state.limits.graceMs);
-    return next;
+    return earlier(next, this.#absences.nextTimeout());
   }
 
   handleTimeout(now: Instant): void {
@@ -166,11 +178,12 @@ export class PathLifecycle {
       this.#draining.delete(wire);
       this.#close(wire.path, ErrorCode.PATH_REMOVED, "removed as asked");
     }
-    for (const [peer, since] of this.#unreachable) {
-      if (since + this.#state.limits.graceMs > now) continue;
-      this.#unreachable.delete(peer);
-      this.loseMember(peer, `no path to it for ${this.#state.limits.graceMs} ms`);
+    this.#absences.look(now);
+    for (let peer = this.#absences.pollOverdue(now); peer !== undefined; peer = this.#absences.pollOverdue(now)) {
+      if (peer.isGoingAway) this.#depart(peer);
+      else this.loseMember(peer, `no path to it for ${this.#state.limits.graceMs} ms`);
     }
+    if (!this.#state.hasEnded && this.#absences.isOver(now) && !this.#hasMember()) this.#giveUp();
   }
 
   /** What the member says makes no sense any more: it leaves the session, or the session ends with it. */
@@ -183,6 +196,7 @@ export class PathLifecycle {
   loseMember(peer: Peer, reason: string, code: ErrorCode = ErrorCode.NO_PATHS): void {
     if (peer.isLost) return;
     peer.isLost = true;
+    this.#absences.end(peer);
     peer.frames.clear();
     peer.messages.clear();
     for (const path of this.#state.paths.ofMember(peer.member)) this.#close(path, ErrorCode.NO_ERROR, reason);
@@ -195,14 +209,48 @@ export class PathLifecycle {
         this.#state.streams.signal(entry, StreamSignal.writable | StreamSignal.sendDone);
         continue;
       }
+      this.#parts.content.streamEnded(entry, reason);
       entry.failure ??= { code: ErrorCode.HOME_LOST, reason };
       this.#state.streams.signal(entry, StreamSignal.ended | StreamSignal.readable | StreamSignal.writable | StreamSignal.sendDone);
       this.#state.streams.remove(entry);
     }
     this.#parts.content.memberChanged(peer);
     this.#state.emit({ type: "member-lost", member: peer.member, reason });
-    const anyLeft = [...this.#state.peers.values()].some((other) => !other.isLost && other.isKnown);
-    if (!anyLeft) this.#parts.end(peer.isGoingAway ? ErrorCode.GOING_AWAY : code, reason, false, false);
+    this.#parts.succession?.review();
+    if (this.#hasMember()) return;
+    this.#lastLoss = { code: peer.hasDeparted ? ErrorCode.GOING_AWAY : code, reason };
+    // A client may find another server, or the same one anew, while the session's grace time lasts. spec: RESUME-2
+    const mayGoOn = this.#state.isClient && code === ErrorCode.NO_PATHS && (!peer.hasDeparted || this.#hasProspects(peer));
+    if (!mayGoOn) this.#giveUp();
+  }
+
+  /** The link was closed by a server that leaves, or its time is over: it is not waited for. spec: DRAIN-5 */
+  departed(peer: Peer): void {
+    if (!peer.isKnown) return;
+    peer.isGoingAway = true;
+    peer.hasDeparted = true;
+  }
+
+  #depart(peer: Peer): void {
+    this.departed(peer);
+    this.loseMember(peer, "the server is shutting down");
+  }
+
+  #giveUp(): void {
+    const { code, reason } = this.#lastLoss ?? { code: ErrorCode.NO_PATHS, reason: "no server is left" };
+    this.#parts.end(code, reason, false, false);
+  }
+
+  #hasMember(): boolean {
+    for (const peer of this.#state.peers.values()) if (!peer.isLost && peer.isKnown) return true;
+    return false;
+  }
+
+  /** Whether somebody else is being dialled or joined. */
+  #hasProspects(lost: Peer): boolean {
+    if (this.#state.prospects > 0) return true;
+    for (const path of this.#state.paths.all()) if (!path.isFinal && path.member !== lost.member) return true;
+    return false;
   }
 
   /** Ends a path by wish. */
@@ -265,14 +313,16 @@ export class PathLifecycle {
     }
     this.#parts.content.memberChanged(peer);
     this.#parts.raw.memberUnreachable(peer);
-    if (state.isClient && peer.isGoingAway) {
-      this.loseMember(peer, "the server is shutting down");
-      return;
-    }
-    if (!peer.isLost && !this.#unreachable.has(peer)) this.#unreachable.set(peer, state.now);
+    if (!peer.isLost && !peer.hasDeparted) this.#absences.begin(peer, state.now);
+    if (peer.hasDeparted && !peer.isLost) this.#depart(peer);
+    this.#checkSuspension(path);
+  }
+
+  #checkSuspension(path: SessionPath): void {
+    const state = this.#state;
     if (state.hasEnded || this.isSuspended) return;
     for (const other of state.paths.all()) if (other.isUsable) return;
-    this.isSuspended = true;
+    this.#absences.suspend(state.now);
     state.emit({ type: "suspended", reason: path.stateReason });
   }
 }

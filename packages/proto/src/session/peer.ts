@@ -1,5 +1,6 @@
-import type { MemberId, StreamDirection } from "../base/ids.ts";
+import { PRIMARY_MEMBER, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
+import type { Instant } from "../base/time.ts";
 import { ControlChannel } from "../control/control-channel.ts";
 import { ReceiveWindow } from "../data/receive-window.ts";
 import { SendCredit } from "../data/send-credit.ts";
@@ -17,6 +18,14 @@ export interface InitialCredit {
   readonly sessionWindowBytes: number;
   readonly maxBidirectionalStreams: number;
   readonly maxUnidirectionalStreams: number;
+}
+
+/** A server to be used instead of one that leaves. spec: DRAIN-1 */
+export interface Replacement {
+  /** "host:port" */
+  readonly address: string;
+  /** "sha256:…" that it has to prove; empty if any server will do that the client trusts. */
+  readonly identity: string;
 }
 
 /** What a client may use before it knows the server's hello. spec: CREDIT-5 */
@@ -64,7 +73,23 @@ export class Peer {
   isKnown = false;
   /** Gone for good: its streams were reset, nothing is sent to it any more. */
   isLost = false;
+  /** It has announced its end: nothing new is begun there if another server can do it. spec: DRAIN-1 */
   isGoingAway = false;
+  /** Until when it serves what it has, once it has announced its end. */
+  leavesAt: Instant | undefined = undefined;
+  /** Its end was by wish: it closed its links so, or its time is over. */
+  hasDeparted = false;
+  /** Client: it was taken leave of. spec: DRAIN-4 */
+  isLeft = false;
+  /** Client: what it named to be used instead, best first. */
+  replacements: readonly Replacement[] = [];
+  /** Client: it is, or was, the session's primary. */
+  wasPrimary: boolean;
+  /** Client: whom it was told to be primary. */
+  toldPrimary: MemberId = PRIMARY_MEMBER;
+  /** Client: it was told of all paths once; those that changed while it was out of reach. spec: RESUME-8 */
+  isToldOfPaths = false;
+  readonly untoldPaths = new Set<PathId>();
   /** When, and for how many streams, its carriers were last looked at. */
   fitCarriersAt = 0;
   fittedStreams = 0;
@@ -86,6 +111,7 @@ export class Peer {
 
   constructor(member: MemberId, limits: Limits, scheduler: Scheduler, credit: InitialCredit, isServer: boolean) {
     this.member = member;
+    this.wasPrimary = member === PRIMARY_MEMBER;
     this.control = new ControlChannel(limits);
     this.scheduler = scheduler;
     this.initialStreamWindowBytes = credit.streamWindowBytes;
@@ -106,6 +132,11 @@ export class Peer {
       bidirectional: new MaxStreamsFrame(this, "bidirectional"),
       unidirectional: new MaxStreamsFrame(this, "unidirectional"),
     };
+  }
+
+  /** Whether a server that the session trusts answers for it: one that it came with a ticket of, or the client, whose primary it is or was. spec: PRIMARY-4 */
+  get isVouched(): boolean {
+    return this.wasPrimary || this.vouchedBy !== undefined;
   }
 
   /** Puts a sender in the queue if it has something to send. */

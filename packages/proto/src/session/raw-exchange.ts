@@ -4,6 +4,7 @@ import { body } from "../control/control-body.ts";
 import type { PacketEncoder } from "../wire/packet-encoder.ts";
 import type { OutgoingFrame } from "./outgoing-frame.ts";
 import type { Peer } from "./peer.ts";
+import { SeenNumbers } from "./seen-numbers.ts";
 import type { SessionState } from "./session-state.ts";
 
 /** Replies that wait for a server that does not acknowledge them, at most, in bytes; it may ask for no more before that. */
@@ -19,8 +20,8 @@ export class RawExchange {
   readonly #forwarded = new Map<number, { readonly from: Peer; readonly to: Peer; readonly requestId: number; readonly frame: RawFrame }>();
   /** Server: requests of this server that wait for a reply. */
   readonly #waiting = new Set<number>();
-  /** Server: requests of others being answered, or answered lately; a frame may arrive twice when its path died. */
-  readonly #seen = new Set<number>();
+  /** Server: requests of others that came; a frame may arrive twice when its path died. */
+  readonly #seen = new SeenNumbers();
   /** Server: requests of others that the application has not answered yet. */
   readonly #answering = new Set<number>();
   #nextRequest = 1;
@@ -60,7 +61,7 @@ export class RawExchange {
       return refuse(ErrorCode.LIMIT_REACHED, "earlier replies are not acknowledged");
     const to = path === undefined ? undefined : this.#state.peers.get(path.member);
     if (path === undefined || to === undefined) return refuse(ErrorCode.RAW_REFUSED, `path ${targetPath} is not known in this session`);
-    if (!isVouched(from) || !isVouched(to)) return refuse(ErrorCode.RAW_REFUSED, "raw messages need two servers of the same cluster");
+    if (!from.isVouched || !to.isVouched) return refuse(ErrorCode.RAW_REFUSED, "raw messages need two servers of the same cluster");
     if (to.member === from.member) return refuse(ErrorCode.RAW_REFUSED, `path ${targetPath} ends at the sender itself`);
     if (this.#state.paths.usableOf(to.member).length === 0) return refuse(ErrorCode.PATH_DEAD, `path ${targetPath} is ${path.state}`);
     if (this.#forwardedTo(to) >= this.#state.limits.maxRawOutstanding)
@@ -75,14 +76,13 @@ export class RawExchange {
   /** Server: a raw message of another server has come. */
   handleRequestFrame(from: Peer, requestId: number, fromPathId: PathId, data: Uint8Array): ProtocolFailure | undefined {
     if (this.#state.isClient) return failure(ErrorCode.PROTOCOL_VIOLATION, `member ${from.member} sent a RAW frame to the client`);
-    if (this.#seen.has(requestId)) return undefined;
-    this.#seen.add(requestId);
-    // Numbers grow: forgetting the oldest ones bounds the memory.
-    if (this.#seen.size > 4 * this.#state.limits.maxRawOutstanding) this.#seen.delete(this.#seen.values().next().value as number);
+    const seen = this.#seen.take(requestId);
+    if (seen === "before") return undefined;
     const { maxRawOutstanding } = this.#state.limits;
     if (from.messages.length > 2 * maxRawOutstanding)
       return failure(ErrorCode.LIMIT_REACHED, "too many raw messages, and no reply is taken");
-    if (this.#answering.size >= maxRawOutstanding) {
+    // Of a very old one nobody knows whether it was done: not a second time. spec: RAW-2
+    if (seen === "forgotten" || this.#answering.size >= maxRawOutstanding) {
       this.reply(requestId, ErrorCode.LIMIT_REACHED, new Uint8Array(0));
       return undefined;
     }
@@ -122,6 +122,12 @@ export class RawExchange {
     this.#waiting.delete(requestId);
   }
 
+  /** Client: whether a message to or from the member waits for its answer. */
+  concerns(member: Peer): boolean {
+    for (const forwarded of this.#forwarded.values()) if (forwarded.to === member || forwarded.from === member) return true;
+    return false;
+  }
+
   #forwardedTo(member: Peer): number {
     let count = 0;
     for (const forwarded of this.#forwarded.values()) if (forwarded.to === member) count += 1;
@@ -134,10 +140,6 @@ export class RawExchange {
     // A reply that no control message can carry: the asker must hear something. spec: CTRL-2
     if (refused?.code === ErrorCode.TOO_LARGE) to.control.send(body("rawReply", { requestId, code: refused.code, reason: refused.reason }));
   }
-}
-
-function isVouched(peer: Peer): boolean {
-  return peer.member === 1 || peer.vouchedBy !== undefined;
 }
 
 class RawFrame implements OutgoingFrame {

@@ -1,5 +1,6 @@
 import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
-import { CLIENT_MEMBER, type PathId } from "../base/ids.ts";
+import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import { CLIENT_MEMBER, MAX_MEMBERS, type PathId } from "../base/ids.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import type { RemotePathStatus } from "./session-event.ts";
 import type { SessionState } from "./session-state.ts";
@@ -80,6 +81,17 @@ export class ServerPaths {
     this.#remote.set(status.pathId, status);
     if (this.#remote.size > MAX_REMOTE_PATHS) this.#forgetOne();
     if (isNews) this.#state.emit({ type: "remote-path", status });
+  }
+
+  /** The client has named another primary. spec: PRIMARY-3 */
+  handlePrimary(message: ControlMessage<"primary">): ProtocolFailure | undefined {
+    const { memberId } = message;
+    if (memberId === CLIENT_MEMBER || memberId >= MAX_MEMBERS)
+      return failure(ErrorCode.PROTOCOL_VIOLATION, `no server has the number ${memberId}`);
+    if (memberId === this.#state.primary) return undefined;
+    this.#state.primary = memberId;
+    this.#state.emit({ type: "primary-changed", member: memberId, reason: "named by the client" });
+    return undefined;
   }
 
   /** What the client told of paths that end at other servers, in order of their numbers. */

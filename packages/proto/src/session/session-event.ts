@@ -1,5 +1,6 @@
 import type { MemberId, PathId, StreamDirection } from "../base/ids.ts";
 import type { Path } from "../path/path.ts";
+import type { Replacement } from "./peer.ts";
 import type { SentFrame } from "./sent-frame.ts";
 
 /** A path as the session knows it, of whichever member. */
@@ -90,7 +91,17 @@ export type SessionEvent =
   | { readonly type: "verify-root"; readonly fetchId: number; readonly hashes: readonly Uint8Array[]; readonly expected: Uint8Array }
   /** A server, or the client, is gone for good; its streams have ended. */
   | { readonly type: "member-lost"; readonly member: MemberId; readonly reason: string }
-  | { readonly type: "going-away"; readonly member: MemberId; readonly reason: string }
+  | {
+      readonly type: "going-away";
+      readonly member: MemberId;
+      readonly reason: string;
+      /** What it gives to what lives there, in milliseconds. */
+      readonly graceMs: number;
+      /** Client: servers to be dialled instead, by the rules of `path-requested`, with its ticket. */
+      readonly replacements: readonly Replacement[];
+    }
+  /** Another server is primary now, by this client's choice or as the client says. */
+  | { readonly type: "primary-changed"; readonly member: MemberId; readonly reason: string }
   /** The session has ended; nothing follows but `close` transmits. */
   | { readonly type: "ended"; readonly code: number; readonly reason: string; readonly remote: boolean; readonly application: boolean };
 

@@ -1,5 +1,5 @@
 import type { Arrival } from "../data/arrival.ts";
-import type { MemberId, PathId } from "../base/ids.ts";
+import { PRIMARY_MEMBER, type MemberId, type PathId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
 import type { Rng } from "../base/rng.ts";
 import type { Instant } from "../base/time.ts";
@@ -43,6 +43,10 @@ export class SessionState {
   /** Time of the call that is being worked on. */
   now: Instant;
   hasEnded = false;
+  /** The session's primary server, as the client decided it last. spec: PRIMARY-1 */
+  primary: MemberId = PRIMARY_MEMBER;
+  /** Client: servers that are being dialled, and are no members. While there are some, the leaving of the last member does not end the session. */
+  prospects = 0;
   /** The memory of what is being taken in just now, if it can be given back. */
   arrival: Arrival | undefined;
 

@@ -14,6 +14,7 @@ import { Contributions } from "./contributions.ts";
 import type { ControlTargets } from "./control-dispatch.ts";
 import { ControlReader } from "./control-reader.ts";
 import { type DatagramWay, sendDatagram } from "./outgoing-datagram.ts";
+import { Departures } from "./departures.ts";
 import { PacketWriter } from "./packet-writer.ts";
 import { PathLifecycle } from "./path-lifecycle.ts";
 import { PathOpening } from "./path-opening.ts";
@@ -26,6 +27,7 @@ import { ServerPaths } from "./server-paths.ts";
 import type { SessionEvent } from "./session-event.ts";
 import { SessionState, type SessionConfig } from "./session-state.ts";
 import type { StreamEntry } from "./stream-entry.ts";
+import { Succession } from "./succession.ts";
 import type { Transmit } from "./transmit.ts";
 
 /**
@@ -42,6 +44,7 @@ export class Session implements FrameTargets, ControlTargets {
   readonly closing: Closing;
   readonly clientPaths: ClientPaths | undefined;
   readonly serverPaths: ServerPaths | undefined;
+  readonly departures: Departures | undefined;
   readonly opening: PathOpening;
   readonly #control: ControlReader;
   readonly #writer: PacketWriter;
@@ -65,12 +68,24 @@ export class Session implements FrameTargets, ControlTargets {
     });
     this.clientPaths = state.isClient ? new ClientPaths(state) : undefined;
     this.serverPaths = state.isClient ? undefined : new ServerPaths(state);
+    const succession = this.clientPaths === undefined ? undefined : new Succession(state, this.clientPaths);
     this.lifecycle = new PathLifecycle(state, {
       content: this.content,
       raw: this.raw,
       clientPaths: this.clientPaths,
+      succession,
       end: (code, reason, isRemote, isApplication) => this.closing.end(code, reason, isRemote, isApplication),
     });
+    if (this.clientPaths !== undefined && succession !== undefined) {
+      const loseMember = (peer: Peer, reason: string): void => this.lifecycle.loseMember(peer, reason);
+      this.departures = new Departures(state, {
+        clientPaths: this.clientPaths,
+        content: this.content,
+        raw: this.raw,
+        succession,
+        loseMember,
+      });
+    }
     this.#control = new ControlReader(this);
     this.opening = new PathOpening(state, {
       lifecycle: this.lifecycle,
@@ -135,7 +150,7 @@ export class Session implements FrameTargets, ControlTargets {
     const reason = clipText(closeReason, MAX_REASON_LENGTH);
     const path = this.state.paths.byId(pathId);
     if (path !== undefined) {
-      if (code === ErrorCode.GOING_AWAY) this.state.peerOf(path.member).isGoingAway = true;
+      if (code === ErrorCode.GOING_AWAY && this.state.isClient) this.lifecycle.departed(this.state.peerOf(path.member));
       this.lifecycle.die(path, code, reason);
     }
     this.state.wires.delete(pathId);
@@ -156,6 +171,7 @@ export class Session implements FrameTargets, ControlTargets {
     for (const path of this.state.paths.all()) if (!path.isFinal) next = earlier(next, path.ackDueAt);
     if (this.state.hasEnded) return next;
     this.#updateExpectations();
+    next = earlier(next, this.departures?.nextTimeout());
     return earlier(earlier(next, this.lifecycle.nextTimeout()), this.content.nextTimeout());
   }
 
@@ -164,6 +180,7 @@ export class Session implements FrameTargets, ControlTargets {
     this.closing.handleTimeout(now);
     if (this.state.hasEnded) return;
     this.lifecycle.handleTimeout(now);
+    this.departures?.handleTimeout(now);
     this.content.handleTimeout(now);
   }
 
@@ -321,10 +338,10 @@ export class Session implements FrameTargets, ControlTargets {
     this.closing.depart(reason);
   }
 
-  /** Server: no new streams; the client may move. */
-  goAway(now: Instant, reason: string, graceMs: number): void {
+  /** Server: it leaves within `graceMs`; the client may move, to one of `replacements` ("host:port", "host:port#sha256:…") for instance. spec: DRAIN-1 */
+  goAway(now: Instant, reason: string, graceMs: number, replacements: readonly string[] = []): void {
     this.state.now = now;
-    this.state.peerOf(CLIENT_MEMBER).control.send(body("goingAway", { reason, graceMs, replacements: [] }));
+    this.state.peerOf(CLIENT_MEMBER).control.send(body("goingAway", { reason, graceMs, replacements: [...replacements] }));
   }
 
   // Frames and messages ---------------------------------------------------------------------------------------------------
