@@ -129,17 +129,19 @@ export class ContentFetch {
     return this.#ledger.request(requestId)?.source.member;
   }
 
-  /** A server may be asked from now on, or again. One that was isolated stays so. */
-  addSource(member: MemberId, _now: Instant, rttMs?: DurationMs): void {
-    const source = this.#sources.get(member);
+  /**
+   * A server may be asked from now on, or again. One that was isolated stays so. One that leaves (`isRetired`) is asked for nothing more while another is
+   * known to deliver; what it owes comes. spec: DRAIN-3
+   */
+  addSource(member: MemberId, _now: Instant, rttMs?: DurationMs, isRetired = false): void {
+    const source = this.#sources.get(member) ?? new FetchSource(member, rttMs);
+    this.#sources.set(member, source);
     this.#mustReplan = true;
-    if (source === undefined) this.#sources.set(member, new FetchSource(member, rttMs));
-    else {
-      source.rttMs = rttMs;
-      if (source.state !== "gone") return;
-      source.state = "usable";
-      source.restart();
-    }
+    source.rttMs = rttMs;
+    source.isRetired = isRetired;
+    if (source.state !== "gone") return;
+    source.state = "usable";
+    source.restart();
   }
 
   /** A server is gone: what it owed is asked of others. Complete blocks of it are still verified. spec: CONTENT-4 */
@@ -169,10 +171,9 @@ export class ContentFetch {
     for (const attempt of this.#attemptsOf(source)) this.#ledger.revive(attempt, now, this.#room);
   }
 
-  /** A server leaves: it is asked for nothing more while another is known to deliver; what it owes comes. spec: DRAIN-3 */
-  retireSource(member: MemberId): void {
-    const source = this.#sources.get(member);
-    if (source !== undefined) source.isRetired = true;
+  /** The process did not run until now. */
+  wokeUp(now: Instant): void {
+    for (const source of this.#sources.values()) source.wokeUp(now);
   }
 
   /** Hashes of the blocks from `firstBlock` on (32 bytes each), in order; the root with the last. spec: CONTENT-8 */

@@ -79,7 +79,7 @@ export class FetchPlanner {
         }
       }
       if (best === undefined) return undefined;
-      const run = this.#runFor(best, bestMs, now, limit, roomBytes);
+      const run = this.#runFor(best, bestMs, now, limit, roomBytes, spares);
       if (run !== undefined) return run;
       tried ??= new Set();
       tried.add(best);
@@ -92,7 +92,14 @@ export class FetchPlanner {
     return false;
   }
 
-  #runFor(source: BlockSource, blockMs: DurationMs, now: Instant, limit: number, roomBytes: number): PlannedRun | undefined {
+  #runFor(
+    source: BlockSource,
+    blockMs: DurationMs,
+    now: Instant,
+    limit: number,
+    roomBytes: number,
+    spares: boolean,
+  ): PlannedRun | undefined {
     const table = this.#table;
     const blockBytes = table.offer.blockBytes;
     let othersRate = 0;
@@ -100,7 +107,7 @@ export class FetchPlanner {
     let othersRtt = Infinity;
     let soonestOtherMs = Infinity;
     for (const other of this.#sources.values()) {
-      if (other === source || other.state !== "usable" || now < other.retryAt) continue;
+      if (other === source || other.state !== "usable" || now < other.retryAt || (spares && other.isRetired)) continue;
       soonestOtherMs = Math.min(soonestOtherMs, other.deliveryMs(blockBytes, now));
       if (!other.isRateKnown) continue;
       othersRate += other.rateAt(now);

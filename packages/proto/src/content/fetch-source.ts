@@ -218,6 +218,14 @@ export class FetchSource<Attempt extends { readonly length: number }> {
     this.#retryAt = -Infinity;
   }
 
+  /** Time in which this process did not run is no silence. */
+  wokeUp(now: Instant): void {
+    if (this.outstandingBytes === 0) return;
+    this.#lastProgress = now;
+    this.#awaitedSince = now;
+    this.#rate.pause();
+  }
+
   #backOff(now: Instant, count: number): void {
     this.#retryAt = now + Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** (count - 1));
     this.#restartRamp();

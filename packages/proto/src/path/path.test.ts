@@ -81,6 +81,20 @@ test("a packet whose carrier lagged does not count as a round trip", () => {
   expect(path.smoothedRttMs).toBe(20);
 });
 
+// spec: RESUME-3
+test("the time for which an acknowledgement lay unread while the process slept is no round trip", () => {
+  const path = activePath();
+  send(path, 0);
+  path.handleAck(20, ack(0));
+  send(path, 1_000);
+  path.wokeUp(61_000);
+  path.handleAck(61_000, ack(1));
+  expect(path.smoothedRttMs).toBe(20);
+  send(path, 61_010);
+  path.handleAck(61_038, ack(2));
+  expect(path.smoothedRttMs).toBe(21);
+});
+
 test("has no liveness before it is in use, and starts its clock then", () => {
   const path = new Path<string>(3, 1, DEFAULT_LIMITS, 0);
   send(path, 0);

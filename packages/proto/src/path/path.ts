@@ -56,6 +56,7 @@ export class Path<F> implements Vitals {
   #since: Instant;
   #nextNumber = 0;
   #largestAcked = -1;
+  #awakeSince: Instant = Number.NEGATIVE_INFINITY;
   #bytesSent = 0;
   #bytesReceived = 0;
   #bytesResent = 0;
@@ -161,7 +162,8 @@ export class Path<F> implements Vitals {
     if ((isAdvance || newest !== undefined) && this.#isSignOfLife(acked)) this.#liveness.progress(now);
     if (newest === undefined) return acked;
     // An old packet whose carrier lagged says nothing of the path's round trip.
-    if (isAdvance || this.#rtt.latestMs === undefined) {
+    // Nor does the time for which the acknowledgement lay here unread.
+    if (newest.sentAt >= this.#awakeSince && (isAdvance || this.#rtt.latestMs === undefined)) {
       const delayMs = Math.min(ack.delayMicros / 1000, this.#limits.maxAckDelayMs);
       this.#rtt.update(now - newest.sentAt, delayMs, now);
     }
@@ -182,6 +184,11 @@ export class Path<F> implements Vitals {
     this.#payloadBytesReceived += payloadBytes;
     this.#liveness.heard(now);
     return true;
+  }
+
+  /** The process did not run until now: what was under way then is no measure. spec: RESUME-3 */
+  wokeUp(now: Instant): void {
+    this.#awakeSince = now;
   }
 
   /** When bytes last came in. */

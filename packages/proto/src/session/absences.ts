@@ -1,20 +1,18 @@
 import { earlier, type DurationMs, type Instant } from "../base/time.ts";
 import type { Peer } from "./peer.ts";
 
-/** While somebody is waited for, the clock is looked at so often: what it jumps is told from what passed. */
-const LOOK_MS: DurationMs = 1_000;
-/** A look that is later than this says that the process did not run. */
-const SLEPT_MS: DurationMs = 2_000;
-
 /** Members without any path, and the session itself while it has none: since when, and until when they are waited for. spec: RESUME-1 */
 export class Absences {
   readonly #graceMs: DurationMs;
+  /** While somebody is waited for, the clock is looked at so often: what it jumps is told from what passed. */
+  readonly #lookMs: DurationMs;
   readonly #since = new Map<Peer, Instant>();
   #suspendedSince: Instant | undefined;
   #lookAt: Instant | undefined;
 
-  constructor(graceMs: DurationMs) {
+  constructor(graceMs: DurationMs, lookMs: DurationMs) {
     this.#graceMs = graceMs;
+    this.#lookMs = lookMs;
   }
 
   /** Whether the session has no path. */
@@ -24,7 +22,7 @@ export class Absences {
 
   suspend(now: Instant): void {
     this.#suspendedSince ??= now;
-    this.#lookAt ??= now + LOOK_MS;
+    this.#lookAt ??= now + this.#lookMs;
   }
 
   resume(): void {
@@ -35,12 +33,14 @@ export class Absences {
   begin(peer: Peer, now: Instant): void {
     if (this.#since.has(peer)) return;
     this.#since.set(peer, now);
-    this.#lookAt ??= now + LOOK_MS;
+    peer.isAway = true;
+    this.#lookAt ??= now + this.#lookMs;
   }
 
   /** It has a path again, or is lost. */
   end(peer: Peer): void {
     this.#since.delete(peer);
+    peer.isAway = false;
   }
 
   nextTimeout(): Instant | undefined {
@@ -50,18 +50,16 @@ export class Absences {
     return this.#suspendedSince === undefined ? next : earlier(next, this.#suspendedSince + this.#graceMs);
   }
 
-  /** Tells the time; to be called before `pollOverdue` and `isOver`. Time in which nobody ran is not waited. spec: RESUME-3 */
-  look(now: Instant): void {
-    if (this.#since.size === 0 && this.#suspendedSince === undefined) {
-      this.#lookAt = undefined;
-      return;
-    }
-    const late = this.#lookAt === undefined ? 0 : now - this.#lookAt;
-    if (late > SLEPT_MS) {
-      for (const [peer, since] of this.#since) this.#since.set(peer, since + late);
-      if (this.#suspendedSince !== undefined) this.#suspendedSince += late;
-    }
-    if (this.#lookAt === undefined || now >= this.#lookAt) this.#lookAt = now + LOOK_MS;
+  /** Time in which the process did not run is not waited. spec: RESUME-3 */
+  slept(sleptMs: DurationMs): void {
+    for (const [peer, since] of this.#since) this.#since.set(peer, since + sleptMs);
+    if (this.#suspendedSince !== undefined) this.#suspendedSince += sleptMs;
+  }
+
+  /** The clock was looked at. */
+  looked(now: Instant): void {
+    if (this.#since.size === 0 && this.#suspendedSince === undefined) this.#lookAt = undefined;
+    else if (this.#lookAt === undefined || now >= this.#lookAt) this.#lookAt = now + this.#lookMs;
   }
 
   /** A member that was waited for long enough; it is forgotten here. */

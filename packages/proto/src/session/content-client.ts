@@ -161,8 +161,17 @@ export class ContentClient {
   /** The stream is over for the reader: stop asking. */
   streamEnded(entry: StreamEntry, reason: string): void {
     for (const fetch of this.#fetches.values()) {
-      if (fetch.entry === entry) this.#drop(fetch, ErrorCode.STREAM_STATE, reason);
+      if (fetch.entry !== entry) continue;
+      // What was asked for is not waited for, and need not be sent.
+      fetch.content.giveUp(ErrorCode.STREAM_STATE, reason);
+      this.#request(fetch);
+      this.#drop(fetch, ErrorCode.STREAM_STATE, reason);
     }
+  }
+
+  /** The process did not run until now: that nothing came says nothing of the sources. */
+  wokeUp(now: Instant): void {
+    for (const fetch of this.#fetches.values()) fetch.content.wokeUp(now);
   }
 
   get hasFetches(): boolean {
@@ -253,8 +262,7 @@ export class ContentClient {
       return;
     }
     const best = paths.find((path) => !path.isSuspect);
-    fetch.content.addSource(peer.member, now, best?.smoothedRttMs);
-    if (peer.isGoingAway) fetch.content.retireSource(peer.member);
+    fetch.content.addSource(peer.member, now, best?.smoothedRttMs, peer.isGoingAway);
     if (best === undefined) fetch.content.suspectSource(peer.member, now);
     else fetch.content.recoverSource(peer.member, now);
   }

@@ -168,7 +168,7 @@ test("when the last server leaves, the session ends with GOING_AWAY unless someb
   for (const prospects of [0, 1]) {
     const { stage, primary } = Stage.client({ graceMs: 5_000 });
     goAway(primary);
-    stage.session.state.prospects = prospects;
+    stage.session.state.prospects = () => prospects;
     lose(stage, primary, ErrorCode.GOING_AWAY);
     expect(stage.session.state.hasEnded).toBe(prospects === 0);
     if (prospects === 0) expect(stage.events.at(-1)).toMatchObject({ type: "ended", code: ErrorCode.GOING_AWAY });

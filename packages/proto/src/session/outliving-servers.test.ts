@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
+import { streamIdOf } from "../base/ids.ts";
 import { body } from "../control/control-body.ts";
 import { Stage, type PlayedPeer } from "./played-peer.fixture.ts";
 import type { SessionEvent } from "./session-event.ts";
@@ -94,8 +95,8 @@ test("time in which the process slept does not count for the grace time", () => 
   stage.session.handleTimeout(stage.now);
   stage.settle();
   expect(stage.session.state.hasEnded).toBe(false);
-  // Of five seconds two were waited, up to the look that never came.
-  stage.pass(2_999);
+  // Of five seconds two and a half were waited: up to when it should have looked again.
+  stage.pass(2_499);
   expect(stage.session.state.hasEnded).toBe(false);
   stage.pass(1);
   expect(stage.events.at(-1)).toMatchObject({ type: "ended", code: ErrorCode.NO_PATHS });
@@ -273,4 +274,26 @@ test("a raw message is done once however late its copy comes, and a very old one
   expect(done).toHaveLength(2_999);
   const refused = client.frames("rawReply").filter((frame) => frame[2] === ErrorCode.LIMIT_REACHED);
   expect(refused.map((frame) => frame[1])).toEqual([1, 2]);
+});
+
+// spec: CONTENT-5, RESUME-1
+test("a content behind bytes that died with their home ends its stream, one that comes next completes it", () => {
+  for (const streamOffset of [0n, 1_000n]) {
+    const { stage, primary } = Stage.client({ graceMs: 1_000 });
+    const vouched = stage.dialVouched("b.example:1", "sha256:b");
+    const streamId = streamIdOf(1, "server", "unidirectional", 0);
+    const length = 1_000_000_000n;
+    const blocks = Math.ceil(Number(length) / (256 * 1024));
+    const offer = { streamId: BigInt(streamId), offerId: 1, streamOffset, contentId: "film", version: "1", end: true };
+    primary.say(body("contentOffer", { ...offer, contentLength: length, length, blockBytes: 256 * 1024 }));
+    primary.say(
+      body("contentHashes", { streamId: BigInt(streamId), offerId: 1, hashes: new Uint8Array(32 * blocks), root: new Uint8Array(32) }),
+    );
+    const entry = stage.session.state.streams.get(streamId);
+    lose(stage, primary);
+    live(stage, 1_100, vouched);
+    expect(entry?.failure?.code).toBe(streamOffset === 0n ? undefined : ErrorCode.HOME_LOST);
+    expect(stage.session.content.hasFetches).toBe(streamOffset === 0n);
+    expect(vouched.messages("rangeCancel").length > 0).toBe(streamOffset !== 0n);
+  }
 });

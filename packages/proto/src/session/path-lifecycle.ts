@@ -1,5 +1,5 @@
 import { ErrorCode, errorName } from "../base/error-codes.ts";
-import { earlier, type Instant } from "../base/time.ts";
+import { earlier, type DurationMs, type Instant } from "../base/time.ts";
 import { Absences } from "./absences.ts";
 import type { ClientPaths } from "./client-paths.ts";
 import type { ContentClient } from "./content-client.ts";
@@ -41,7 +41,14 @@ export class PathLifecycle {
   constructor(state: SessionState, parts: Parts) {
     this.#state = state;
     this.#parts = parts;
-    this.#absences = new Absences(state.limits.graceMs);
+    this.#absences = new Absences(state.limits.graceMs, state.limits.probeIntervalMs);
+  }
+
+  /** The process did not run until now: nobody is blamed for that time. spec: RESUME-3 */
+  slept(sleptMs: DurationMs, now: Instant): void {
+    this.#absences.slept(sleptMs);
+    for (const path of this.#state.paths.all()) if (path.isUsable) path.wokeUp(now);
+    this.#parts.content.wokeUp(now);
   }
 
   get isSuspended(): boolean {
@@ -178,7 +185,7 @@ export class PathLifecycle {
       this.#draining.delete(wire);
       this.#close(wire.path, ErrorCode.PATH_REMOVED, "removed as asked");
     }
-    this.#absences.look(now);
+    this.#absences.looked(now);
     for (let peer = this.#absences.pollOverdue(now); peer !== undefined; peer = this.#absences.pollOverdue(now)) {
       if (peer.isGoingAway) this.#depart(peer);
       else this.loseMember(peer, `no path to it for ${this.#state.limits.graceMs} ms`);
@@ -248,7 +255,7 @@ export class PathLifecycle {
 
   /** Whether somebody else is being dialled or joined. */
   #hasProspects(lost: Peer): boolean {
-    if (this.#state.prospects > 0) return true;
+    if (this.#state.prospects() > 0) return true;
     for (const path of this.#state.paths.all()) if (!path.isFinal && path.member !== lost.member) return true;
     return false;
   }
@@ -313,7 +320,11 @@ export class PathLifecycle {
     }
     this.#parts.content.memberChanged(peer);
     this.#parts.raw.memberUnreachable(peer);
-    if (!peer.isLost && !peer.hasDeparted) this.#absences.begin(peer, state.now);
+    if (!peer.isLost && !peer.hasDeparted) {
+      this.#absences.begin(peer, state.now);
+      // Who waits for room has all that the credit gives now.
+      for (const entry of state.streams.values()) if (entry.peer === peer) state.streams.signal(entry, StreamSignal.writable);
+    }
     if (peer.hasDeparted && !peer.isLost) this.#depart(peer);
     this.#checkSuspension(path);
   }

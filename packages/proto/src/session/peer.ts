@@ -71,6 +71,8 @@ export class Peer {
   initialStreamWindowBytes: number;
   /** Its hello is known. */
   isKnown = false;
+  /** It has no path and is waited for: whoever writes to it may use up the credit. spec: RESUME-1 */
+  isAway = false;
   /** Gone for good: its streams were reset, nothing is sent to it any more. */
   isLost = false;
   /** It has announced its end: nothing new is begun there if another server can do it. spec: DRAIN-1 */

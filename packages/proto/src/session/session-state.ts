@@ -2,7 +2,7 @@ import type { Arrival } from "../data/arrival.ts";
 import { PRIMARY_MEMBER, type MemberId, type PathId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
 import type { Rng } from "../base/rng.ts";
-import type { Instant } from "../base/time.ts";
+import type { DurationMs, Instant } from "../base/time.ts";
 import { PathTable } from "../path/path-table.ts";
 import type { SchedulerFactory } from "../schedule/scheduler.ts";
 import type { Checksum } from "../wire/frame.ts";
@@ -11,6 +11,9 @@ import { CREDIT_BEFORE_HELLO, NO_CREDIT, Peer } from "./peer.ts";
 import type { SentFrame } from "./sent-frame.ts";
 import type { SessionEvent, SessionPath } from "./session-event.ts";
 import { StreamTable } from "./stream-table.ts";
+
+/** So much later than it wanted to be called, at least, says that the process did not run. */
+const SLEPT_MS: DurationMs = 2_000;
 
 export interface SessionConfig {
   readonly role: "client" | "server";
@@ -40,21 +43,37 @@ export class SessionState {
   readonly #events: SessionEvent[] = [];
   /** 16 bytes; empty until the primary has assigned it. */
   id: Uint8Array = new Uint8Array(0);
-  /** Time of the call that is being worked on. */
-  now: Instant;
   hasEnded = false;
   /** The session's primary server, as the client decided it last. spec: PRIMARY-1 */
   primary: MemberId = PRIMARY_MEMBER;
-  /** Client: servers that are being dialled, and are no members. While there are some, the leaving of the last member does not end the session. */
-  prospects = 0;
+  /** Client: how many servers are being dialled that are no members. While there are some, the leaving of the last member does not end the session. */
+  prospects: () => number = () => 0;
   /** The memory of what is being taken in just now, if it can be given back. */
   arrival: Arrival | undefined;
+
+  /** Told when the process did not run for so long although it was to be called, and when that ended. spec: RESUME-3 */
+  onSlept: (sleptMs: DurationMs, now: Instant) => void = () => undefined;
+  readonly #longestWaitMs: DurationMs;
+  #now: Instant;
 
   constructor(config: SessionConfig, now: Instant) {
     this.config = config;
     this.limits = config.limits;
-    this.now = now;
+    this.#now = now;
+    this.#longestWaitMs = config.limits.probeIntervalMs + SLEPT_MS;
     this.streams = new StreamTable(config.role, config.member, config.limits);
+  }
+
+  /** Time of the call that is being worked on. */
+  get now(): Instant {
+    return this.#now;
+  }
+
+  set now(now: Instant) {
+    const waitedMs = now - this.#now;
+    this.#now = now;
+    // A path in use is looked at each probe interval, and so is whoever is waited for.
+    if (waitedMs > this.#longestWaitMs) this.onSlept(waitedMs - this.limits.probeIntervalMs, now);
   }
 
   get isClient(): boolean {

@@ -86,6 +86,7 @@ export class Session implements FrameTargets, ControlTargets {
         loseMember,
       });
     }
+    state.onSlept = (sleptMs, now) => this.lifecycle.slept(sleptMs, now);
     this.#control = new ControlReader(this);
     this.opening = new PathOpening(state, {
       lifecycle: this.lifecycle,
@@ -336,6 +337,12 @@ export class Session implements FrameTargets, ControlTargets {
   depart(now: Instant, reason: string): void {
     this.state.now = now;
     this.closing.depart(reason);
+  }
+
+  /** Server: the client has given the session up here, and joins anew. spec: RESUME-7 */
+  abandon(now: Instant): void {
+    this.state.now = now;
+    this.lifecycle.loseMember(this.state.peerOf(CLIENT_MEMBER), "the client has given up this part of the session");
   }
 
   /** Server: it leaves within `graceMs`; the client may move, to one of `replacements` ("host:port", "host:port#sha256:…") for instance. spec: DRAIN-1 */
