@@ -43,6 +43,26 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     }),
     weight: 1,
   },
+  {
+    arbitrary: fc.record({
+      do: fc.constant("drain" as const),
+      server: small,
+      replacement: small,
+      graceMs: fc.oneof(fc.nat(3_000), fc.constant(90_000)),
+    }),
+    weight: 2,
+  },
+  { arbitrary: fc.record({ do: fc.constant("outage" as const), ms: fc.oneof(fc.nat(3_500), fc.nat(8_000)) }), weight: 1 },
+  {
+    arbitrary: fc.record({
+      do: fc.constant("freeze" as const),
+      isClient: fc.boolean(),
+      server: small,
+      ms: fc.oneof(fc.nat(3_500), fc.nat(20_000)),
+      isAsleep: fc.boolean(),
+    }),
+    weight: 2,
+  },
   { arbitrary: fc.record({ do: fc.constant("rate" as const), line: small, bytesPerMs: fc.integer({ min: 50, max: 20_000 }) }), weight: 1 },
   { arbitrary: fc.record({ do: fc.constant("content" as const), stream: small, bytes, isEnd: fc.boolean() }), weight: 2 },
   { arbitrary: fc.record({ do: fc.constant("contribute" as const), stream: small, server: small, bytes }), weight: 2 },
@@ -67,4 +87,5 @@ export const randomCase: fc.Arbitrary<RandomCase> = fc.record({
   seed: fc.nat(1_000_000),
   servers: fc.array(fc.record({ lines: fc.array(line, { minLength: 1, maxLength: 2 }) }), { minLength: 1, maxLength: 3 }),
   operations: fc.array(operation, { minLength: 5, maxLength: 40, size: "max" }),
+  serverGraceMs: fc.constantFrom(4_000, 4_000, 1_000, 12_000),
 });

@@ -6,6 +6,8 @@ export interface RandomCase {
   /** Lines of each server, each as Mbit/s and round trip. */
   readonly servers: readonly { readonly lines: readonly { readonly mbit: number; readonly rttMs: number; readonly isRough: boolean }[] }[];
   readonly operations: readonly Operation[];
+  /** How long servers wait for the client, which waits for 4 s; the same by default. */
+  readonly serverGraceMs?: number;
 }
 
 const ANYTHING: IncidentKind[] = [
@@ -20,6 +22,8 @@ const ANYTHING: IncidentKind[] = [
   "resent",
 ];
 
+const CLIENT_GRACE_MS = 4_000;
+
 /** Plays a case; throws if any invariant is broken. */
 export function play(one: RandomCase): void {
   const rough = { jitterMs: 10, lossRate: 0.02, isRagged: true, chunkBytes: 6000 };
@@ -29,7 +33,8 @@ export function play(one: RandomCase): void {
       lines: server.lines.map((line) => lineOf(line.mbit, line.rttMs, line.isRough ? rough : {})),
       diskMs: 1,
     })),
-    limits: { graceMs: 4_000 },
+    limits: { graceMs: CLIENT_GRACE_MS },
+    serverLimits: { graceMs: one.serverGraceMs ?? CLIENT_GRACE_MS },
     expected: ANYTHING,
     checkEvery: 1,
   });

@@ -1,6 +1,7 @@
 import { ErrorCode, SeededRng, Session, type MemberId, type PathId, type SessionEvent, type SessionPath } from "@kwik/proto";
 import { sha256 } from "./content-shelf.ts";
 import { Endpoint, type EndpointOwner } from "./endpoint.ts";
+import type { HostClock } from "./host-clock.ts";
 import type { Line } from "./line.ts";
 import type { Network, Setting } from "./network.ts";
 import type { SimLinkEnd } from "./sim-link.ts";
@@ -12,6 +13,7 @@ type Ticket = Extract<SessionEvent, { type: "ticket" }>;
 const TICKET_WAIT_MS = 2_000;
 const FIRST_REDIAL_MS = 100;
 const MAX_REDIAL_MS = 4_000;
+const LEAVING_PAUSE_MS = 1_000;
 
 /** The client of a simulated world: dials, joins with tickets, and dials again what died, as the client of core does. */
 export class ClientNode implements EndpointOwner {
@@ -26,6 +28,8 @@ export class ClientNode implements EndpointOwner {
   readonly #identityOf: (line: Line) => string;
   readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
   readonly #redials = new Set<string>();
+  /** Addresses that were in use, and may be dialled again. */
+  readonly #used = new Set<string>();
   readonly #requested = new Set<PathId>();
 
   constructor(setting: Setting, network: Network, identityOf: (line: Line) => string) {
@@ -47,6 +51,7 @@ export class ClientNode implements EndpointOwner {
       },
       clock.now,
     );
+    session.state.prospects = () => this.#redials.size;
     this.endpoint = new Endpoint(
       "client",
       session,
@@ -61,10 +66,14 @@ export class ClientNode implements EndpointOwner {
     return this.endpoint.session;
   }
 
+  get clock(): HostClock {
+    return this.#setting.clock;
+  }
+
   /** Dials the primary; `isEstablished` follows. */
   start(line: Line): void {
     const { clock } = this.#setting;
-    this.#network.dial(line, this.#handshakeMs, (end) => {
+    this.#dial(line, (end) => {
       if (end === undefined) throw new Error(`nobody listens at ${line.address}`);
       const identity = this.#identityOf(line);
       const path = this.session.opening.openPath(clock.now, { address: line.address, identity, priority: 128, request: undefined });
@@ -85,13 +94,26 @@ export class ClientNode implements EndpointOwner {
       case "ticket":
         this.#tickets.get(event.pathId)?.(event);
         return;
+      case "path-active":
+        this.#used.add(event.path.address);
+        return;
+      case "path-closed":
+        // Taken out by wish.
+        this.#used.delete(event.path.address);
+        return;
       case "path-dead":
         this.redial(event.path.address, event.path.priority);
+        return;
+      case "suspended":
+        for (const address of this.#used) this.redial(address);
         return;
       case "path-failed":
         // A server that asked for a path hears that it failed, and may ask again.
         if (this.isEstablished && (!this.#requested.has(event.path.id) || this.#isCutOff(event.path.member))) {
-          this.redial(event.path.address, event.path.priority);
+          const { address, priority } = event.path;
+          // It will be gone for a moment at least.
+          if (event.code === ErrorCode.GOING_AWAY) this.clock.schedule(LEAVING_PAUSE_MS, () => this.redial(address, priority));
+          else this.redial(address, priority);
         }
         return;
       case "verify-block":
@@ -107,6 +129,8 @@ export class ClientNode implements EndpointOwner {
         return;
       case "going-away":
         this.goingAway.push(event.member);
+        // spec: DRAIN-2
+        for (const { address } of event.replacements) this.redial(address, 128, event.member);
         return;
       default:
     }
@@ -114,25 +138,26 @@ export class ClientNode implements EndpointOwner {
 
   onLinkGone(): void {}
 
-  /** Makes a path to a server that the user named, or again one that died; tries until it is there. */
-  redial(address: string, priority = 128): void {
+  /** Makes a path to a server that the user named, that is to be used instead of another, or again one that died; tries until it is there. */
+  redial(address: string, priority = 128, authority?: MemberId): void {
     const line = this.#network.lineTo(address);
     if (!this.isRedialling || line === undefined || this.#redials.has(address)) return;
     this.#redials.add(address);
-    this.#attempt(line, priority, FIRST_REDIAL_MS);
+    this.#attempt(line, priority, authority, FIRST_REDIAL_MS);
   }
 
-  #attempt(line: Line, priority: number, delayMs: number): void {
+  #attempt(line: Line, priority: number, authority: MemberId | undefined, delayMs: number): void {
     const { clock, rng, incidents } = this.#setting;
     const again = (): void => {
-      clock.schedule(delayMs * (0.75 + rng.next() * 0.5), () => this.#attempt(line, priority, Math.min(delayMs * 2, MAX_REDIAL_MS)));
+      const nextMs = Math.min(delayMs * 2, MAX_REDIAL_MS);
+      clock.schedule(delayMs * (0.75 + rng.next() * 0.5), () => this.#attempt(line, priority, authority, nextMs));
     };
     if (this.session.state.hasEnded || !this.isRedialling || this.#hasPathTo(line.address)) {
       this.#redials.delete(line.address);
       return;
     }
     incidents.note("redial", "client", line.address);
-    this.#network.dial(line, this.#handshakeMs, (end) => {
+    this.#dial(line, (end) => {
       if (this.session.state.hasEnded) {
         end?.close(0, "");
         this.#redials.delete(line.address);
@@ -140,7 +165,8 @@ export class ClientNode implements EndpointOwner {
       }
       if (end === undefined) return again();
       const identity = this.#identityOf(line);
-      const path = this.session.opening.openPath(clock.now, { address: line.address, identity, priority, request: undefined });
+      const plan = { address: line.address, identity, priority, request: undefined, authority };
+      const path = this.session.opening.openPath(clock.now, plan);
       const join = (ticket: Ticket | undefined): void => {
         // A path that fails from here on comes back as an event.
         this.#redials.delete(line.address);
@@ -181,7 +207,7 @@ export class ClientNode implements EndpointOwner {
       ticket = answer;
       proceed();
     });
-    this.#network.dial(line, this.#handshakeMs, (end) => {
+    this.#dial(line, (end) => {
       if (end === undefined) return this.#fail(path, ErrorCode.UNREACHABLE, "nobody answers");
       link = end;
       if (path.isFinal) end.close(0, "");
@@ -214,8 +240,13 @@ export class ClientNode implements EndpointOwner {
     };
     const timer = clock.schedule(TICKET_WAIT_MS, () => give(undefined));
     this.#tickets.set(pathId, give);
-    this.session.clientPaths?.requestTicket(pathId, identity);
+    // Nobody is there to sign one.
+    if (this.session.lifecycle.isSuspended || this.session.clientPaths?.requestTicket(pathId, identity) !== true) give(undefined);
     this.endpoint.wake();
+  }
+
+  #dial(line: Line, done: (end: SimLinkEnd | undefined) => void): void {
+    this.#network.dial(line, this.#handshakeMs, (end) => this.clock.run(() => done(end)));
   }
 
   #verify(parts: readonly Uint8Array[], expected: Uint8Array, done: (isRight: boolean) => void): void {

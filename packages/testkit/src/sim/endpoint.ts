@@ -2,7 +2,8 @@ import { ErrorCode, errorName, type PathId, type Session, type SessionEvent, typ
 import type { Incidents } from "../guards/incidents.ts";
 import { SIM_DATAGRAM_BYTES, type SimLinkEnd } from "./sim-link.ts";
 import type { StreamEnds } from "./stream-ends.ts";
-import type { Timer, VirtualClock } from "./virtual-clock.ts";
+import type { HostClock } from "./host-clock.ts";
+import type { Timer } from "./virtual-clock.ts";
 
 /** What an endpoint's owner does about events that the endpoint itself does not handle. */
 export interface EndpointOwner {
@@ -25,14 +26,14 @@ export class Endpoint {
   ended: Extract<SessionEvent, { type: "ended" }> | undefined;
   endedCount = 0;
   isStopped = false;
-  readonly #clock: VirtualClock;
+  readonly #clock: HostClock;
   readonly #incidents: Incidents;
   readonly #owner: EndpointOwner;
   #timer: Timer | undefined;
   #isPumping = false;
   #isWoken = false;
 
-  constructor(name: string, session: Session, clock: VirtualClock, streams: StreamEnds, incidents: Incidents, owner: EndpointOwner) {
+  constructor(name: string, session: Session, clock: HostClock, streams: StreamEnds, incidents: Incidents, owner: EndpointOwner) {
     this.name = name;
     this.session = session;
     this.streams = streams;
@@ -40,6 +41,11 @@ export class Endpoint {
     this.#incidents = incidents;
     this.#owner = owner;
     streams.onWork = () => this.wake();
+  }
+
+  /** The time of its host. */
+  get now(): number {
+    return this.#clock.now;
   }
 
   /** Pumps once the present action is over. */
@@ -55,9 +61,12 @@ export class Endpoint {
   /** Takes a link over; its carriers are known to the session already, or will be. */
   attach(pathId: PathId, link: SimLinkEnd): void {
     this.links.set(pathId, link);
+    link.host = this.#clock;
     link.observer = {
       // A copy, as a transport would bring it: what is emptied too early does not compare.
-      onData: (carrier, data) => this.session.handleCarrierData(this.#clock.now, pathId, carrier, data.slice(), true),
+      onData: (carrier, data) => {
+        if (!this.isStopped) this.session.handleCarrierData(this.#clock.now, pathId, carrier, data.slice(), true);
+      },
       onCarrierEnd: (carrier) => this.session.handleCarrierClosed(this.#clock.now, pathId, carrier),
       onDatagram: (data) => this.session.handleDatagram(this.#clock.now, pathId, data),
       onBatchEnd: () => this.pump(),
@@ -70,6 +79,8 @@ export class Endpoint {
         this.pump();
       },
     };
+    // It ended while nobody was told.
+    if (link.isClosed) this.#clock.schedule(0, () => link.observer?.onClose(0, "the connection ended", true));
   }
 
   pump(): void {

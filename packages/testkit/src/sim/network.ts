@@ -4,17 +4,19 @@ import type { SimContent } from "./content-shelf.ts";
 import type { Line } from "./line.ts";
 import type { SimLinkEnd } from "./sim-link.ts";
 import type { SimStream } from "./sim-stream.ts";
+import type { HostClock } from "./host-clock.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
 /** Somebody who takes connections. */
 export interface Acceptor {
   readonly isRunning: boolean;
+  readonly clock: HostClock;
   accept(end: SimLinkEnd, line: Line): void;
 }
 
-/** What the parts of a simulated world have in common. */
+/** What the parts of a simulated world have in common, and the clock of the one that it is given to. */
 export interface Setting {
-  readonly clock: VirtualClock;
+  readonly clock: HostClock;
   readonly rng: Rng;
   readonly incidents: Incidents;
   readonly streams: Map<number, SimStream>;
@@ -58,15 +60,17 @@ export class Network {
       done(end);
     };
     const timeout = this.#clock.schedule(timeoutMs, () => finish(undefined));
-    line.signal("up", linkId, () => {
-      if (!acceptor.isRunning) return line.signal("down", linkId, () => finish(undefined));
-      const link = line.connect(linkId);
-      acceptor.accept(link.server, line);
-      // A server that is killed leaves the other end in the dark; one that runs again does not know the connection.
-      link.server.onOrphan = () => {
-        if (acceptor.isRunning) line.signal("down", linkId, () => link.client.drop(0, "the server does not know this connection", true));
-      };
-      line.signal("down", linkId, () => finish(link.client));
-    });
+    line.signal("up", linkId, () =>
+      acceptor.clock.run(() => {
+        if (!acceptor.isRunning) return line.signal("down", linkId, () => finish(undefined));
+        const link = line.connect(linkId);
+        acceptor.accept(link.server, line);
+        // A server that is killed leaves the other end in the dark; one that runs again does not know the connection.
+        link.server.onOrphan = () => {
+          if (acceptor.isRunning) line.signal("down", linkId, () => link.client.drop(0, "the server does not know this connection", true));
+        };
+        return line.signal("down", linkId, () => finish(link.client));
+      }),
+    );
   }
 }

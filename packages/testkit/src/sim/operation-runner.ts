@@ -68,8 +68,22 @@ export class OperationRunner {
         return this.#server(operation.server).restart();
       case "going-away": {
         const { endpoint } = this.#server(operation.server);
-        endpoint?.session.goAway(world.now, "maintenance", 1_000);
+        endpoint?.session.goAway(endpoint.now, "maintenance", 1_000);
         return endpoint?.wake();
+      }
+      case "drain": {
+        const line = world.lines.find((one) => one.server === operation.replacement % world.servers.length);
+        return this.#server(operation.server).drain(operation.graceMs, line === undefined ? [] : [line.address]);
+      }
+      case "outage": {
+        for (const line of world.lines) line.blackhole("both");
+        world.advance(operation.ms);
+        for (const line of world.lines) line.heal();
+        return;
+      }
+      case "freeze": {
+        const { clock } = operation.isClient ? world.client : this.#server(operation.server);
+        return clock.freeze(operation.ms, operation.isAsleep ? "asleep" : "stopped");
       }
       case "rate":
         return world.line(operation.line % world.lines.length).setRate(operation.bytesPerMs);
@@ -84,13 +98,13 @@ export class OperationRunner {
       }
       case "datagram": {
         const endpoint = operation.isFromClient ? world.client.endpoint : this.#server(operation.server).endpoint;
-        endpoint?.session.sendDatagram(world.now, patternBytes(98, 0, operation.bytes), operation.isOnAll === true ? "all" : "best");
+        endpoint?.session.sendDatagram(endpoint.now, patternBytes(98, 0, operation.bytes), operation.isOnAll === true ? "all" : "best");
         return endpoint?.wake();
       }
       case "wait":
         return world.advance(operation.ms);
       case "close":
-        world.client.session.close(world.now, 0, "", false);
+        world.client.session.close(world.client.endpoint.now, 0, "", false);
         return world.client.endpoint.wake();
       default:
         operation satisfies never;
@@ -104,6 +118,7 @@ export class OperationRunner {
       line.heal();
       if (line.up.shape.rateBytesPerMs < 500) line.setRate(500);
     }
+    while (world.client.clock.isFrozen || world.servers.some((server) => server.clock.isFrozen)) world.advance(100);
     const end = world.now + CONCLUDE_MS;
     do {
       if (world.now > end) throw new Error(`streams that never end\n${world.describe()}`);
@@ -118,7 +133,7 @@ export class OperationRunner {
       if (world.now > end - CONCLUDE_MS / 2) this.#giveUpContributed();
     } while (world.openFlows().length > 0);
     // A server that is gone for good is waited for until the grace time is over.
-    if (world.servers.some((server) => !server.isRunning)) world.advance(world.client.session.state.limits.graceMs + 10_000);
+    if (world.servers.some((server) => !server.isRunning)) world.advance(world.graceMs + 10_000);
     if (world.client.endpoint.ended === undefined) {
       world.settle();
       this.#judgeRaw();

@@ -23,6 +23,12 @@ export type Operation =
   | { readonly do: "blackhole"; readonly line: number; readonly direction: LineDirection | "both" }
   | { readonly do: "heal" | "cut"; readonly line: number }
   | { readonly do: "kill" | "restart" | "going-away"; readonly server: number }
+  /** The server leaves and names another one; a restart brings it back, without its memory. */
+  | { readonly do: "drain"; readonly server: number; readonly replacement: number; readonly graceMs: number }
+  /** Every line is a black hole for a while. */
+  | { readonly do: "outage"; readonly ms: number }
+  /** A host stands still for a while and keeps its memory: the client, or the server of this number. Asleep its clock stands still too. */
+  | { readonly do: "freeze"; readonly isClient: boolean; readonly server: number; readonly ms: number; readonly isAsleep: boolean }
   | { readonly do: "rate"; readonly line: number; readonly bytesPerMs: number }
   | { readonly do: "content"; readonly stream: number; readonly bytes: number; readonly isEnd: boolean }
   | { readonly do: "contribute"; readonly stream: number; readonly server: number; readonly bytes: number }

@@ -3,6 +3,7 @@ import { BLOCK_BYTES, CONTENT_VERSION, type ContentShelf, hashesOf, type SimCont
 import { Endpoint, type EndpointOwner } from "./endpoint.ts";
 import type { Line } from "./line.ts";
 import type { Acceptor, Setting } from "./network.ts";
+import type { HostClock } from "./host-clock.ts";
 import type { SimLinkEnd } from "./sim-link.ts";
 import type { SimStream } from "./sim-stream.ts";
 import { StreamEnds } from "./stream-ends.ts";
@@ -15,6 +16,10 @@ export interface RequestResult {
 }
 
 const REFUSAL_LINGER_MS = 500;
+/** How often a server that drains looks whether its clients have left. */
+const DRAIN_LOOK_MS = 50;
+/** Its links are closed by then, politely. */
+const DEPART_LINGER_MS = 1_100;
 
 /** A server of a simulated world: takes connections, holds one end of the session, and does what its application would. */
 export class ServerNode implements Acceptor, EndpointOwner {
@@ -35,12 +40,19 @@ export class ServerNode implements Acceptor, EndpointOwner {
   readonly #rawSent = new Map<number, Uint8Array>();
   readonly #ends = new Set<SimLinkEnd>();
   #latest: Endpoint | undefined;
+  /** Grows with every death: what was planned before is void. */
+  #incarnation = 0;
+  #isDraining = false;
 
   constructor(index: number, setting: Setting, shelf: ContentShelf) {
     this.index = index;
     this.identity = `sha256:server-${index}`;
     this.#setting = setting;
     this.shelf = shelf;
+  }
+
+  get clock(): HostClock {
+    return this.#setting.clock;
   }
 
   /** The session that was begun here last. */
@@ -56,6 +68,39 @@ export class ServerNode implements Acceptor, EndpointOwner {
     this.#ends.clear();
     this.sessions.clear();
     this.#latest = undefined;
+    this.#incarnation += 1;
+    this.#isDraining = false;
+  }
+
+  /** Stops as a listener does that is closed: tells its clients, waits until they have left or `graceMs` are over, and is gone. spec: DRAIN-1, DRAIN-5 */
+  drain(graceMs: number, replacements: readonly string[] = []): void {
+    if (!this.isRunning || this.#isDraining) return;
+    this.#isDraining = true;
+    const { clock } = this.#setting;
+    const incarnation = this.#incarnation;
+    const isVoid = (): boolean => incarnation !== this.#incarnation;
+    const live = (): Endpoint[] => [...this.sessions.values()].filter((endpoint) => endpoint.ended === undefined);
+    for (const endpoint of live()) {
+      endpoint.session.goAway(clock.now, "maintenance", graceMs, replacements);
+      endpoint.wake();
+    }
+    const finish = (): void => {
+      if (isVoid()) return;
+      for (const endpoint of live()) {
+        endpoint.session.depart(clock.now, "maintenance");
+        endpoint.pump();
+      }
+      clock.schedule(DEPART_LINGER_MS, () => {
+        if (!isVoid()) this.kill();
+      });
+    };
+    const end = clock.now + graceMs;
+    const look = (): void => {
+      if (isVoid()) return;
+      if (clock.now >= end || live().length === 0) finish();
+      else clock.schedule(DRAIN_LOOK_MS, look);
+    };
+    look();
   }
 
   restart(): void {
@@ -74,6 +119,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
       if (control !== undefined) end.send(control, [PathAcceptor.refusal(code, reason)]);
       clock.schedule(control === undefined ? 0 : REFUSAL_LINGER_MS, () => end.close(code, reason));
     };
+    end.host = clock;
     end.observer = {
       onData: (carrier: CarrierId, data: Uint8Array) => {
         if (isDecided) return;
@@ -196,16 +242,23 @@ export class ServerNode implements Acceptor, EndpointOwner {
     let id: Uint8Array;
     let member = 1;
     let isVouched = true;
+    if (opening.kind === "hello" && this.#isDraining) return refuse(ErrorCode.GOING_AWAY, "maintenance");
     if (opening.kind === "hello") {
       id = new Uint8Array(16).map(() => Math.floor(rng.next() * 256));
     } else {
       const { message } = opening;
       id = message.sessionId;
       member = message.memberId;
-      const known = this.#live(id);
+      let known = this.#live(id);
       if (known !== undefined && known.session.state.config.member !== member) {
-        return refuse(ErrorCode.NO_SESSION, "the session is known here under another member number");
+        if (message.resume || member < known.session.state.config.member)
+          return refuse(ErrorCode.PROTOCOL_VIOLATION, "another number than before");
+        // The client has given up what this server still keeps. spec: RESUME-7
+        known.session.abandon(clock.now);
+        known.pump();
+        known = undefined;
       }
+      if (known === undefined && this.#isDraining) return refuse(ErrorCode.GOING_AWAY, "maintenance");
       if (known !== undefined) isVouched = false;
       else if (message.ticket === "") {
         if (message.resume) return refuse(ErrorCode.NO_SESSION, "this server does not know the session");

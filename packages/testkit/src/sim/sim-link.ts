@@ -1,4 +1,5 @@
 import type { CarrierId } from "@kwik/proto";
+import type { HostClock } from "./host-clock.ts";
 import type { Pipe } from "./pipe.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
@@ -39,6 +40,8 @@ export class SimLink {
 /** What one side sees of a connection. */
 export class SimLinkEnd {
   observer: LinkObserver | undefined;
+  /** The host at this end: what comes while that is frozen is told when it goes on. */
+  host: HostClock | undefined;
   /** Called when bytes come to an end whose process is gone. */
   onOrphan: (() => void) | undefined;
   readonly #clock: VirtualClock;
@@ -111,8 +114,7 @@ export class SimLinkEnd {
       orderKey: `${this.#linkId}:datagram:${this.#datagrams}`,
       isVoid: () => this.#isClosed || peer?.isClosed === true,
       arrive: () => {
-        peer?.observer?.onDatagram(data);
-        peer?.observer?.onBatchEnd();
+        peer?.tell(() => peer.observer?.onDatagram(data));
       },
     });
   }
@@ -147,8 +149,7 @@ export class SimLinkEnd {
   drop(code: number, reason: string, isRemote: boolean): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const { observer } = this;
-    this.#clock.schedule(0, () => observer?.onClose(code, reason, isRemote));
+    this.#clock.schedule(0, () => this.#whenAwake(() => this.observer?.onClose(code, reason, isRemote)));
   }
 
   /** The process at this end is gone: nothing is heard, nothing is said. */
@@ -160,15 +161,29 @@ export class SimLinkEnd {
   carrierReset(carrier: CarrierId): void {
     if (this.#isClosed || this.#ended.has(carrier)) return;
     this.#ended.add(carrier);
-    this.observer?.onCarrierEnd(carrier);
-    this.observer?.onBatchEnd();
+    this.tell(() => this.observer?.onCarrierEnd(carrier));
   }
 
   receive(carrier: CarrierId, pieces: readonly Uint8Array[]): void {
     if (this.#isClosed) this.onOrphan?.();
     if (this.#isClosed || this.#ended.has(carrier)) return;
-    for (const piece of pieces) this.observer?.onData(carrier, piece);
-    this.observer?.onBatchEnd();
+    // Whoever hears the first of it may hand the link over to another, who then hears the rest.
+    this.tell(() => {
+      for (const piece of pieces) this.observer?.onData(carrier, piece);
+    });
+  }
+
+  /** Tells whoever observes this end then, once its host is awake. */
+  tell(what: () => void): void {
+    this.#whenAwake(() => {
+      what();
+      this.observer?.onBatchEnd();
+    });
+  }
+
+  #whenAwake(action: () => void): void {
+    if (this.host === undefined) action();
+    else this.host.run(action);
   }
 
   #ship(carrier: CarrierId, pieces: readonly Uint8Array[], bytes: number): void {

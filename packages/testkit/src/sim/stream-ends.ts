@@ -3,7 +3,7 @@ import type { Incidents } from "../guards/incidents.ts";
 import { patternBytes, patternView } from "../payload.ts";
 import type { Flow } from "./flow.ts";
 import { SimStream, type Side } from "./sim-stream.ts";
-import type { VirtualClock } from "./virtual-clock.ts";
+import type { Clock } from "./virtual-clock.ts";
 
 /** As the public API does: a write waits while this much has not been sent. */
 const UNSENT_BYTES = 256 * 1024;
@@ -24,7 +24,7 @@ export class StreamEnds {
   readonly #session: Session;
   readonly #target = new Uint8Array(TARGET_BYTES);
   #reads = 0;
-  readonly #clock: VirtualClock;
+  readonly #clock: Clock;
   readonly #incidents: Incidents;
   readonly #streams: Map<StreamId, SimStream>;
   readonly #entries = new Map<StreamId, StreamEntry>();
@@ -37,7 +37,7 @@ export class StreamEnds {
   onWork: () => void = () => undefined;
 
   /** `streams` is common to all sides of the simulated session. */
-  constructor(side: Side, name: string, session: Session, clock: VirtualClock, incidents: Incidents, streams: Map<StreamId, SimStream>) {
+  constructor(side: Side, name: string, session: Session, clock: Clock, incidents: Incidents, streams: Map<StreamId, SimStream>) {
     this.side = side;
     this.#name = name;
     this.#session = session;
@@ -198,7 +198,7 @@ export class StreamEnds {
     const { stream } = sender;
     const room = Math.min(
       stream.maxOffset - stream.writtenOffset,
-      UNSENT_BYTES - (stream.writtenOffset - stream.sentOffset),
+      entry.peer.isAway ? Number.POSITIVE_INFINITY : UNSENT_BYTES - (stream.writtenOffset - stream.sentOffset),
       maxSendBufferBytes - stream.bufferedBytes,
     );
     if (room > 0) this.#hand(entry, flow, room);

@@ -4,6 +4,14 @@ export interface Timer {
   isCancelled: boolean;
 }
 
+/** Tells the time, and does things later. */
+export interface Clock {
+  /** Milliseconds, monotonic. */
+  readonly now: number;
+  schedule(delayMs: number, action: () => void): Timer;
+  cancel(timer: Timer): void;
+}
+
 interface Entry extends Timer {
   readonly sequence: number;
   readonly action: () => void;
@@ -13,7 +21,7 @@ interface Entry extends Timer {
 const MAX_SAME_MOMENT = 100_000;
 
 /** Simulated time: a queue of actions by moment, equal moments in the order in which they were asked for. */
-export class VirtualClock {
+export class VirtualClock implements Clock {
   readonly #heap: Entry[] = [];
   #now = 0;
   #sequence = 0;

@@ -5,6 +5,7 @@ import { MemoryGuard } from "../guards/memory-guard.ts";
 import { ClientNode } from "./client-node.ts";
 import { ContentShelf, type ShelfOptions, type SimContent } from "./content-shelf.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { HostClock } from "./host-clock.ts";
 import { Line, type LineShape } from "./line.ts";
 import { Network, type Setting } from "./network.ts";
 import { ServerNode, type RequestResult } from "./server-node.ts";
@@ -54,8 +55,7 @@ export class World {
     this.incidents = new Incidents(() => clock.now, options.expected ?? []);
     this.#checkEvery = options.checkEvery ?? 16;
     const clientLimits = { ...DEFAULT_LIMITS, ...options.limits };
-    const setting: Setting = {
-      clock,
+    const setting: Omit<Setting, "clock"> = {
       rng,
       incidents: this.incidents,
       streams: this.streams,
@@ -70,13 +70,19 @@ export class World {
       for (const shape of server.lines) lines.push(new Line(lines.length, index, clock, rng, shape));
     });
     this.lines = lines;
-    this.servers = options.servers.map((server, index) => new ServerNode(index, setting, new ContentShelf(this.#contents, server)));
+    const hosted = (): Setting => ({ ...setting, clock: new HostClock(clock) });
+    this.servers = options.servers.map((server, index) => new ServerNode(index, hosted(), new ContentShelf(this.#contents, server)));
     this.serverMemory = this.servers.map(() => new MemoryGuard());
-    this.client = new ClientNode(setting, new Network(clock, lines, this.servers), (line) => this.server(line.server).identity);
+    this.client = new ClientNode(hosted(), new Network(clock, lines, this.servers), (line) => this.server(line.server).identity);
   }
 
   get now(): number {
     return this.clock.now;
+  }
+
+  /** The longest that any side waits for another. */
+  get graceMs(): number {
+    return Math.max(...this.endpoints().map((one) => one.session.state.limits.graceMs));
   }
 
   server(index: number): ServerNode {
@@ -184,21 +190,21 @@ export class World {
   close(): void {
     const { endpoint } = this.client;
     const endpoints = this.endpoints();
-    endpoint.session.close(this.now, 0, "", false);
+    endpoint.session.close(endpoint.now, 0, "", false);
     endpoint.pump();
     this.judgeEnd(endpoints);
   }
 
   /** After both sides were closed, or lost each other: throws if anything is left, or happened that was not expected. */
   judgeEnd(endpoints = this.endpoints()): void {
-    this.advance(this.client.session.state.limits.graceMs + 5_000);
+    this.advance(this.graceMs + 10_000);
     for (const one of endpoints) {
       for (const peer of one.session.state.peers.values()) {
         const recoveredBytes = peer.resentBytes - peer.reinjectedBytes - peer.trialBytes;
         if (recoveredBytes > 0) this.incidents.note("resent", one.name, `${recoveredBytes} bytes to member ${peer.member}`);
       }
     }
-    const left = endpoints.flatMap((one) => [...leftovers(one.name, one.session, this.now), ...wasted(one.name, one.session)]);
+    const left = endpoints.flatMap((one) => [...leftovers(one.name, one.session, one.now), ...wasted(one.name, one.session)]);
     for (const one of endpoints) if (one.endedCount !== 1) left.push(`${one.name}: the end was told ${one.endedCount} times`);
     if (left.length > 0) throw new Error(`after closing:\n  ${left.join("\n  ")}`);
     this.incidents.check();
