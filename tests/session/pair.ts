@@ -37,9 +37,10 @@ export class TestCluster implements AsyncDisposable {
     };
   }
 
-  async serve(options: Partial<ListenOptions> = {}): Promise<TestServer> {
-    this.#count += 1;
-    const identity = `sha256:${String(this.#count).repeat(64).slice(0, 64)}`;
+  /** A server of its own, or with the address and key of one that has crashed. */
+  async serve(options: Partial<ListenOptions> = {}, again?: TestServer): Promise<TestServer> {
+    if (again === undefined) this.#count += 1;
+    const identity = again?.identity ?? `sha256:${String(this.#count).repeat(64).slice(0, 64)}`;
     const listener = await listenWith(
       {
         transport: this.network.transport,
@@ -49,7 +50,7 @@ export class TestCluster implements AsyncDisposable {
         identity,
         authority: joinAuthority(this.#cluster, identity),
       },
-      `127.0.0.1:${4000 + this.#count}`,
+      again?.address ?? `127.0.0.1:${4000 + this.#count}`,
       { tls: "self-signed", ...options },
     );
     this.#closers.push(() => listener.close());

@@ -11,6 +11,7 @@ export type { LinkInfo } from "./session/path-opening.ts";
 export { Session } from "./session/session.ts";
 export { type ClientHello, type Join, type Opening, PathAcceptor } from "./session/path-acceptor.ts";
 export type { PathPlan } from "./session/client-paths.ts";
+export type { Replacement } from "./session/peer.ts";
 export type { DatagramWay } from "./session/outgoing-datagram.ts";
 export type { RemotePathStatus, SessionEvent, SessionPath } from "./session/session-event.ts";
 export type { SessionConfig } from "./session/session-state.ts";

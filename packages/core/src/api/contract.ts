@@ -86,11 +86,11 @@ export interface Session extends AsyncDisposable {
   /** 32 hex digits, assigned by the primary; empty before it has answered (`early`). */
   readonly id: string;
   /**
-   * Opens a stream now. Throws StreamLimitError at the peer's limit, PathError HOME_LOST if the server of `pathId` is gone, INVALID_ARGUMENT
-   * for a priority or path that does not exist.
+   * Opens a stream now, also while the session is suspended: what is written waits. Throws StreamLimitError at the peer's limit, PathError HOME_LOST if the server of
+   * `pathId` is gone, PathError NO_PATHS while every server is lost and another is looked for, INVALID_ARGUMENT for a priority or path that does not exist.
    */
   openStream(options?: StreamOptions): Stream;
-  /** Opens a stream, waiting for the peer's limit. It does not block: the name is that of quic-go. */
+  /** Opens a stream, waiting for the peer's limit, and for a server while every one is lost. It does not block: the name is that of quic-go. */
   openStreamSync(options?: StreamOptions & WaitOptions): Promise<Stream>;
   /** The next stream that the other side opened. Rejects with SessionClosedError at the end. */
   acceptStream(options?: WaitOptions): Promise<Stream>;
@@ -131,6 +131,7 @@ export interface ClientSession extends Session {
 }
 
 export interface ServerSession extends Session {
+  /** Whether the client treats this server as the session's own. Changes when the primary is lost or leaves: `primary-changed` of `events()`. */
   readonly role: "primary" | "secondary";
   /** Who the client is, as `authenticate` said. */
   readonly clientIdentity: string | undefined;
@@ -187,6 +188,20 @@ export interface Listener extends AsyncIterable<ServerSession>, AsyncDisposable 
   readonly certificate: string;
   accept(options?: WaitOptions): Promise<ServerSession>;
   stats(): ListenerStats;
-  /** Stops accepting, lets sessions finish for `graceMs` (default 0), then closes them. */
-  close(options?: { graceMs?: number }): Promise<void>;
+  /**
+   * Stops accepting, lets sessions finish for `graceMs` (default 0), then closes them. Resolves earlier when all have ended: clients that know of another server
+   * go there, and leave when nothing lives here any more. A second call changes nothing.
+   */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+export interface CloseOptions {
+  /** How long what lives here may go on, in milliseconds. Default 0. */
+  graceMs?: number;
+  /**
+   * Servers for the clients to use instead, the best first, at most 8: "host:port", or "host:port#sha256:…" with the key that it has to prove, which clients that
+   * trust by pin need. Clients under an address policy go where `addPath` could lead them, with a ticket of this server (`cluster`); without one, only to servers of
+   * their own list. Default: none. Rejects with INVALID_ARGUMENT for what is no address.
+   */
+  replacements?: readonly string[];
 }

@@ -47,11 +47,22 @@ export interface SessionStats {
   readonly sendBufferBytes: number;
   /** Bytes that arrived more than once, or after they were wanted, since the session began. */
   readonly duplicateBytes: number;
+  /** Whether the session has no path now, and waits for one. */
+  readonly isSuspended: boolean;
+  /** How often it had none, since it began. */
+  readonly suspensions: number;
   readonly paths: readonly PathInfo[];
 }
 
 export interface ListenerStats {
+  /** Sessions that live, suspended ones among them. */
   readonly sessions: number;
+  /** Those that have no path now, and wait for their client (`graceMs`, `maxSuspendedSessions`). */
+  readonly suspendedSessions: number;
+  /** How often a client has come back to a session that was suspended. */
+  readonly resumedSessions: number;
+  /** Suspended sessions that ended because their client did not come back in time. */
+  readonly expiredSessions: number;
   readonly acceptedSessions: number;
   readonly refusedSessions: number;
   readonly bytesSent: number;
@@ -83,5 +94,26 @@ export type SessionEvent =
       readonly code: string;
       readonly reason: string;
     }
+  /** The last path was lost, streams wait; there is one again. */
   | { readonly type: "suspended" | "resumed"; readonly reason: string }
-  | { readonly type: "going-away"; readonly path: PathInfo | undefined; readonly reason: string };
+  | {
+      /** A server leaves. Those that it named are dialled; what lives there has its time. */
+      readonly type: "going-away";
+      readonly path: PathInfo | undefined;
+      readonly reason: string;
+      /** How long it serves what lives there, in milliseconds. */
+      readonly graceMs: number;
+      /** "host:port" of servers to be used instead. */
+      readonly replacements: readonly string[];
+    }
+  /** A server is gone from the session for good: streams that lived there have ended with HOME_LOST. */
+  | { readonly type: "server-lost"; readonly path: PathInfo | undefined; readonly reason: string }
+  | {
+      /** Another server is the session's primary. */
+      readonly type: "primary-changed";
+      /** A path to it, as far as it is known here. */
+      readonly path: PathInfo | undefined;
+      /** On a server: whether it is this one. On a client false. */
+      readonly isHere: boolean;
+      readonly reason: string;
+    };

@@ -3,7 +3,6 @@ import {
   DEFAULT_LIMITS,
   ErrorCode,
   errorName,
-  PRIMARY_MEMBER,
   SeededRng,
   Session,
   schedulerFactory,
@@ -139,11 +138,12 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     }
   }
 
-  protected override memberFor(options: StreamOptions): MemberId {
+  protected override memberFor(options: StreamOptions): MemberId | undefined {
     if (options.pathId === undefined) return this.#defaultHome();
     const path = this.proto.state.paths.byId(options.pathId);
     if (path === undefined) throw new KwikError("INVALID_ARGUMENT", `there is no path ${options.pathId} in this session`);
-    if (this.proto.state.peerOf(path.member).isLost) {
+    const { isLost, isLeft } = this.proto.state.peerOf(path.member);
+    if (isLost || isLeft) {
       throw new PathError("HOME_LOST", `the server of path ${options.pathId} is gone from this session`, path.address, path.id);
     }
     return path.member;
@@ -180,6 +180,12 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       case "path-dead":
         this.#dialer.pathDied(event.path);
         return;
+      case "path-closed":
+        this.#dialer.pathClosed(event.path);
+        return;
+      case "suspended":
+        this.#dialer.suspended();
+        return;
       case "verify-block":
         this.#verify(event.fetchId, "block", event.block, event.attempt, event.parts, event.expected);
         return;
@@ -187,10 +193,9 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
         this.#verify(event.fetchId, "root", 0, 0, event.hashes, event.expected);
         return;
       case "source-isolated": {
-        const path = this.proto.state.paths.ofMember(event.member)[0];
         this.publish({
           type: "source-isolated",
-          path: path === undefined ? undefined : this.pathInfo(path, this.runtime.now()),
+          path: this.#pathTo(event.member),
           contentId: event.contentId,
           code: errorName(event.code),
           reason: event.reason,
@@ -198,14 +203,18 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
         return;
       }
       case "going-away": {
-        const path = this.proto.state.paths.ofMember(event.member)[0];
-        this.publish({
-          type: "going-away",
-          path: path === undefined ? undefined : this.pathInfo(path, this.runtime.now()),
-          reason: event.reason,
-        });
+        const { reason, graceMs, replacements } = event;
+        const path = this.#pathTo(event.member);
+        this.publish({ type: "going-away", path, reason, graceMs, replacements: replacements.map(({ address }) => address) });
+        for (const replacement of replacements) this.#dialer.replace(event.member, replacement);
         return;
       }
+      case "member-lost":
+        this.publish({ type: "server-lost", path: this.#pathTo(event.member), reason: event.reason });
+        return;
+      case "primary-changed":
+        this.publish({ type: "primary-changed", path: this.#pathTo(event.member), isHere: false, reason: event.reason });
+        return;
       default:
     }
   }
@@ -215,16 +224,22 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     this.#establishing?.reject(this.endError);
   }
 
-  /** New streams live at the primary; when it is gone for good or shutting down, at the first server that is left. */
-  #defaultHome(): MemberId {
+  /** New streams live at the primary; while there is none, at a server that may become it. spec: PRIMARY-1 */
+  #defaultHome(): MemberId | undefined {
     const { state } = this.proto;
-    const primary = state.peerOf(PRIMARY_MEMBER);
-    if (!primary.isLost && !primary.isGoingAway) return PRIMARY_MEMBER;
+    const primary = state.peerOf(state.primary);
+    if (!primary.isLost && !primary.isGoingAway) return state.primary;
     // One that is shutting down is the last resort. spec: CLOSE-2
     for (const peer of state.peers.values()) if (!peer.isLost && peer.isKnown && !peer.isGoingAway) return peer.member;
-    if (!primary.isLost) return PRIMARY_MEMBER;
-    for (const peer of state.peers.values()) if (!peer.isLost && peer.isKnown) return peer.member;
-    return PRIMARY_MEMBER;
+    if (!primary.isLost && !primary.isLeft) return state.primary;
+    for (const peer of state.peers.values()) if (!peer.isLost && !peer.isLeft && peer.isKnown) return peer.member;
+    return undefined;
+  }
+
+  /** The newest path to a server, dead or alive. */
+  #pathTo(member: MemberId): PathInfo | undefined {
+    const path = this.proto.state.paths.ofMember(member).at(-1);
+    return path === undefined ? undefined : this.pathInfo(path, this.runtime.now());
   }
 
   #verify(

@@ -1,4 +1,4 @@
-import { ErrorCode, type MemberId, type PathId, type SessionEvent, type SessionPath } from "@kwik/proto";
+import { ErrorCode, type MemberId, type Replacement, type SessionEvent, type SessionPath } from "@kwik/proto";
 import { KwikError } from "../api/errors.ts";
 import type { PathPolicy, TrustOptions } from "../api/options.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
@@ -8,28 +8,17 @@ import type { SessionKey } from "../session-key/session-key.ts";
 import { formatAddress, parseAddress, type ServerAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { Transport } from "../transport/transport.ts";
+import { type RedialledServer, Redials } from "./redials.ts";
 import { trustFor } from "./server-trust.ts";
+import { type Ticket, TicketRequests } from "./ticket-requests.ts";
 import { TransportChoices } from "./transport-choices.ts";
 import { type FallbackDialer, TransportFallback, type TransportLimit } from "./transport-fallback.ts";
 import { TransportReturn } from "./transport-return.ts";
 
 type PathRequested = Extract<SessionEvent, { type: "path-requested" }>;
-type Ticket = Extract<SessionEvent, { type: "ticket" }>;
 
-/** How long a wanted ticket is waited for before the server is joined without one, or the path given up. */
-const TICKET_WAIT_MS = 2_000;
-const FIRST_REDIAL_MS = 100;
-const MAX_REDIAL_MS = 4_000;
-/** A path that was in use for so long was a good one. */
-const PROVEN_AFTER_MS = 1_000;
-/** Answers that the same question would only bring again. */
-const POINTLESS = new Set<number>([
-  ErrorCode.AUTH_REFUSED,
-  ErrorCode.TICKET_REFUSED,
-  ErrorCode.VERSION,
-  ErrorCode.IDENTITY_MISMATCH,
-  ErrorCode.GOING_AWAY,
-]);
+const IDENTITY = /^sha256:[0-9a-f]{64}$/;
+const IDENTITY_WORDS = "an identity reads sha256: and 64 hex digits";
 
 export interface PathDialerOptions {
   readonly transport: Transport;
@@ -50,15 +39,10 @@ export class PathDialer {
   readonly choices = new TransportChoices();
   readonly #driver: SessionDriver;
   readonly #options: PathDialerOptions;
-  readonly #tickets = new Map<PathId, (ticket: Ticket | undefined) => void>();
-  readonly #redialling = new Set<string>();
-  /** Addresses that the user named. What others resolve to is checked at each dial: servers named them. */
-  readonly #own = new Set<string>();
+  readonly #tickets: TicketRequests;
+  readonly #redials: Redials;
   readonly #fallback: TransportFallback;
   readonly #return: TransportReturn;
-  /** Tries since a path to the address was last in use for a while. */
-  readonly #failures = new Map<string, number>();
-  readonly #activeSince = new Map<string, number>();
   readonly #timers = new Set<unknown>();
   readonly #abort = new AbortController();
   #policy: AddressPolicy;
@@ -67,6 +51,7 @@ export class PathDialer {
     this.#driver = driver;
     this.#options = options;
     this.#policy = { ...options.policy, primaryIsPrivate: false };
+    this.#tickets = new TicketRequests(driver);
     const dialer: FallbackDialer = {
       now: () => driver.runtime.now(),
       isStopped: () => this.#isStopped(),
@@ -82,11 +67,21 @@ export class PathDialer {
     };
     this.#fallback = new TransportFallback(options.transport, dialer);
     this.#return = new TransportReturn(options.transport, dialer);
+    this.#redials = new Redials({
+      now: () => driver.runtime.now(),
+      isStopped: () => this.#isStopped(),
+      hasRoom: () => this.#hasRoom(),
+      hasPathTo: (address) => this.#pathsTo(address).length > 0,
+      sleep: (ms) => this.#sleep(ms),
+      connect: (server) => this.#connect(server),
+      onFailed: options.onFailed,
+    });
+    driver.session.state.prospects = () => this.#redials.count;
   }
 
   /** Dials the session's first server. */
   async dialPrimary(address: ServerAddress, signal: AbortSignal | undefined): Promise<Link> {
-    this.#own.add(formatAddress(address));
+    this.#redials.own(address);
     const link = await this.#dial(address, undefined, signal);
     const dialled = parseRemote(link.properties.remoteAddress) ?? address;
     this.#policy = { ...this.#policy, primaryIsPrivate: isPrivateHost(dialled.host) || isPrivateHost(address.host) };
@@ -96,8 +91,30 @@ export class PathDialer {
   /** A server that the user named: joined with a ticket of the primary if it gives one, else directly. */
   addOwn(target: string | URL): void {
     const address = parseAddress(target);
-    this.#own.add(formatAddress(address));
-    this.#redial(address, undefined, 128);
+    this.#redials.own(address);
+    this.#redials.dial(address);
+  }
+
+  /** A server that leaves named another one to be used instead. spec: DRAIN-2 */
+  replace(member: MemberId, { address: text, identity }: Replacement): void {
+    let address: ServerAddress;
+    try {
+      address = parseAddress(text);
+    } catch {
+      this.#options.onFailed(text, new KwikError("ADDRESS_REFUSED", "a server that leaves named a replacement that is no address"));
+      return;
+    }
+    const key = formatAddress(address);
+    const verdict = this.#redials.isOwn(key) ? { allowed: true as const } : checkAddress(text, this.#policy);
+    if (!verdict.allowed) {
+      this.#options.onFailed(key, new KwikError("ADDRESS_REFUSED", verdict.reason));
+      return;
+    }
+    if (identity !== "" && !IDENTITY.test(identity)) {
+      this.#options.onFailed(key, new KwikError("IDENTITY_MISMATCH", IDENTITY_WORDS));
+      return;
+    }
+    this.#redials.dial(address, { authority: member, ...(identity === "" ? {} : { identity }) });
   }
 
   /** A server asked for a path. spec: PATH-8 */
@@ -119,8 +136,8 @@ export class PathDialer {
     if (this.#isStopped()) return;
     const address = parseAddress(event.address);
     const identity = event.identity === "" ? undefined : event.identity;
-    if (identity !== undefined && !/^sha256:[0-9a-f]{64}$/.test(identity)) {
-      refuse(ErrorCode.IDENTITY_MISMATCH, "an identity reads sha256: and 64 hex digits");
+    if (identity !== undefined && !IDENTITY.test(identity)) {
+      refuse(ErrorCode.IDENTITY_MISMATCH, IDENTITY_WORDS);
       return;
     }
     const full = session.clientPaths?.refusalOf(formatAddress(address), identity);
@@ -135,13 +152,13 @@ export class PathDialer {
       request: { member: event.fromMember, requestId: event.requestId },
     });
     // With the identity known the ticket is on its way while the link comes up.
-    const early = identity === undefined ? undefined : this.#ticket(path.id, identity);
+    const early = identity === undefined ? undefined : this.#tickets.request(path.id, identity);
     this.#driver.schedule();
     let link: Link | undefined;
     try {
       link = await this.#dial(address, identity, this.#abort.signal);
       const proven = link.properties.provenIdentity ?? identity ?? "";
-      const ticket = await (early ?? this.#ticket(path.id, proven));
+      const ticket = await (early ?? this.#tickets.request(path.id, proven));
       if (ticket === undefined || ticket.code !== 0) {
         throw new KwikError("TICKET_REFUSED", ticket === undefined ? "the server that wanted the path gave no ticket" : ticket.reason);
       }
@@ -155,18 +172,28 @@ export class PathDialer {
   }
 
   handleTicket(ticket: Ticket): void {
-    this.#tickets.get(ticket.pathId)?.(ticket);
+    this.#tickets.answered(ticket);
   }
 
   /** A path died: dial the same server again until it answers or the member is given up. */
   pathDied(path: SessionPath): void {
     this.#fallback.pathDied(path);
     if (this.#isStopped()) return;
-    // One that died as soon as it was there counts as a failure: whoever accepts and then breaks off must not be dialled without end.
-    const activeSince = this.#activeSince.get(path.address) ?? Number.NEGATIVE_INFINITY;
-    if (this.#driver.runtime.now() - activeSince >= PROVEN_AFTER_MS) this.#failures.set(path.address, 0);
-    this.#redial(parseAddress(path.address), path.identity, path.priority);
+    if (this.#peerOf(path).hasDeparted) this.#redials.departed(path.address);
+    else this.#redials.pathDied(path);
     this.#return.pathDied(path);
+  }
+
+  /** A path was taken out by wish, or because its server is lost to the session. */
+  pathClosed(path: SessionPath): void {
+    const { isLeft, hasDeparted } = this.#peerOf(path);
+    if (isLeft || hasDeparted) this.#redials.departed(path.address);
+    else if (this.#pathsTo(path.address).length === 0) this.#redials.pathRemoved(path.address);
+  }
+
+  /** The session has no path: every server is dialled. */
+  suspended(): void {
+    this.#redials.suspended();
   }
 
   /** A path has fallen silent, or is heard again. */
@@ -178,16 +205,14 @@ export class PathDialer {
     this.#fallback.pathRecovered(path);
   }
 
-  /** A path was refused. The user's own servers, and those that were in use before, are tried again unless that is pointless. */
+  /** A path was refused. */
   pathFailed(path: SessionPath, code: number): void {
-    if (this.#isStopped() || POINTLESS.has(code) || !this.#failures.has(path.address)) return;
-    this.#redial(parseAddress(path.address), path.identity, path.priority);
+    if (!this.#isStopped()) this.#redials.pathFailed(path, code);
   }
 
   /** A path is in use: the next loss of it is answered without delay. */
   pathActive(path: SessionPath): void {
-    if (!this.#failures.has(path.address)) this.#failures.set(path.address, 0);
-    this.#activeSince.set(path.address, this.#driver.runtime.now());
+    this.#redials.pathActive(path);
     this.#fallback.pathActive(path);
     this.#return.pathActive(path);
   }
@@ -196,52 +221,35 @@ export class PathDialer {
     this.#abort.abort();
     for (const timer of this.#timers) this.#driver.runtime.clearTimer(timer);
     this.#timers.clear();
-    for (const give of this.#tickets.values()) give(undefined);
+    this.#tickets.stop();
   }
 
   #isStopped(): boolean {
     return this.#abort.signal.aborted || this.#driver.session.state.hasEnded;
   }
 
-  #redial(address: ServerAddress, identity: string | undefined, priority: number): void {
-    const key = formatAddress(address);
-    if (this.#redialling.has(key)) return;
-    this.#redialling.add(key);
-    void this.#keepDialling(address, identity, priority).finally(() => this.#redialling.delete(key));
+  #peerOf(path: SessionPath): { readonly isLeft: boolean; readonly hasDeparted: boolean } {
+    return this.#driver.session.state.peerOf(path.member);
   }
 
-  async #keepDialling(address: ServerAddress, identity: string | undefined, priority: number): Promise<void> {
-    const key = formatAddress(address);
-    for (;;) {
-      if (this.#isStopped() || this.#hasPathTo(address)) return;
-      const failures = this.#failures.get(key) ?? 0;
-      // The first try of the user's own servers is at once, later ones wait longer each time until a path is active.
-      if (failures > 0) await this.#sleep(Math.min(FIRST_REDIAL_MS * 2 ** (failures - 1), MAX_REDIAL_MS) * (0.75 + Math.random() * 0.5));
-      if (this.#isStopped()) return;
-      this.#failures.set(key, failures + 1);
-      try {
-        if (!this.#hasRoom()) throw this.#full();
-        const link = await this.#dial(address, identity, this.#abort.signal);
-        if (this.#hasPathTo(address)) {
-          // A fallback was there first.
-          link.close(0, "");
-          return;
-        }
-        await this.#takeIn(link, address, identity, priority);
-        return;
-      } catch (error) {
-        const problem = KwikError.from(error);
-        if (this.#isStopped()) return;
-        if (failures === 0) this.#options.onFailed(key, problem);
-        if (problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT") return;
-        // Somebody else may have the port of another transport; a server that was in use may come back.
-        if (problem.code === "NOT_TRUSTED" && !this.#activeSince.has(key)) return;
-      }
-    }
+  async #connect({ address, key, identity, priority, authority }: RedialledServer): Promise<void> {
+    const link = await this.#dial(address, identity, this.#abort.signal);
+    // A fallback was there first.
+    if (this.#pathsTo(key).length > 0) link.close(0, "");
+    else await this.#takeIn(link, address, identity, priority, authority);
   }
 
-  /** Makes a path of a link to a server of the user's, or one that was in use before. Throws LIMIT_REACHED. */
-  async #takeIn(link: Link, address: ServerAddress, identity: string | undefined, priority: number): Promise<SessionPath | undefined> {
+  /**
+   * Makes a path of a link to a server of the user's, or one that was in use before; to one that `authority` wants, with a ticket of that one. Throws LIMIT_REACHED, and
+   * TICKET_REFUSED for a stranger without ticket.
+   */
+  async #takeIn(
+    link: Link,
+    address: ServerAddress,
+    identity: string | undefined,
+    priority: number,
+    authority?: MemberId,
+  ): Promise<SessionPath | undefined> {
     const { session, runtime } = this.#driver;
     if (this.#isStopped()) {
       link.close(0, "");
@@ -258,15 +266,26 @@ export class PathDialer {
       link.close(full.code, full.reason);
       throw new KwikError("LIMIT_REACHED", full.reason);
     }
+    const key = formatAddress(address);
+    const isStranger = !this.#redials.isOwn(key) && !this.#redials.wasActive(key);
+    const isAuthorityHere = authority !== undefined && !session.state.peerOf(authority).isLost;
     const path = session.opening.openPath(runtime.now(), {
-      address: formatAddress(address),
+      address: key,
       identity: proven,
       priority,
       request: undefined,
+      authority: isAuthorityHere ? authority : session.clientPaths?.voucherOf(key, proven),
     });
     const isKnown = session.state.peerOf(path.member).isKnown;
-    const ticket = isKnown ? undefined : await this.#ticket(path.id, proven ?? "");
+    const ticket = isKnown ? undefined : await this.#tickets.request(path.id, proven ?? "");
     const isTicketed = ticket !== undefined && ticket.code === 0;
+    if (!isKnown && !isTicketed && isStranger) {
+      // Only the user's own servers are joined without one. spec: PATH-9
+      const problem = new KwikError("TICKET_REFUSED", `the server that named ${key} gave no ticket for it`);
+      link.close(ErrorCode.TICKET_REFUSED, "");
+      session.linkLost(runtime.now(), path.id, ErrorCode.TICKET_REFUSED, problem.message);
+      throw problem;
+    }
     await this.#join(path, address, link, proven ?? "", isTicketed ? ticket.ticket : "", isTicketed ? ticket.fromMember : undefined);
     return path;
   }
@@ -301,22 +320,6 @@ export class PathDialer {
     this.#driver.pump();
   }
 
-  /** Asks for a ticket; undefined if none came in time. */
-  #ticket(pathId: PathId, identity: string): Promise<Ticket | undefined> {
-    const { runtime, session } = this.#driver;
-    return new Promise((resolve) => {
-      const timer = runtime.setTimer(() => give(undefined), TICKET_WAIT_MS);
-      const give = (ticket: Ticket | undefined): void => {
-        runtime.clearTimer(timer);
-        this.#tickets.delete(pathId);
-        resolve(ticket);
-      };
-      this.#tickets.set(pathId, give);
-      session.clientPaths?.requestTicket(pathId, identity);
-      this.#driver.schedule();
-    });
-  }
-
   async #dial(
     address: ServerAddress,
     identity: string | undefined,
@@ -333,7 +336,7 @@ export class PathDialer {
       timeoutMs: this.#driver.session.state.limits.handshakeTimeoutMs,
       signal,
       avoid,
-      checkResolved: this.#own.has(formatAddress(address)) ? undefined : (ips) => this.#refusalOf(ips),
+      checkResolved: this.#redials.isOwn(formatAddress(address)) ? undefined : (ips) => this.#refusalOf(ips),
     });
     const named = address.transport === undefined ? transportName && "option" : "address";
     const limited = avoid !== undefined ? "fallback" : only && "return";
@@ -344,10 +347,6 @@ export class PathDialer {
   #refusalOf(ips: readonly string[]): string | undefined {
     const verdict = checkResolved(ips, this.#policy);
     return verdict.allowed ? undefined : verdict.reason;
-  }
-
-  #hasPathTo(address: ServerAddress): boolean {
-    return this.#pathsTo(formatAddress(address)).length > 0;
   }
 
   #pathsTo(address: string): SessionPath[] {

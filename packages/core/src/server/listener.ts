@@ -12,7 +12,7 @@ import {
   type SchedulerFactory,
 } from "@kwik/proto";
 import { checkListenOptions } from "../api/check-options.ts";
-import type { Listener, ServerSession, WaitOptions } from "../api/contract.ts";
+import type { CloseOptions, Listener, ServerSession, WaitOptions } from "../api/contract.ts";
 import { isKwikError, KwikError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
 import type { AuthResult, ListenOptions, WebOptions } from "../api/options.ts";
@@ -25,7 +25,9 @@ import { formatAddress, parseAddress, type TransportName } from "../transport/ad
 import type { Link } from "../transport/link.ts";
 import type { Transport, TransportListener } from "../transport/transport.ts";
 import { LinkAdmission } from "./link-admission.ts";
+import { replacementText } from "./replacement-text.ts";
 import { ServerSessionOverPaths } from "./server-session.ts";
+import { SuspendedSessions } from "./suspended-sessions.ts";
 
 /** What the runtime's facade gives to `listen`. */
 export interface ListenEnvironment {
@@ -63,6 +65,7 @@ class SessionListener implements Listener {
   readonly #limits: Limits;
   readonly #scheduler: SchedulerFactory;
   readonly #sessions = new Map<string, ServerSessionOverPaths>();
+  readonly #suspended: SuspendedSessions;
   readonly #waiting = new AsyncQueue<ServerSession>();
   readonly #admissions = new Set<LinkAdmission>();
   #transportListener: TransportListener | undefined;
@@ -72,6 +75,8 @@ class SessionListener implements Listener {
   #refused = 0;
   #past = { bytesSent: 0, bytesReceived: 0 };
   #closing: Promise<void> | undefined;
+  /** The time of its sessions is over: nobody is let in any more, not even those who come back. */
+  #isOver = false;
 
   constructor(environment: ListenEnvironment, options: ListenOptions) {
     this.identity = environment.identity;
@@ -80,6 +85,7 @@ class SessionListener implements Listener {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#scheduler = schedulerFactory(options.scheduler);
+    this.#suspended = new SuspendedSessions(this.#limits.maxSuspendedSessions);
   }
 
   async start(address: string): Promise<void> {
@@ -129,15 +135,30 @@ class SessionListener implements Listener {
       bytesSent += stats.bytesSent;
       bytesReceived += stats.bytesReceived;
     }
-    return { sessions: this.#sessions.size, acceptedSessions: this.#accepted, refusedSessions: this.#refused, bytesSent, bytesReceived };
+    return {
+      sessions: this.#sessions.size,
+      suspendedSessions: this.#suspended.count,
+      resumedSessions: this.#suspended.resumed,
+      expiredSessions: this.#suspended.expired,
+      acceptedSessions: this.#accepted,
+      refusedSessions: this.#refused,
+      bytesSent,
+      bytesReceived,
+    };
   }
 
-  close(options: { graceMs?: number } = {}): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
     const graceMs = options.graceMs ?? 0;
     if (Number.isNaN(graceMs) || graceMs < 0) {
       return Promise.reject(new KwikError("INVALID_ARGUMENT", `a time in milliseconds is not negative, and not ${graceMs}`));
     }
-    this.#closing ??= this.#close(Math.min(Math.ceil(graceMs), MAX_GRACE_MS));
+    let replacements: readonly string[];
+    try {
+      replacements = (options.replacements ?? []).map(replacementText);
+    } catch (error) {
+      return Promise.reject(KwikError.from(error));
+    }
+    this.#closing ??= this.#close(Math.min(Math.ceil(graceMs), MAX_GRACE_MS), replacements);
     return this.#closing;
   }
 
@@ -145,12 +166,12 @@ class SessionListener implements Listener {
     await this.close();
   }
 
-  async #close(graceMs: number): Promise<void> {
+  async #close(graceMs: number, replacements: readonly string[]): Promise<void> {
     const { runtime } = this.#environment;
     this.#waiting.end(new KwikError("CLOSED", "the listener was closed"));
     const sessions = [...this.#sessions.values()];
     for (const session of sessions) {
-      session.protocol.goAway(runtime.now(), "the server is shutting down", graceMs);
+      session.protocol.goAway(runtime.now(), "the server is shutting down", graceMs, replacements);
       session.pump.pump();
     }
     const ended = Promise.all(sessions.map((session) => session.closed));
@@ -162,6 +183,7 @@ class SessionListener implements Listener {
       await Promise.race([ended, grace]);
       runtime.clearTimer(timer);
     }
+    this.#isOver = true;
     await Promise.all([...this.#sessions.values()].map((session) => session.closeWithGoingAway()));
     for (const admission of this.#admissions) admission.refuse(ErrorCode.GOING_AWAY, "the server is shutting down");
     await new Promise<void>((resolve) => runtime.setTimer(resolve, CLOSE_LINGER_MS));
@@ -196,10 +218,11 @@ class SessionListener implements Listener {
   }
 
   async #decide(admission: LinkAdmission, opening: Opening): Promise<void> {
-    if (this.#closing !== undefined) throw new KwikError("GOING_AWAY", "the server is shutting down");
+    if (this.#isOver) throw leaving();
     if (!isSessionPublicKey(opening.message.clientKey))
       throw new KwikError("PROTOCOL_VIOLATION", "the client's session key is not a P-256 public key");
     if (opening.kind === "hello") {
+      this.#assertTaking();
       const identity = await this.#authenticate(admission, opening, false);
       this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
       return;
@@ -210,6 +233,8 @@ class SessionListener implements Listener {
     if (message.memberId < PRIMARY_MEMBER || message.memberId >= MAX_MEMBERS)
       throw new KwikError("PROTOCOL_VIOLATION", `no server of a session has the number ${message.memberId}`);
     if (this.#rejoin(admission, opening, sessionId)) return;
+    // spec: DRAIN-1
+    this.#assertTaking();
     if (message.memberId === PRIMARY_MEMBER || message.resume)
       throw new KwikError("NO_SESSION", "this server does not know the session (any more)");
     let clientIdentity: string | undefined;
@@ -233,8 +258,13 @@ class SessionListener implements Listener {
     // Who holds the session's key may come back, or bring a further path. spec: PATH-10
     if (!isSame(known.protocol.state.config.clientKey, message.clientKey))
       throw new KwikError("TICKET_REFUSED", "another key than the session's");
-    if (message.memberId !== known.protocol.state.config.member)
-      throw new KwikError("PROTOCOL_VIOLATION", "another member number than before");
+    const { member } = known.protocol.state.config;
+    if (message.memberId !== member) {
+      if (message.resume || message.memberId < member) throw new KwikError("PROTOCOL_VIOLATION", "another member number than before");
+      // It has given up what is still kept here. spec: RESUME-7
+      known.giveUp("the client has begun anew");
+      return false;
+    }
     this.#attach(known, admission, opening, false);
     return true;
   }
@@ -281,7 +311,7 @@ class SessionListener implements Listener {
     isVouched: boolean,
   ): void {
     if (admission.isOver) return;
-    if (this.#closing !== undefined) throw new KwikError("GOING_AWAY", "the server is shutting down");
+    this.#assertTaking();
     if (this.#waiting.length >= MAX_WAITING_SESSIONS)
       throw new KwikError("LIMIT_REACHED", "too many sessions wait to be accepted by the application");
     const { runtime, agent, identity, checksum, authority } = this.#environment;
@@ -301,7 +331,11 @@ class SessionListener implements Listener {
       clientIdentity,
       content: this.#options.content,
       authority,
-      onEnded: () => this.#forget(id),
+      onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session) : this.#suspended.hasPath(session)),
+      onEnded: (isExpired) => {
+        this.#suspended.ended(session, isExpired);
+        this.#forget(id);
+      },
     });
     this.#sessions.set(id, session);
     try {
@@ -335,6 +369,11 @@ class SessionListener implements Listener {
     session.pump.pump();
   }
 
+  /** Whether new sessions and members are let in. */
+  #assertTaking(): void {
+    if (this.#closing !== undefined) throw leaving();
+  }
+
   #forget(id: string): void {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
@@ -350,6 +389,10 @@ const MAX_GRACE_MS = 0x7fff_ffff;
 
 /** Time for last acknowledgements to leave before the socket closes. */
 const CLOSE_LINGER_MS = 50;
+
+function leaving(): KwikError {
+  return new KwikError("GOING_AWAY", "the server is shutting down");
+}
 
 function webOf(web: ListenOptions["web"]): WebOptions | undefined {
   if (web === undefined || web === false) return undefined;

@@ -1,13 +1,4 @@
-import {
-  CLIENT_MEMBER,
-  ErrorCode,
-  errorName,
-  PRIMARY_MEMBER,
-  type MemberId,
-  type Session,
-  type SessionEvent,
-  type StreamSender,
-} from "@kwik/proto";
+import { CLIENT_MEMBER, ErrorCode, errorName, type MemberId, type Session, type SessionEvent, type StreamSender } from "@kwik/proto";
 import type { Contribution, RawHandler, ServerSession, WaitOptions } from "../api/contract.ts";
 import type { ContentStore } from "../api/content.ts";
 import { KwikError, PathError } from "../api/errors.ts";
@@ -29,7 +20,9 @@ export interface ServerSessionOptions {
   readonly clientIdentity: string | undefined;
   readonly content: ContentStore | undefined;
   readonly authority: JoinAuthority | undefined;
-  readonly onEnded: () => void;
+  /** It has no path any more, or has one again. */
+  readonly onSuspended: (isSuspended: boolean) => void;
+  readonly onEnded: (isExpired: boolean) => void;
 }
 
 /** Tickets that are being signed for one client, at most. */
@@ -70,8 +63,15 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     return this.driver;
   }
 
+  /** Ends a session whose client is away. */
+  giveUp(reason: string): void {
+    this.proto.giveUp(this.runtime.now(), reason);
+    this.driver.pump();
+  }
+
   get role(): "primary" | "secondary" {
-    return this.proto.state.config.member === PRIMARY_MEMBER ? "primary" : "secondary";
+    const { primary, config } = this.proto.state;
+    return primary === config.member ? "primary" : "secondary";
   }
 
   async addPath(address: string, options: { signal?: AbortSignal; identity?: string; priority?: number } = {}): Promise<PathInfo> {
@@ -190,6 +190,13 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
       case "remote-path":
         this.#publishRemote(remotePath(event.status));
         return;
+      case "suspended":
+      case "resumed":
+        this.#options.onSuspended(event.type === "suspended");
+        return;
+      case "primary-changed":
+        this.#publishPrimary(event.member, event.reason);
+        return;
       default:
     }
   }
@@ -202,7 +209,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     for (const contribution of [...this.#contributions.values()]) contribution.fail(error);
     this.#offers.end(error);
     this.#reads.close();
-    this.#options.onEnded();
+    this.#options.onEnded(error.code === "NO_PATHS");
   }
 
   get #server() {
@@ -228,6 +235,13 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     } as const;
     const type = path.state in types ? types[path.state as keyof typeof types] : undefined;
     if (type !== undefined) this.publish({ type, path, reason: path.reason });
+  }
+
+  #publishPrimary(member: MemberId, reason: string): void {
+    const isHere = member === this.proto.state.config.member;
+    const remote = this.#server.remotePaths().findLast((status) => status.memberId === member);
+    const path = isHere ? this.activePaths().find((one) => one.local) : remote && remotePath(remote);
+    this.publish({ type: "primary-changed", path, isHere, reason });
   }
 
   async #mint(event: Extract<SessionEvent, { type: "ticket-wanted" }>): Promise<void> {

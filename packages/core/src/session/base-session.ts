@@ -10,7 +10,7 @@ import {
   type StreamEntry,
 } from "@kwik/proto";
 import type { DatagramOptions, ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
-import { KwikError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
+import { KwikError, PathError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
 import { checkCode, MAX_CLOSE_CODE } from "../api/application-code.ts";
 import type { CloseInfo, PathInfo, SessionEvent as PublicEvent, SessionStats } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
@@ -55,6 +55,7 @@ export abstract class BaseSession implements Session {
   #closeInfo: CloseInfo | undefined;
   #closing: Promise<void> | undefined;
   #endError: SessionClosedError | undefined;
+  #suspensions = 0;
 
   constructor(proto: ProtocolSession, runtime: Runtime) {
     this.proto = proto;
@@ -154,7 +155,18 @@ export abstract class BaseSession implements Session {
       bytesReceived += path.bytesReceived;
       paths.push(this.pathInfo(path, now));
     }
-    return { bytesSent, bytesReceived, openStreams: state.streams.size, receiveBufferBytes, sendBufferBytes, duplicateBytes, paths };
+    const { isSuspended } = this.proto.lifecycle;
+    return {
+      bytesSent,
+      bytesReceived,
+      openStreams: state.streams.size,
+      receiveBufferBytes,
+      sendBufferBytes,
+      duplicateBytes,
+      isSuspended: isSuspended && this.#endError === undefined,
+      suspensions: this.#suspensions,
+      paths,
+    };
   }
 
   events(): AsyncIterable<PublicEvent> {
@@ -207,8 +219,8 @@ export abstract class BaseSession implements Session {
   protected pathInfo(path: SessionPath, now: number): PathInfo {
     return publicPath(path, now);
   }
-  /** The member at which a stream that is opened here has its other end. */
-  protected abstract memberFor(options: StreamOptions): MemberId;
+  /** The member at which a stream that is opened here has its other end; undefined while the session has no server. */
+  protected abstract memberFor(options: StreamOptions): MemberId | undefined;
 
   protected publish(event: PublicEvent): void {
     for (const reader of this.#eventReaders) {
@@ -244,6 +256,7 @@ export abstract class BaseSession implements Session {
     if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= 255))
       throw new KwikError("INVALID_ARGUMENT", `a priority is a whole number from 0 to 255, not ${priority}`);
     const member = this.memberFor(options);
+    if (member === undefined) throw new PathError("NO_PATHS", "every server of the session is lost; openStreamSync waits for another", "");
     const entry = this.proto.openStream(member, direction, options.priority, options.contributions);
     if (entry === undefined) throw new StreamLimitError(this.proto.state.peerOf(member).outgoing[direction].limit);
     this.driver.schedule();
@@ -255,7 +268,7 @@ export abstract class BaseSession implements Session {
       try {
         return this.#open(direction, options);
       } catch (error) {
-        if (!(error instanceof StreamLimitError)) throw error;
+        if (!(error instanceof StreamLimitError) && !(error instanceof PathError && error.code === "NO_PATHS")) throw error;
       }
       await this.#streamAllowed(options.signal);
     }
@@ -333,6 +346,7 @@ export abstract class BaseSession implements Session {
     switch (event.type) {
       case "streams-allowed":
       case "member-lost":
+      case "primary-changed":
         // Those who wait for a server that is gone hear of it when they try again.
         for (const waiter of this.#openWaiters.splice(0)) waiter();
         break;
@@ -351,6 +365,7 @@ export abstract class BaseSession implements Session {
         break;
       case "suspended":
       case "resumed":
+        if (event.type === "suspended") this.#suspensions += 1;
         this.publish({ type: event.type, reason: event.reason });
         break;
       case "ended":

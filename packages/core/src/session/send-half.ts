@@ -193,7 +193,8 @@ export class SendHalf implements SendStream, Gatherer, Resting {
     const gathered = this.#buffer.gatheredBytes;
     return (
       stream.writtenOffset + gathered < stream.maxOffset &&
-      stream.unsentBytes + gathered < unsentBytes &&
+      // While nothing can leave, all that the credit allows is taken. spec: RESUME-1
+      (this.#entry.peer.isAway || stream.unsentBytes + gathered < unsentBytes) &&
       stream.bufferedBytes + gathered < this.#maxBufferBytes
     );
   }

@@ -57,6 +57,8 @@ export interface Limits {
   maxAckDelayMs: number;
   /** How long a session without any path waits for a new one, in milliseconds. 0 ends it at once. */
   graceMs: number;
+  /** Sessions of a listener that have no path and wait for their client, at most; beyond it the one that has waited longest ends. */
+  maxSuspendedSessions: number;
   /** Bytes of content that are asked for and not yet verified, over all sources of a stream, at most. */
   maxContentWindowBytes: number;
   /**
@@ -99,6 +101,8 @@ export const DEFAULT_LIMITS: Limits = {
   minDeadAfterMs: 1_500,
   maxAckDelayMs: 5,
   graceMs: 30_000,
+  // Each may hold what a session in use holds, and has no connection that somebody else could count.
+  maxSuspendedSessions: 1_024,
   maxContentWindowBytes: 64 * MiB,
   maxDuplicateShare: 0.02,
 };

@@ -48,8 +48,16 @@ export class ClientPaths {
   /** Paths that count against `maxPaths`. */
   get livePaths(): number {
     let live = 0;
-    for (const path of this.#state.paths.all()) if (!path.isFinal) live += 1;
+    // What leads to a server that leaves is to be replaced. spec: DRAIN-2
+    for (const path of this.#state.paths.all()) if (!path.isFinal && !this.#state.peerOf(path.member).isGoingAway) live += 1;
     return live;
+  }
+
+  /** Who vouched last for a server that was a member, while that one is not lost. */
+  voucherOf(address: string, identity: string | undefined): MemberId | undefined {
+    const member = identity === undefined ? this.#memberByAddress.get(address) : this.#memberByIdentity.get(identity);
+    const voucher = member === undefined ? undefined : this.#state.peerOf(member).vouchedBy;
+    return voucher === undefined || this.#state.peerOf(voucher).isLost ? undefined : voucher;
   }
 
   /** Why no path can be made to a server; undefined if one can. To be asked before `open`. */

@@ -339,10 +339,10 @@ export class Session implements FrameTargets, ControlTargets {
     this.closing.depart(reason);
   }
 
-  /** Server: the client has given the session up here, and joins anew. spec: RESUME-7 */
-  abandon(now: Instant): void {
+  /** Server: its client is not waited for any longer. spec: RESUME-7, RESUME-8 */
+  giveUp(now: Instant, reason: string): void {
     this.state.now = now;
-    this.lifecycle.loseMember(this.state.peerOf(CLIENT_MEMBER), "the client has given up this part of the session");
+    this.lifecycle.loseMember(this.state.peerOf(CLIENT_MEMBER), reason);
   }
 
   /** Server: it leaves within `graceMs`; the client may move, to one of `replacements` ("host:port", "host:port#sha256:…") for instance. spec: DRAIN-1 */

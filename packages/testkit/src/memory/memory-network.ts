@@ -32,6 +32,11 @@ export interface MemoryNetwork {
   readonly transport: Transport;
   /** All connections ever made, in the order of dialling. */
   readonly connections: readonly MemoryConnection[];
+  /** The process that listens there is gone: its connections break, and the address is free. */
+  crash(address: string): void;
+  /** The line to whoever listens there is cut: its connections break, and none can be made until `plug`. */
+  unplug(address: string): void;
+  plug(address: string): void;
 }
 
 const FIRST_FREE_PORT = 20_000;
@@ -41,6 +46,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
   const clock = options.clock ?? realClock;
   const name = options.name ?? "memory";
   const identityOf = options.identityOf ?? ((cert: string) => (cert.startsWith("sha256:") ? cert : undefined));
+  const unplugged = new Set<string>();
   const listeners = new Map<string, { request: ListenRequest; links: Set<MemoryLink> }>();
   const connections: MemoryConnection[] = [];
   let nextPort = FIRST_FREE_PORT;
@@ -50,11 +56,12 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
     const address = formatAddress({ host: request.address.host, port });
     if (listeners.has(address)) throw new KwikError("IO", `cannot listen on ${address}: the address is in use`);
     const links = new Set<MemoryLink>();
-    listeners.set(address, { request, links });
+    const own = { request, links };
+    listeners.set(address, own);
     return {
       address,
       close: async () => {
-        listeners.delete(address);
+        if (listeners.get(address) === own) listeners.delete(address);
         for (const link of links) link.close(ErrorCode.GOING_AWAY, "the server has shut down");
       },
     };
@@ -65,7 +72,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
     const address = formatAddress({ host, port });
     if (request.signal?.aborted === true) throw new KwikError("ABORTED", `dialling ${address} was aborted`);
     const listener = listeners.get(address);
-    if (listener === undefined) throw new KwikError("UNREACHABLE", `nobody listens at ${address}`);
+    if (listener === undefined || unplugged.has(address)) throw new KwikError("UNREACHABLE", `nobody listens at ${address}`);
     const proven = identityOf(listener.request.tls.cert);
     const acceptable = request.identity === undefined ? request.trust.pins : [request.identity];
     const isTrusted =
@@ -92,7 +99,23 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
     return client;
   };
 
-  return { transport: { name, dial, listen }, connections };
+  const killAll = (address: string): void => {
+    for (const connection of connections) if (connection.address === address) connection.kill();
+  };
+
+  return {
+    transport: { name, dial, listen },
+    connections,
+    crash: (address) => {
+      listeners.delete(address);
+      killAll(address);
+    },
+    unplug: (address) => {
+      unplugged.add(address);
+      killAll(address);
+    },
+    plug: (address) => void unplugged.delete(address),
+  };
 }
 
 function connectionOf(address: string, client: MemoryLink, server: MemoryLink): MemoryConnection {

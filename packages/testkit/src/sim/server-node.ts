@@ -254,7 +254,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
         if (message.resume || member < known.session.state.config.member)
           return refuse(ErrorCode.PROTOCOL_VIOLATION, "another number than before");
         // The client has given up what this server still keeps. spec: RESUME-7
-        known.session.abandon(clock.now);
+        known.session.giveUp(clock.now, "the client has begun anew");
         known.pump();
         known = undefined;
       }

@@ -1,0 +1,199 @@
+import { ErrorCode, type MemberId, type SessionPath } from "@kwik/proto";
+import { KwikError } from "../api/errors.ts";
+import { formatAddress, parseAddress, type ServerAddress } from "../transport/address.ts";
+
+const FIRST_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 4_000;
+/** A path that was in use for so long was a good one: the next loss is answered at once. */
+const PROVEN_AFTER_MS = 1_000;
+/** A server that is only somebody's advice, and never answered, is tried so often. */
+const MAX_TRIES_OF_STRANGERS = 10;
+/** Who leaves is dialled as if it had failed so often. */
+const FAILURES_OF_LEAVING = 5;
+/** Answers that the same question would only bring again. */
+const POINTLESS = new Set<number>([ErrorCode.AUTH_REFUSED, ErrorCode.TICKET_REFUSED, ErrorCode.VERSION, ErrorCode.IDENTITY_MISMATCH]);
+
+/** A server that a session may dial again. */
+export interface RedialledServer {
+  readonly address: ServerAddress;
+  readonly key: string;
+  /** "sha256:…" that it has to prove, if it is known. */
+  identity: string | undefined;
+  priority: number;
+  /** Whose ticket it is to come with; the primary's if undefined. */
+  authority: MemberId | undefined;
+}
+
+interface Entry extends RedialledServer {
+  isOwn: boolean;
+  /** It may be dialled again: it was not taken out by wish, and did not refuse for good. */
+  isWanted: boolean;
+  isDialling: boolean;
+  /** It left the session by wish. */
+  hasDeparted: boolean;
+  failures: number;
+  activeSince: number | undefined;
+}
+
+/** What dialling again needs of the session. */
+export interface RedialPort {
+  now(): number;
+  isStopped(): boolean;
+  /** Whether the session may have one path more. */
+  hasRoom(): boolean;
+  hasPathTo(address: string): boolean;
+  sleep(ms: number): Promise<void>;
+  /** Dials the server and joins it; resolves when the join is on its way, or a path is there already. Rejects with KwikError. */
+  connect(server: RedialledServer): Promise<void>;
+  /** The first of some tries has failed. */
+  onFailed(address: string, error: KwikError): void;
+}
+
+/** Which servers a client dials again, and when: each by itself, at once, then ever more rarely. spec: RESUME-4 */
+export class Redials {
+  readonly #port: RedialPort;
+  readonly #servers = new Map<string, Entry>();
+
+  constructor(port: RedialPort) {
+    this.#port = port;
+  }
+
+  /** Servers that are being dialled and have not left by wish. */
+  get count(): number {
+    let count = 0;
+    for (const entry of this.#servers.values()) if (entry.isDialling && !entry.hasDeparted) count += 1;
+    return count;
+  }
+
+  /** The user named it: what servers say does not take it out. */
+  own(address: ServerAddress): void {
+    this.#entry(address).isOwn = true;
+  }
+
+  isOwn(address: string): boolean {
+    return this.#servers.get(address)?.isOwn === true;
+  }
+
+  /** Was in use before. */
+  wasActive(address: string): boolean {
+    return this.#servers.get(address)?.activeSince !== undefined;
+  }
+
+  /** Dials a server that has no path. */
+  dial(address: ServerAddress, more: Partial<Pick<RedialledServer, "identity" | "priority" | "authority">> = {}): void {
+    const entry = this.#entry(address);
+    Object.assign(entry, more);
+    this.#dial(entry);
+  }
+
+  pathActive(path: SessionPath): void {
+    const entry = this.#entry(parseAddress(path.address));
+    entry.activeSince = this.#port.now();
+    entry.identity = path.identity;
+    entry.priority = path.priority;
+    entry.isWanted = true;
+    entry.hasDeparted = false;
+  }
+
+  /** A path died: its server is dialled until it answers or the session is over. */
+  pathDied(path: SessionPath): void {
+    const entry = this.#entry(parseAddress(path.address));
+    entry.identity = path.identity;
+    entry.priority = path.priority;
+    // One that died as soon as it was there counts as a failure: whoever accepts and then breaks off must not be dialled without end.
+    if (entry.activeSince !== undefined && this.#port.now() - entry.activeSince >= PROVEN_AFTER_MS) entry.failures = 0;
+    this.#dial(entry);
+    // There may be room for another of the user's own now.
+    for (const other of this.#servers.values()) if (other !== entry && other.isOwn && other.isWanted) this.#dial(other);
+  }
+
+  /** A path was refused: the user's own servers, and those that were in use before, are tried again unless that is pointless. */
+  pathFailed(path: SessionPath, code: number): void {
+    const entry = this.#servers.get(path.address);
+    if (entry === undefined) return;
+    if (POINTLESS.has(code)) entry.isWanted = false;
+    else if (code === ErrorCode.GOING_AWAY) this.#dialLater(entry);
+    else if (entry.isOwn || entry.activeSince !== undefined) this.#dial(entry);
+  }
+
+  /** A path was taken out by wish, and no other leads there. */
+  pathRemoved(address: string): void {
+    const entry = this.#servers.get(address);
+    if (entry?.isOwn === false) entry.isWanted = false;
+  }
+
+  /** The server has left by wish, and may come back before long. */
+  departed(address: string): void {
+    const entry = this.#servers.get(address);
+    if (entry === undefined) return;
+    entry.hasDeparted = true;
+    this.#dialLater(entry);
+  }
+
+  /** No path is left: whoever may be dialled is, at once. spec: RESUME-4 */
+  suspended(): void {
+    for (const entry of this.#servers.values()) {
+      if (!entry.isWanted || !(entry.isOwn || entry.activeSince !== undefined)) continue;
+      if (!entry.isDialling && !entry.hasDeparted) entry.failures = Math.min(entry.failures, 1);
+      this.#dial(entry);
+    }
+  }
+
+  #entry(address: ServerAddress): Entry {
+    const key = formatAddress(address);
+    let entry = this.#servers.get(key);
+    if (entry === undefined) {
+      entry = {
+        address,
+        key,
+        identity: undefined,
+        priority: 128,
+        authority: undefined,
+        isOwn: false,
+        isWanted: true,
+        isDialling: false,
+        hasDeparted: false,
+        failures: 0,
+        activeSince: undefined,
+      };
+      this.#servers.set(key, entry);
+    }
+    return entry;
+  }
+
+  /** Not before it has had a moment to end and to begin anew. */
+  #dialLater(entry: Entry): void {
+    entry.failures = Math.max(entry.failures, FAILURES_OF_LEAVING);
+    if (entry.isOwn || entry.activeSince !== undefined) this.#dial(entry);
+  }
+
+  #dial(entry: Entry): void {
+    if (entry.isDialling || this.#port.isStopped() || this.#port.hasPathTo(entry.key)) return;
+    entry.isDialling = true;
+    void this.#keepDialling(entry).finally(() => (entry.isDialling = false));
+  }
+
+  async #keepDialling(entry: Entry): Promise<void> {
+    const port = this.#port;
+    for (;;) {
+      if (port.isStopped() || port.hasPathTo(entry.key)) return;
+      const { failures } = entry;
+      if (failures > 0) await port.sleep(Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), MAX_PAUSE_MS) * (0.75 + Math.random() * 0.5));
+      if (port.isStopped() || port.hasPathTo(entry.key)) return;
+      entry.failures = failures + 1;
+      try {
+        if (!port.hasRoom()) throw new KwikError("LIMIT_REACHED", "this session has as many paths as it may have (pathPolicy.maxPaths)");
+        await port.connect(entry);
+        return;
+      } catch (error) {
+        const problem = KwikError.from(error);
+        if (port.isStopped()) return;
+        if (failures === 0) port.onFailed(entry.key, problem);
+        if (problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT" || problem.code === "TICKET_REFUSED") return;
+        if (entry.activeSince !== undefined) continue;
+        // Somebody else may have the port of another transport; a server that was in use may come back.
+        if (problem.code === "NOT_TRUSTED" || (!entry.isOwn && entry.failures >= MAX_TRIES_OF_STRANGERS)) return;
+      }
+    }
+  }
+}

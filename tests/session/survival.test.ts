@@ -1,0 +1,342 @@
+import { createHash } from "node:crypto";
+import { type ClientSession, isKwikError, listenWith, type ServerSession, type SessionEvent, systemRuntime } from "@kwik/core";
+import { patternBytes } from "@kwik/testkit";
+import { expect, test } from "vitest";
+import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
+
+type Watched = { readonly seen: SessionEvent[]; types(...wanted: SessionEvent["type"][]): string[] };
+
+function watch(session: { events(): AsyncIterable<SessionEvent> }): Watched {
+  const seen: SessionEvent[] = [];
+  void (async () => {
+    for await (const event of session.events()) seen.push(event);
+  })();
+  return { seen, types: (...wanted) => seen.map((event) => event.type).filter((type) => wanted.includes(type)) };
+}
+
+/** A content of which its servers know the hashes beforehand. */
+function film(data: Uint8Array, blockMs = 0) {
+  return {
+    id: "film",
+    version: "1",
+    length: BigInt(data.length),
+    hashes: async (blockBytes: number) => {
+      const hashes: Uint8Array[] = [];
+      for (let at = 0; at < data.length; at += blockBytes)
+        hashes.push(
+          createHash("sha256")
+            .update(data.subarray(at, at + blockBytes))
+            .digest(),
+        );
+      return hashes;
+    },
+    read: async (offset: bigint, length: number) => {
+      if (blockMs > 0) await new Promise((resolve) => setTimeout(resolve, blockMs));
+      return data.slice(Number(offset), Number(offset) + length);
+    },
+  };
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => "no error",
+    (error: unknown) => (isKwikError(error) ? error.code : String(error)),
+  );
+}
+
+function paths(client: ClientSession, state = "active"): string[] {
+  return client
+    .stats()
+    .paths.filter((path) => path.state === state)
+    .map((path) => path.address);
+}
+
+async function servedBy(...servers: TestServer[]): Promise<ServerSession[]> {
+  return Promise.all(servers.map((server) => server.next()));
+}
+
+// spec: RESUME-2, RESUME-6, PRIMARY-1
+test("when its only server is started anew a session goes on with it: old streams end with HOME_LOST, new ones wait for it", async () => {
+  await using cluster = new TestCluster();
+  const old = await cluster.serve();
+  const client = await cluster.dial(old);
+  const events = watch(client);
+  const stream = client.openStream();
+  await stream.write(bytes("pay 100"));
+  const reading = codeOf(stream.read());
+  await (await (await old.next()).acceptStream()).read();
+  cluster.network.crash(old.address);
+  await expect.poll(() => events.types("suspended")).toEqual(["suspended"]);
+  const again = await cluster.serve({}, old);
+  const [anew] = await servedBy(again);
+  expect(await reading).toBe("HOME_LOST");
+  expect(anew?.id).toBe(client.id);
+  await expect.poll(() => anew?.role).toBe("primary");
+  await expect
+    .poll(() => events.types("suspended", "server-lost", "resumed", "primary-changed"))
+    .toEqual(["suspended", "server-lost", "resumed", "primary-changed"]);
+  const next = await client.openStreamSync();
+  await next.write(bytes("balance?"));
+  await next.close();
+  const accepted = await anew?.acceptStream();
+  expect(accepted === undefined ? "" : await textOf(accepted)).toBe("balance?");
+  expect(client.stats()).toMatchObject({ isSuspended: false, suspensions: 1 });
+});
+
+// spec: RESUME-2
+test("while every server is lost openStream says so, and openStreamSync waits for the next", async () => {
+  await using cluster = new TestCluster();
+  const old = await cluster.serve();
+  const client = await cluster.dial(old);
+  await old.next();
+  const events = watch(client);
+  // It answers the return with NO_SESSION at once, and takes its time with whoever begins anew.
+  let admit: () => void = () => undefined;
+  const asked = new Promise<void>((resolve) => (admit = resolve));
+  cluster.network.crash(old.address);
+  const again = await cluster.serve({ authenticate: () => asked.then(() => ({ ok: true })) }, old);
+  await expect.poll(() => events.types("server-lost")).toEqual(["server-lost"]);
+  expect(client.stats().isSuspended).toBe(true);
+  expect(() => client.openStream()).toThrow(expect.objectContaining({ code: "NO_PATHS" }) as Error);
+  const opening = client.openStreamSync();
+  admit();
+  const [stream, anew] = await Promise.all([opening, again.next()]);
+  await stream.write(bytes("hello"));
+  await stream.close();
+  expect(await textOf(await anew.acceptStream())).toBe("hello");
+});
+
+// spec: RESUME-2, RESUME-6, CONTENT-5
+test("a content goes on in the same session when all its servers were started anew", async () => {
+  await using cluster = new TestCluster();
+  const data = patternBytes(9, 0, 12_000_000);
+  const content = { open: async () => film(data, 10) };
+  const [a, b] = [await cluster.serve({ content }), await cluster.serve({ content })];
+  const client = await cluster.dial(a, { servers: [b.listener.url] });
+  const [home] = await servedBy(a, b);
+  await expect.poll(() => paths(client).length).toBe(2);
+  void home
+    ?.openStream()
+    .sendContent(film(data, 10), { end: true })
+    .catch(() => undefined);
+  const got: Uint8Array[] = [];
+  let total = 0;
+  let isCrashed = false;
+  for await (const piece of await client.acceptStream()) {
+    got.push(piece);
+    total += piece.length;
+    if (total < data.length / 3 || isCrashed) continue;
+    isCrashed = true;
+    for (const server of [a, b]) cluster.network.crash(server.address);
+    await expect.poll(() => client.stats().isSuspended).toBe(true);
+    for (const server of [a, b]) await cluster.serve({ content }, server);
+  }
+  expect(Buffer.compare(Buffer.concat(got), data)).toBe(0);
+  expect(client.stats().suspensions).toBe(1);
+});
+
+// spec: RESUME-1
+test("whoever writes into a suspended session may use up the credit and waits then; nothing of it is lost", async () => {
+  await using cluster = new TestCluster();
+  const window = 2_000_000;
+  const limits = { initialStreamWindowBytes: window, maxStreamWindowBytes: window };
+  const a = await cluster.serve({ limits });
+  const client = await cluster.dial(a);
+  const server = await a.next();
+  const stream = client.openStream();
+  await stream.write(bytes("x"));
+  const accepted = await server.acceptStream();
+  await accepted.read();
+  cluster.network.unplug(a.address);
+  await expect.poll(() => client.stats().isSuspended).toBe(true);
+  const data = patternBytes(3, 0, 100_000);
+  let written = 0;
+  const writing = (async () => {
+    for (; written < 60; written += 1) await stream.write(data);
+    await stream.close();
+  })();
+  await expect.poll(() => written * data.length).toBeGreaterThan(window - 2 * data.length);
+  expect(written * data.length).toBeLessThanOrEqual(window);
+  expect(client.stats().sendBufferBytes).toBeLessThanOrEqual(window + data.length);
+  cluster.network.plug(a.address);
+  let total = 0;
+  for await (const piece of accepted) total += piece.length;
+  await writing;
+  expect(total).toBe(60 * data.length);
+});
+
+// spec: PRIMARY-1, PRIMARY-2, PRIMARY-3, PRIMARY-4
+test("after the primary is lost another server is it: it is told, adds servers, and is where new streams live", async () => {
+  await using cluster = new TestCluster();
+  const limits = { graceMs: 1_500 };
+  const [a, b, c] = [await cluster.serve(), await cluster.serve(), await cluster.serve()];
+  const client = await cluster.dial(a, { limits });
+  const primary = await a.next();
+  const path = await primary.addPath(b.address, { identity: b.identity });
+  const secondary = await b.next();
+  expect([primary.role, secondary.role]).toEqual(["primary", "secondary"]);
+  const [clientEvents, events] = [watch(client), watch(secondary)];
+  cluster.network.crash(a.address);
+  await expect.poll(() => secondary.role).toBe("primary");
+  expect(events.seen.find((event) => event.type === "primary-changed")).toMatchObject({ isHere: true, path: { id: path.id } });
+  expect(clientEvents.seen.find((event) => event.type === "primary-changed")).toMatchObject({ path: { address: b.address } });
+  expect(secondary.allPaths().map((one) => one.state)).toContain("dead");
+  await secondary.addPath(c.address, { identity: c.identity });
+  const third = await c.next();
+  expect(third.role).toBe("secondary");
+  const stream = client.openStream();
+  await stream.write(bytes("hello"));
+  await stream.close();
+  expect(await textOf(await secondary.acceptStream())).toBe("hello");
+  const raw = third.allPaths().find((one) => one.address === b.address)?.id ?? -1;
+  secondary.onRaw(() => bytes("pong"));
+  expect(new TextDecoder().decode(await third.sendRaw(bytes("ping"), raw))).toBe("pong");
+});
+
+// spec: RESUME-7
+test("a client that has given a server up is let in again by it, as a new session there", async () => {
+  await using cluster = new TestCluster();
+  const [a, b] = [await cluster.serve(), await cluster.serve()];
+  const client = await cluster.dial(a, { limits: { graceMs: 500 }, servers: [b.listener.url] });
+  const [, old] = await servedBy(a, b);
+  await expect.poll(() => paths(client).length).toBe(2);
+  const events = watch(client);
+  cluster.network.unplug(b.address);
+  await expect.poll(() => events.types("server-lost").length).toBe(1);
+  cluster.network.plug(b.address);
+  const anew = await b.next();
+  expect(events.types("server-lost")).toEqual(["server-lost"]);
+  expect(anew.id).toBe(client.id);
+  expect((await old?.closed)?.code).toBe("NO_PATHS");
+  expect(b.listener.stats()).toMatchObject({ sessions: 1, acceptedSessions: 2, refusedSessions: 0 });
+});
+
+// spec: RESUME-8
+test("a listener keeps so many sessions without a path, and ends the one that has waited longest", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve({ limits: { maxSuspendedSessions: 2 } });
+  const sessions: ServerSession[] = [];
+  for (let count = 0; count < 3; count += 1) {
+    await cluster.dial(a);
+    sessions.push(await a.next());
+  }
+  cluster.network.unplug(a.address);
+  expect(await sessions[0]?.closed).toMatchObject({ code: "NO_PATHS", reason: expect.stringContaining("maxSuspendedSessions") as string });
+  expect(a.listener.stats()).toMatchObject({ sessions: 2, suspendedSessions: 2, expiredSessions: 1, resumedSessions: 0 });
+  cluster.network.plug(a.address);
+  await expect.poll(() => a.listener.stats()).toMatchObject({ suspendedSessions: 0, resumedSessions: 2 });
+});
+
+// spec: RESUME-4
+test("a client that may have one path dials any of its own servers when that one is lost", async () => {
+  await using cluster = new TestCluster();
+  const [a, b] = [await cluster.serve(), await cluster.serve()];
+  const client = await cluster.dial(a, { pathPolicy: { maxPaths: 1 }, servers: [b.listener.url] });
+  await a.next();
+  expect(paths(client)).toEqual([a.address]);
+  cluster.network.crash(a.address);
+  await b.next();
+  await expect.poll(() => paths(client)).toEqual([b.address]);
+});
+
+// spec: DRAIN-1, DRAIN-2, DRAIN-3, DRAIN-4, PRIMARY-2
+test("a listener that closes sends its clients to another server: a download goes on, and the listener is done before its time", async () => {
+  await using cluster = new TestCluster();
+  const data = patternBytes(5, 0, 24_000_000);
+  const content = { open: async () => film(data, 5) };
+  const [a, b] = [await cluster.serve({ content }), await cluster.serve({ content })];
+  const client = await cluster.dial(a);
+  const home = await a.next();
+  const events = watch(client);
+  const offering = home.openStream().sendContent(film(data, 5), { end: true });
+  const got: Uint8Array[] = [];
+  let total = 0;
+  let closing: Promise<void> | undefined;
+  const stream = await client.acceptStream();
+  void stream.close();
+  for await (const piece of stream) {
+    got.push(piece);
+    total += piece.length;
+    if (total > data.length / 4) closing ??= a.listener.close({ graceMs: 600_000, replacements: [`${b.address}#${b.identity}`] });
+  }
+  expect(Buffer.compare(Buffer.concat(got), data)).toBe(0);
+  await offering;
+  await closing;
+  const [anew] = await servedBy(b);
+  expect(anew?.role).toBe("primary");
+  expect(await home.closed).toMatchObject({ code: "NO_ERROR", remote: true });
+  expect(events.types("going-away", "primary-changed", "suspended", "path-dead", "server-lost")).toEqual([
+    "going-away",
+    "primary-changed",
+    "server-lost",
+  ]);
+  expect(events.seen.find((event) => event.type === "going-away")).toMatchObject({ graceMs: 600_000, replacements: [b.address] });
+  expect(client.stats().paths.map((path) => [path.address, path.state])).toEqual([
+    [a.address, "closed"],
+    [b.address, "active"],
+  ]);
+});
+
+// spec: DRAIN-1, DRAIN-4, DRAIN-5
+test("while a listener closes, streams that live there go on, over a new connection too, and what is left in the end is lost", async () => {
+  await using cluster = new TestCluster();
+  const [a, b] = [await cluster.serve(), await cluster.serve()];
+  const client = await cluster.dial(a);
+  const home = await a.next();
+  const streams = [client.openStream(), client.openStream()];
+  for (const stream of streams) await stream.write(bytes("begin "));
+  const [short, endless] = [await home.acceptStream(), await home.acceptStream()];
+  const closing = a.listener.close({ graceMs: 4_000, replacements: [b.address] });
+  await expect.poll(() => paths(client)).toContain(b.address);
+  for (const connection of cluster.network.connections) if (connection.address === a.address) connection.kill();
+  await expect.poll(() => paths(client)).toContain(a.address);
+  await streams[0]?.write(bytes("end"));
+  await streams[0]?.close();
+  expect(await textOf(short)).toBe("begin end");
+  expect(await codeOf(cluster.dial(a))).toBe("GOING_AWAY");
+  const writing = (async () => {
+    for (;;) await streams[1]?.write(new Uint8Array(10_000));
+  })();
+  const lost = codeOf(writing);
+  const reading = (async () => {
+    while ((await endless.read()) !== null);
+  })();
+  expect(await codeOf(reading)).toBe("GOING_AWAY");
+  expect(await lost).toBe("HOME_LOST");
+  await closing;
+  expect(client.stats().isSuspended).toBe(false);
+});
+
+// spec: DRAIN-2, PATH-9
+test("the client's policy holds for replacements, and a stranger needs a ticket of the server that named it", async () => {
+  await using cluster = new TestCluster();
+  const [a, refused, stranger] = [await cluster.serve(), await cluster.serve(), await cluster.serve()];
+  const { transport } = cluster.network;
+  const identity = `sha256:${"e".repeat(64)}`;
+  // It signs no tickets.
+  const serving = { transport, runtime: systemRuntime, agent: "test", tls: { cert: identity, key: "" }, identity, authority: undefined };
+  const alone = await listenWith(serving, "127.0.0.1:5000", { tls: "self-signed" });
+  const policy = { allow: (address: string) => address !== refused.address };
+  const client = await cluster.dial({ ...a, listener: alone }, { pathPolicy: policy, limits: { graceMs: 2_000 } });
+  await alone.accept();
+  const events = watch(client);
+  const closing = alone.close({
+    graceMs: 1_000,
+    replacements: [refused.address, stranger.address, `${a.address}#sha256:${"0".repeat(64)}`],
+  });
+  expect((await client.closed).code).toBe("GOING_AWAY");
+  await closing;
+  const failed = events.seen.flatMap((event) => (event.type === "path-failed" ? [`${event.address} ${event.code}`] : []));
+  expect(new Set(failed)).toEqual(
+    new Set([`${refused.address} ADDRESS_REFUSED`, `${stranger.address} TICKET_REFUSED`, `${a.address} NOT_TRUSTED`]),
+  );
+  for (const server of [a, refused, stranger]) expect(server.listener.stats().acceptedSessions).toBe(0);
+});
+
+test("what no client could dial is refused as a replacement before anything happens", async () => {
+  await using cluster = new TestCluster();
+  const { listener } = await cluster.serve();
+  for (const replacements of [["not an address"], ["a.example:1#sha256:short"], [""]])
+    expect(await codeOf(listener.close({ replacements }))).toBe("INVALID_ARGUMENT");
+  expect(await codeOf(listener.close({ graceMs: -1 }))).toBe("INVALID_ARGUMENT");
+});
