@@ -54,7 +54,41 @@ test("a source that lies is isolated, and none of its bytes reach the reader", (
   const { stream } = offer(world, 12 * MiB);
   world.finish();
   expect(stream.down?.isFinished).toBe(true);
-  expect(world.incidents.ofKind("source-isolated").length).toBe(1);
+  // The client finds it out, once, and tells the servers.
+  const told = world.incidents.ofKind("source-isolated").map((incident) => incident.side);
+  expect(told.sort()).toEqual(["client", "server 0", "server 1", "server 2"]);
+});
+
+// spec: CONTENT-18, CONTENT-19
+test.each([
+  ["says yes to everything and gives nothing", { diskMs: 1e9 }],
+  ["takes three seconds for each read", { diskMs: 3_000 }],
+])("a source that %s is named and set aside, and holds nobody up", (_, shelf) => {
+  const alone = threeServers({ shelves: [{}, {}, { has: [] }], expected: ["source-isolated"] });
+  const usual = offer(alone, 96 * MiB).stream;
+  const usualMs = alone.until(() => usual.down?.outcome !== undefined, "the content without it");
+  const world = threeServers({ shelves: [{}, {}, shelf], expected: ["source-slow"] });
+  const { stream } = offer(world, 96 * MiB);
+  const ms = world.until(() => stream.down?.outcome !== undefined, "all of it");
+  expect(stream.down?.isFinished).toBe(true);
+  expect(ms).toBeLessThan(1.05 * usualMs);
+  const told = world.incidents.ofKind("source-slow");
+  expect(told.map((incident) => incident.side).sort()).toEqual(["client", "server 0", "server 1", "server 2"]);
+  expect(told.every((incident) => incident.detail.startsWith("member 3"))).toBe(true);
+});
+
+// spec: CONTENT-18
+test("a slow source that is the only one left is asked all the same", () => {
+  const expected: IncidentKind[] = [...TROUBLE, "suspended", "resumed", "source-slow"];
+  const world = threeServers({ shelves: [{}, {}, { diskMs: 1_500 }], expected, limits: { graceMs: 60_000 } });
+  const { stream } = offer(world, 96 * MiB);
+  world.until(() => world.incidents.ofKind("source-slow").length > 0, "it is set aside");
+  for (const line of world.lines.slice(0, 2)) line.blackhole("both");
+  const before = world.server(2).shelf.readBytes;
+  world.until(() => world.server(2).shelf.readBytes > before + 4 * MiB, "it is asked", 20_000);
+  for (const line of world.lines) line.heal();
+  world.finish();
+  expect(stream.down?.isFinished).toBe(true);
 });
 
 test("a source with another version, and one without the content, are left out", () => {

@@ -20,6 +20,7 @@ const ANYTHING: IncidentKind[] = [
   "redial",
   "stream-failed",
   "resent",
+  "source-slow",
 ];
 
 const CLIENT_GRACE_MS = 4_000;

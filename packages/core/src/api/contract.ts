@@ -190,7 +190,7 @@ export interface Listener extends AsyncIterable<ServerSession>, AsyncDisposable 
   stats(): ListenerStats;
   /**
    * Stops accepting, lets sessions finish for `graceMs` (default 0), then closes them. Resolves earlier when all have ended: clients that know of another server
-   * go there, and leave when nothing lives here any more. A second call changes nothing.
+   * go there, and leave when nothing lives here any more. A later call may only shorten the time.
    */
   close(options?: CloseOptions): Promise<void>;
 }

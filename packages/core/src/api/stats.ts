@@ -51,6 +51,8 @@ export interface SessionStats {
   readonly isSuspended: boolean;
   /** How often it had none, since it began. */
   readonly suspensions: number;
+  /** How often a server was isolated as a source of a content, or set aside for being slow, by the code of the event. */
+  readonly sourceFaults: Readonly<Record<string, number>>;
   readonly paths: readonly PathInfo[];
 }
 
@@ -77,6 +79,15 @@ export interface CloseInfo {
   readonly remote: boolean;
 }
 
+/** What was wrong with a server as a source of a content. */
+export interface SourceFault {
+  readonly path: PathInfo | undefined;
+  readonly contentId: string;
+  /** "CONTENT_CORRUPT" (it lied), "CONTENT_VERSION", "CONTENT_NOT_FOUND", what else it answered, or "TIMEOUT" for a slow one. */
+  readonly code: string;
+  readonly reason: string;
+}
+
 /** What happened to a session, for people and monitors. */
 export type SessionEvent =
   | {
@@ -85,15 +96,10 @@ export type SessionEvent =
       readonly reason: string;
     }
   | { readonly type: "path-failed"; readonly address: string; readonly code: string; readonly reason: string }
-  | {
-      /** A server is no longer asked for a content; after CONTENT_CORRUPT for none in this session. */
-      readonly type: "source-isolated";
-      readonly path: PathInfo | undefined;
-      readonly contentId: string;
-      /** "CONTENT_CORRUPT" (it lied), "CONTENT_VERSION", "CONTENT_NOT_FOUND", or what else it answered. */
-      readonly code: string;
-      readonly reason: string;
-    }
+  /** A server is no longer asked for a content; after CONTENT_CORRUPT for none in this session. On a server: as the client reports it. */
+  | ({ readonly type: "source-isolated" } & SourceFault)
+  /** A server is not asked for a content while others deliver, for ten seconds or more. On a server: as the client reports it. */
+  | ({ readonly type: "source-slow" } & SourceFault)
   /** The last path was lost, streams wait; there is one again. */
   | { readonly type: "suspended" | "resumed"; readonly reason: string }
   | {

@@ -192,16 +192,6 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       case "verify-root":
         this.#verify(event.fetchId, "root", 0, 0, event.hashes, event.expected);
         return;
-      case "source-isolated": {
-        this.publish({
-          type: "source-isolated",
-          path: this.#pathTo(event.member),
-          contentId: event.contentId,
-          code: errorName(event.code),
-          reason: event.reason,
-        });
-        return;
-      }
       case "going-away": {
         const { reason, graceMs, replacements } = event;
         const path = this.#pathTo(event.member);

@@ -24,6 +24,7 @@ import { isSessionPublicKey, verifySignature } from "../session-key/session-key.
 import { formatAddress, parseAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { Transport, TransportListener } from "../transport/transport.ts";
+import { Draining } from "./draining.ts";
 import { LinkAdmission } from "./link-admission.ts";
 import { replacementText } from "./replacement-text.ts";
 import { ServerSessionOverPaths } from "./server-session.ts";
@@ -74,9 +75,8 @@ class SessionListener implements Listener {
   #accepted = 0;
   #refused = 0;
   #past = { bytesSent: 0, bytesReceived: 0 };
+  readonly #draining: Draining;
   #closing: Promise<void> | undefined;
-  /** The time of its sessions is over: nobody is let in any more, not even those who come back. */
-  #isOver = false;
 
   constructor(environment: ListenEnvironment, options: ListenOptions) {
     this.identity = environment.identity;
@@ -85,6 +85,7 @@ class SessionListener implements Listener {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#scheduler = schedulerFactory(options.scheduler);
+    this.#draining = new Draining(environment.runtime);
     this.#suspended = new SuspendedSessions(this.#limits.maxSuspendedSessions);
   }
 
@@ -158,7 +159,9 @@ class SessionListener implements Listener {
     } catch (error) {
       return Promise.reject(KwikError.from(error));
     }
-    this.#closing ??= this.#close(Math.min(Math.ceil(graceMs), MAX_GRACE_MS), replacements);
+    const waitMs = Math.min(Math.ceil(graceMs), MAX_GRACE_MS);
+    if (this.#closing === undefined) this.#closing = this.#close(waitMs, replacements);
+    else this.#draining.endIn(waitMs);
     return this.#closing;
   }
 
@@ -169,21 +172,7 @@ class SessionListener implements Listener {
   async #close(graceMs: number, replacements: readonly string[]): Promise<void> {
     const { runtime } = this.#environment;
     this.#waiting.end(new KwikError("CLOSED", "the listener was closed"));
-    const sessions = [...this.#sessions.values()];
-    for (const session of sessions) {
-      session.protocol.goAway(runtime.now(), "the server is shutting down", graceMs, replacements);
-      session.pump.pump();
-    }
-    const ended = Promise.all(sessions.map((session) => session.closed));
-    if (graceMs > 0 && sessions.length > 0) {
-      let timer: unknown;
-      const grace = new Promise<void>((resolve) => {
-        timer = runtime.setTimer(resolve, graceMs);
-      });
-      await Promise.race([ended, grace]);
-      runtime.clearTimer(timer);
-    }
-    this.#isOver = true;
+    await this.#draining.run([...this.#sessions.values()], graceMs, replacements);
     await Promise.all([...this.#sessions.values()].map((session) => session.closeWithGoingAway()));
     for (const admission of this.#admissions) admission.refuse(ErrorCode.GOING_AWAY, "the server is shutting down");
     await new Promise<void>((resolve) => runtime.setTimer(resolve, CLOSE_LINGER_MS));
@@ -218,7 +207,8 @@ class SessionListener implements Listener {
   }
 
   async #decide(admission: LinkAdmission, opening: Opening): Promise<void> {
-    if (this.#isOver) throw leaving();
+    // Those who come back are let in until the time of their session is over.
+    if (this.#draining.isOver) throw leaving();
     if (!isSessionPublicKey(opening.message.clientKey))
       throw new KwikError("PROTOCOL_VIOLATION", "the client's session key is not a P-256 public key");
     if (opening.kind === "hello") {

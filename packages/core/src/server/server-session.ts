@@ -63,6 +63,12 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     return this.driver;
   }
 
+  /** Tells the client that this server leaves. */
+  goAway(reason: string, graceMs: number, replacements: readonly string[]): void {
+    this.proto.goAway(this.runtime.now(), reason, graceMs, replacements);
+    this.driver.pump();
+  }
+
   /** Ends a session whose client is away. */
   giveUp(reason: string): void {
     this.proto.giveUp(this.runtime.now(), reason);
@@ -158,6 +164,10 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   protected override get contentOfferer(): ContentOfferer {
     return (entry, send, source, options) => this.#offers.offer(entry, send, source, options);
+  }
+
+  protected override pathOf(id: number): PathInfo | undefined {
+    return this.allPaths().find((path) => path.id === id);
   }
 
   protected override onContributionsChanged(): void {

@@ -21,6 +21,7 @@ import { publicPath } from "./path-info.ts";
 import { ReceiveHalf } from "./receive-half.ts";
 import { SendHalf } from "./send-half.ts";
 import { SlabPool } from "./slab-pool.ts";
+import { trafficOf } from "./traffic.ts";
 
 /** Events that wait for a slow reader of `events()`, at most; the oldest go first. */
 const MAX_WAITING_EVENTS = 1024;
@@ -56,6 +57,7 @@ export abstract class BaseSession implements Session {
   #closing: Promise<void> | undefined;
   #endError: SessionClosedError | undefined;
   #suspensions = 0;
+  readonly #sourceFaults: Record<string, number> = {};
 
   constructor(proto: ProtocolSession, runtime: Runtime) {
     this.proto = proto;
@@ -136,36 +138,13 @@ export abstract class BaseSession implements Session {
   }
 
   stats(): SessionStats {
-    const { state } = this.proto;
-    let receiveBufferBytes = this.proto.content.bufferedBytes;
-    let sendBufferBytes = this.proto.contentServer.bufferedBytes;
-    let duplicateBytes = this.proto.content.duplicateBytes;
-    for (const entry of state.streams.values()) {
-      receiveBufferBytes += entry.receive?.bufferedBytes ?? 0;
-      sendBufferBytes += entry.sender?.stream.bufferedBytes ?? 0;
-      duplicateBytes += entry.receive?.duplicateBytes ?? 0;
-    }
-    for (const peer of state.peers.values()) duplicateBytes += peer.duplicateBytes;
-    let bytesSent = 0;
-    let bytesReceived = 0;
     const now = this.runtime.now();
-    const paths = [];
-    for (const path of state.paths.all()) {
-      bytesSent += path.bytesSent;
-      bytesReceived += path.bytesReceived;
-      paths.push(this.pathInfo(path, now));
-    }
-    const { isSuspended } = this.proto.lifecycle;
     return {
-      bytesSent,
-      bytesReceived,
-      openStreams: state.streams.size,
-      receiveBufferBytes,
-      sendBufferBytes,
-      duplicateBytes,
-      isSuspended: isSuspended && this.#endError === undefined,
+      ...trafficOf(this.proto),
+      isSuspended: this.proto.lifecycle.isSuspended && this.#endError === undefined,
       suspensions: this.#suspensions,
-      paths,
+      sourceFaults: { ...this.#sourceFaults },
+      paths: this.proto.state.paths.all().map((path) => this.pathInfo(path, now)),
     };
   }
 
@@ -218,6 +197,11 @@ export abstract class BaseSession implements Session {
   }
   protected pathInfo(path: SessionPath, now: number): PathInfo {
     return publicPath(path, now);
+  }
+  /** A path by its number, as far as it is known here. */
+  protected pathOf(id: number): PathInfo | undefined {
+    const path = this.proto.state.paths.byId(id);
+    return path === undefined ? undefined : this.pathInfo(path, this.runtime.now());
   }
   /** The member at which a stream that is opened here has its other end; undefined while the session has no server. */
   protected abstract memberFor(options: StreamOptions): MemberId | undefined;
@@ -368,6 +352,15 @@ export abstract class BaseSession implements Session {
         if (event.type === "suspended") this.#suspensions += 1;
         this.publish({ type: event.type, reason: event.reason });
         break;
+      case "source-isolated":
+      case "source-slow": {
+        const code = errorName(event.code);
+        const path = this.pathOf(event.pathId);
+        this.#sourceFaults[code] = (this.#sourceFaults[code] ?? 0) + 1;
+        const fault = { path, contentId: event.contentId, code, reason: event.reason };
+        this.publish(event.type === "source-slow" ? { type: "source-slow", ...fault } : { type: "source-isolated", ...fault });
+        break;
+      }
       case "ended":
         this.#end(event);
         break;

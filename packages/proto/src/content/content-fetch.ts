@@ -20,12 +20,11 @@ const INITIAL_WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** Blocks that may be fetched twice however short the content is. */
 const FREE_RACE_BLOCKS = 3;
-
 /** Estimates are looked at again after this long, even if nothing arrived. */
 const REPLAN_MS = 50;
-
 /** Blocks moved at once, at most. */
 const MAX_MOVES = 16;
+const SLOW = "its blocks had to be fetched from others again and again";
 
 export interface ContentFetchOptions {
   readonly limits: Pick<Limits, "maxContentWindowBytes" | "maxDuplicateShare">;
@@ -289,7 +288,7 @@ export class ContentFetch {
     return delivery;
   }
 
-  /** A server that will not be asked any more, and why. */
+  /** A server that will not be asked any more, and why; with TIMEOUT not for a while, because others are faster. spec: CONTENT-18 */
   pollIsolated(): { readonly member: MemberId; readonly code: ErrorCode; readonly reason: string } | undefined {
     return this.#isolated.shift();
   }
@@ -351,6 +350,7 @@ export class ContentFetch {
     }
     const { attempt, source } = move;
     if (attempt.source.silenceMs(now) > 2 * attempt.source.patienceMs) attempt.source.noteStalled(now);
+    if (attempt.source.noteLate(now)) this.#isolated.push({ member: attempt.source.member, code: ErrorCode.TIMEOUT, reason: SLOW });
     if (!move.isRace) this.#ledger.drop(attempt);
     return this.#open(now, source, attempt.block, attempt.block + 1, move.isRace);
   }

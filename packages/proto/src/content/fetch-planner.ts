@@ -66,12 +66,12 @@ export class FetchPlanner {
     const blockBytes = this.#table.offer.blockBytes;
     if (roomBytes < blockBytes || this.#table.poolCountBelow(limit) === 0) return undefined;
     let tried: Set<BlockSource> | undefined;
-    const spares = this.#sparesRetired();
+    const spares = this.#spares(now);
     for (;;) {
       let best: BlockSource | undefined;
       let bestMs = Infinity;
       for (const source of this.#sources.values()) {
-        if (tried?.has(source) === true || (spares && source.isRetired) || !source.hasRoom(now)) continue;
+        if (tried?.has(source) === true || (spares && source.isSpared(now)) || !source.hasRoom(now)) continue;
         const ms = source.deliveryMs(blockBytes, now);
         if (best === undefined || ms < bestMs) {
           best = source;
@@ -86,9 +86,11 @@ export class FetchPlanner {
     }
   }
 
-  /** Whether servers that leave are asked for nothing: another one is known to deliver. */
-  #sparesRetired(): boolean {
-    for (const source of this.#sources.values()) if (source.state === "usable" && !source.isRetired && source.isRateKnown) return true;
+  /** Whether servers that leave, or were set aside, are asked for nothing: another one is known to deliver. spec: DRAIN-3, CONTENT-18 */
+  #spares(now: Instant): boolean {
+    for (const source of this.#sources.values()) {
+      if (source.state === "usable" && !source.isSpared(now) && source.isRateKnown && now >= source.retryAt) return true;
+    }
     return false;
   }
 
@@ -107,7 +109,7 @@ export class FetchPlanner {
     let othersRtt = Infinity;
     let soonestOtherMs = Infinity;
     for (const other of this.#sources.values()) {
-      if (other === source || other.state !== "usable" || now < other.retryAt || (spares && other.isRetired)) continue;
+      if (other === source || other.state !== "usable" || now < other.retryAt || (spares && other.isSpared(now))) continue;
       soonestOtherMs = Math.min(soonestOtherMs, other.deliveryMs(blockBytes, now));
       if (!other.isRateKnown) continue;
       othersRate += other.rateAt(now);
@@ -205,9 +207,9 @@ export class FetchPlanner {
     const attempts = this.#table.attemptsOf(attempt.block);
     let best: BlockSource | undefined;
     let bestMs = Infinity;
-    const spares = this.#sparesRetired();
+    const spares = this.#spares(now);
     for (const source of this.#sources.values()) {
-      if (source.state !== "usable" || (spares && source.isRetired)) continue;
+      if (source.state !== "usable" || (spares && source.isSpared(now))) continue;
       if (now < source.retryAt || (needsRoom && !source.hasRoom(now))) continue;
       if (attempts.some((other) => other.source === source)) continue;
       const ms = source.deliveryMs(attempt.length, now);

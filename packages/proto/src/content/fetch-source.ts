@@ -49,6 +49,12 @@ const MAX_STRIKES = 2;
 const BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 8_000;
 
+/** A source is set aside when it was late so often, with so much between, before a block of it was verified. spec: CONTENT-18 */
+const MAX_LATE = 3;
+const LATE_DISTANCE_MS = 1_000;
+const FIRST_ASIDE_MS = 10_000;
+const MAX_ASIDE_MS = 60_000;
+
 /** One server from which blocks are fetched: how fast it is, what it owes, how far it can be trusted. */
 export class FetchSource<Attempt extends { readonly length: number }> {
   readonly member: MemberId;
@@ -70,6 +76,10 @@ export class FetchSource<Attempt extends { readonly length: number }> {
   #retryAt: Instant = -Infinity;
   #refusals = 0;
   #stalls = 0;
+  #lateCount = 0;
+  #lateAt: Instant = -Infinity;
+  #asideCount = 0;
+  #asideUntil: Instant = -Infinity;
   /** Last arrival, or the first request after idling. */
   #lastProgress: Instant = -Infinity;
   /** The first request after idling, and what came since. */
@@ -182,6 +192,24 @@ export class FetchSource<Attempt extends { readonly length: number }> {
   noteVerified(bytes: number): void {
     this.bytesVerified += bytes;
     this.#refusals = 0;
+    this.#lateCount = 0;
+  }
+
+  /** A block of it is fetched elsewhere because it is late. Answers whether it is set aside for that. */
+  noteLate(now: Instant): boolean {
+    if (now - this.#lateAt < LATE_DISTANCE_MS || now < this.#asideUntil) return false;
+    this.#lateAt = now;
+    this.#lateCount += 1;
+    if (this.#lateCount < MAX_LATE) return false;
+    this.#lateCount = 0;
+    this.#asideUntil = now + Math.min(MAX_ASIDE_MS, FIRST_ASIDE_MS * 2 ** this.#asideCount);
+    this.#asideCount += 1;
+    return true;
+  }
+
+  /** It is asked for nothing while others are known to deliver: it leaves, or is set aside. */
+  isSpared(now: Instant): boolean {
+    return this.isRetired || now < this.#asideUntil;
   }
 
   /** Takes an attempt out of the queue, because it is complete or dropped; the caller keeps `outstandingBytes`. */

@@ -171,6 +171,10 @@ test("the bytes of the messages do not change", () => {
       ),
       "1b08029a041608091201631a01312080808080202880800430808008",
     ],
+    [
+      envelopeOf(body("sourceReport", { memberId: 2, pathId: 5, contentId: "film", code: 0x1c, reason: "block 7" }), 4, 9),
+      "1c08041009b2041508021005" + "1a0466696c6d" + "201c" + "2a07626c6f636b2037",
+    ],
     [envelopeOf(body("primary", { memberId: 300 }), 2, 1), "0a08021001ba020308ac02"],
     [
       envelopeOf(body("goingAway", { graceMs: 500, replacements: ["b:1", `c:2#sha256:${"0a".repeat(32)}`] }), 1),

@@ -17,7 +17,7 @@ test("each message has a number of its kind's range", () => {
     path: ["ClientHello", "Join", "HelloReply", "Refused", "ControlAck"],
     paths: ["AddPath", "AddPathResult", "TicketRequest", "TicketReply", "RemovePath", "RemovePathResult", "PathStatus", "Primary"],
     streams: ["StreamAnnounce", "RawMessage", "RawReply"],
-    content: ["ContentOffer", "ContentHashes", "ContentDone", "RangeRequest", "RangeCancel", "RangeRefused"],
+    content: ["ContentOffer", "ContentHashes", "ContentDone", "RangeRequest", "RangeCancel", "RangeRefused", "SourceReport"],
     end: ["SessionClose", "SessionCloseAck", "GoingAway"],
   };
   const expected = Object.values(ranges).flatMap((names, index) => names.map((name) => [name, index + 1]));

@@ -291,13 +291,7 @@ export class ContentClient {
     for (let gone = content.pollIsolated(); gone !== undefined; gone = content.pollIsolated()) {
       // Who lied once is not asked again in this session. spec: CONTENT-3
       if (gone.code === ErrorCode.CONTENT_CORRUPT) this.#liars.add(gone.member);
-      this.#state.emit({
-        type: "source-isolated",
-        member: gone.member,
-        contentId: fetch.offer.contentId,
-        code: gone.code,
-        reason: gone.reason,
-      });
+      this.#tell(gone.member, fetch.offer.contentId, gone.code, gone.reason);
     }
     this.#request(fetch);
     if (content.isComplete) this.#drop(fetch, ErrorCode.NO_ERROR, "");
@@ -306,6 +300,17 @@ export class ContentClient {
       this.#drop(fetch, code, reason);
       entry.failure ??= { code, reason };
       this.#state.streams.signal(entry, StreamSignal.ended | StreamSignal.readable);
+    }
+  }
+
+  /** Says who is not asked, to the application and to the servers that may know. spec: CONTENT-19 */
+  #tell(memberId: MemberId, contentId: string, code: ErrorCode, reason: string): void {
+    const type = code === ErrorCode.TIMEOUT ? "source-slow" : "source-isolated";
+    const pathId = this.#state.paths.ofMember(memberId).at(-1)?.id ?? 0;
+    this.#state.emit({ type, member: memberId, pathId, contentId, code, reason });
+    for (const peer of this.#state.peers.values()) {
+      if (peer.isVouched && peer.isKnown && !peer.isLost && !peer.isAway)
+        peer.control.send(body("sourceReport", { memberId, pathId, contentId, code, reason }));
     }
   }
 

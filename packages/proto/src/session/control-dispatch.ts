@@ -102,6 +102,9 @@ function dispatchToServer(targets: ControlTargets, message: ControlBody): Protoc
       return undefined;
     case "primary":
       return serverPaths.handlePrimary(message.value);
+    case "sourceReport":
+      serverPaths.handleSourceReport(message.value);
+      return undefined;
     case "contentDone":
       targets.contentServer.handleDone(message.value);
       return undefined;

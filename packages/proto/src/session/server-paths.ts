@@ -1,5 +1,5 @@
 import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
-import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
+import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/error-codes.ts";
 import { CLIENT_MEMBER, MAX_MEMBERS, type PathId } from "../base/ids.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import type { RemotePathStatus } from "./session-event.ts";
@@ -92,6 +92,19 @@ export class ServerPaths {
     this.#state.primary = memberId;
     this.#state.emit({ type: "primary-changed", member: memberId, reason: "named by the client" });
     return undefined;
+  }
+
+  /** The client's word on a source. spec: CONTENT-19 */
+  handleSourceReport(message: ControlMessage<"sourceReport">): void {
+    const code = knownCode(message.code);
+    this.#state.emit({
+      type: code === ErrorCode.TIMEOUT ? "source-slow" : "source-isolated",
+      member: message.memberId,
+      pathId: message.pathId,
+      contentId: clipText(message.contentId, MAX_NAME_LENGTH),
+      code,
+      reason: clipText(message.reason, MAX_REASON_LENGTH),
+    });
   }
 
   /** What the client told of paths that end at other servers, in order of their numbers. */

@@ -59,10 +59,11 @@ export type SessionEvent =
   /** The peer allows more streams. */
   | { readonly type: "streams-allowed"; readonly direction: StreamDirection; readonly member: MemberId }
   | { readonly type: "datagram"; readonly data: Uint8Array }
-  /** Client: a source was taken out of a content. */
+  /** A source was taken out of a content, or set aside for a while; on a server as the client reports it. */
   | {
-      readonly type: "source-isolated";
+      readonly type: "source-isolated" | "source-slow";
       readonly member: MemberId;
+      readonly pathId: PathId;
       readonly contentId: string;
       readonly code: number;
       readonly reason: string;

@@ -9,6 +9,7 @@ export type IncidentKind =
   | "suspended"
   | "resumed"
   | "source-isolated"
+  | "source-slow"
   | "redial"
   | "stream-failed"
   | "resent";

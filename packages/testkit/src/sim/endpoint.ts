@@ -189,7 +189,8 @@ export class Endpoint {
         this.#incidents.note(event.type, this.name, event.reason);
         break;
       case "source-isolated":
-        this.#incidents.note("source-isolated", this.name, `member ${event.member}: ${event.reason}`);
+      case "source-slow":
+        this.#incidents.note(event.type, this.name, `member ${event.member}: ${event.reason}`);
         break;
       default:
     }

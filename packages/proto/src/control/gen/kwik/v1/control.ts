@@ -37,6 +37,7 @@ export interface Envelope {
     | { case: "rangeRequest"; value: RangeRequest }
     | { case: "rangeCancel"; value: RangeCancel }
     | { case: "rangeRefused"; value: RangeRefused }
+    | { case: "sourceReport"; value: SourceReport }
     | { case: "sessionClose"; value: SessionClose }
     | { case: "sessionCloseAck"; value: SessionCloseAck }
     | { case: "goingAway"; value: GoingAway }
@@ -278,6 +279,17 @@ export interface RangeRefused {
   version: string;
 }
 
+/** The client does not ask a server for a content, for a while or any more. */
+export interface SourceReport {
+  memberId: number;
+  /** A path that leads there. */
+  pathId: number;
+  contentId: string;
+  /** What it did: sent wrong bytes, has another version or none, was slow (TIMEOUT), or what it answered. */
+  code: number;
+  reason: string;
+}
+
 export interface SessionClose {
   code: number;
   reason: string;
@@ -375,6 +387,9 @@ export const Envelope: MessageFns<Envelope> = {
         break;
       case "rangeRefused":
         RangeRefused.encode(message.body.value, writer.uint32(554).fork()).join();
+        break;
+      case "sourceReport":
+        SourceReport.encode(message.body.value, writer.uint32(562).fork()).join();
         break;
       case "sessionClose":
         SessionClose.encode(message.body.value, writer.uint32(642).fork()).join();
@@ -587,6 +602,14 @@ export const Envelope: MessageFns<Envelope> = {
           }
 
           message.body = { case: "rangeRefused", value: RangeRefused.decode(reader, reader.uint32()) };
+          continue;
+        }
+        case 70: {
+          if (tag !== 562) {
+            break;
+          }
+
+          message.body = { case: "sourceReport", value: SourceReport.decode(reader, reader.uint32()) };
           continue;
         }
         case 80: {
@@ -2594,6 +2617,87 @@ export const RangeRefused: MessageFns<RangeRefused> = {
           }
 
           message.version = reader.string();
+          continue;
+        }
+      }
+      reader.skip(wireType, fieldNumber);
+    }
+    return message;
+  },
+};
+
+function createBaseSourceReport(): SourceReport {
+  return { memberId: 0, pathId: 0, contentId: "", code: 0, reason: "" };
+}
+
+export const SourceReport: MessageFns<SourceReport> = {
+  create: createBaseSourceReport,
+
+  encode(message: SourceReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.memberId !== 0) {
+      writer.uint32(8).uint32(message.memberId);
+    }
+    if (message.pathId !== 0) {
+      writer.uint32(16).uint32(message.pathId);
+    }
+    if (message.contentId !== "") {
+      writer.uint32(26).string(message.contentId);
+    }
+    if (message.code !== 0) {
+      writer.uint32(32).uint32(message.code);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SourceReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const end = length === undefined ? reader.len : reader.pos + length;
+    const message = createBaseSourceReport();
+    while (reader.pos < end) {
+      const [fieldNumber, wireType] = reader.tag();
+      const tag = ((fieldNumber << 3) | wireType) >>> 0;
+      switch (tag >>> 3) {
+        case 1: {
+          if (tag !== 8) {
+            break;
+          }
+
+          message.memberId = reader.uint32();
+          continue;
+        }
+        case 2: {
+          if (tag !== 16) {
+            break;
+          }
+
+          message.pathId = reader.uint32();
+          continue;
+        }
+        case 3: {
+          if (tag !== 26) {
+            break;
+          }
+
+          message.contentId = reader.string();
+          continue;
+        }
+        case 4: {
+          if (tag !== 32) {
+            break;
+          }
+
+          message.code = reader.uint32();
+          continue;
+        }
+        case 5: {
+          if (tag !== 42) {
+            break;
+          }
+
+          message.reason = reader.string();
           continue;
         }
       }
