@@ -41,9 +41,18 @@ export class GatewayChoice {
     else this.#open.delete(key);
   }
 
-  /** It takes no more for now. */
-  rest(key: string): void {
-    this.#resting.set(key, performance.now() + REST_MS);
+  /** It takes no more for now; with `restMs` for so long. */
+  rest(key: string, restMs = REST_MS): void {
+    this.#resting.set(key, performance.now() + restMs);
+  }
+
+  /** A gateway that leaves is passed over as long as it said: it would refuse. */
+  async follow(session: ClientSession): Promise<void> {
+    for await (const event of session.events()) {
+      if (event.type === "going-away" && event.path !== undefined) this.rest(keyOf(event.path), event.graceMs);
+      // Whoever is there anew takes connections again.
+      else if (event.type === "server-lost" && event.path !== undefined) this.#resting.delete(keyOf(event.path));
+    }
   }
 
   /** A usable path to a gateway; undefined while there is none. */

@@ -28,6 +28,7 @@ export class LocalProxy implements AsyncDisposable {
   readonly #ledger: ProxyLedger;
   readonly #users: Users;
   readonly #listeners: (LocalListener | HttpListener)[] = [];
+  #suspensions = 0;
 
   /** Throws INVALID_ARGUMENT for users that make no sense. */
   constructor(options: ProxyOptions) {
@@ -37,8 +38,11 @@ export class LocalProxy implements AsyncDisposable {
     this.#ledger = new ProxyLedger(this.#limits, onEvent);
     this.#kept = new KeptSession({
       dial: options.dial,
-      onSession: (session) =>
-        onEvent({ type: "session", session: session.id, gateways: session.stats().paths.map((path) => path.address) }),
+      onSession: (session) => {
+        onEvent({ type: "session", session: session.id, gateways: session.stats().paths.map((path) => path.address) });
+        void this.#dialer.choice.follow(session);
+        void this.#watch(session, onEvent);
+      },
       onLost: (error, retryMs) => onEvent({ type: "session-lost", reason: error.message, retryMs }),
     });
     this.#dialer = new TunnelDialer(this.#kept, this.#limits);
@@ -71,7 +75,12 @@ export class LocalProxy implements AsyncDisposable {
   }
 
   stats(): ProxyStats {
-    return { ...this.#ledger.stats(), sessions: this.#kept.count, isConnected: this.#kept.current !== undefined };
+    return {
+      ...this.#ledger.stats(),
+      sessions: this.#kept.count,
+      isConnected: this.#kept.current !== undefined,
+      suspensions: this.#suspensions,
+    };
   }
 
   /** Takes no more connections. Resolves when none is left, or after `graceMs`. */
@@ -89,6 +98,14 @@ export class LocalProxy implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const listener of this.#listeners) listener.close();
     await this.#kept[Symbol.asyncDispose]();
+  }
+
+  async #watch(session: ClientSession, onEvent: (event: ProxyEvent) => void): Promise<void> {
+    for await (const { type, ...event } of session.events()) {
+      if (type !== "suspended" && type !== "resumed") continue;
+      if (type === "suspended") this.#suspensions += 1;
+      onEvent({ type, reason: "reason" in event ? event.reason : "" });
+    }
   }
 
   #listen(bind: Bind, serve: (socket: Socket, signal: AbortSignal) => Promise<void>): Promise<Bind> {

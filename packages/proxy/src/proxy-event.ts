@@ -7,6 +7,8 @@ export type ListenerKind = "forward" | "socks5" | "http";
 export type ProxyEvent =
   | { readonly type: "session"; readonly session: string; readonly gateways: readonly string[] }
   | { readonly type: "session-lost"; readonly reason: string; readonly retryMs: number }
+  /** The session has no path, and waits for one; it has one again. */
+  | { readonly type: "suspended" | "resumed"; readonly reason: string }
   | { readonly type: "refused"; readonly listener: ListenerKind; readonly target: string; readonly code: string; readonly reason: string }
   | {
       readonly type: "closed";
@@ -24,6 +26,8 @@ export interface ProxyStats {
   readonly connections: number;
   readonly sessions: number;
   readonly isConnected: boolean;
+  /** How often the sessions were without any path. */
+  readonly suspensions: number;
   readonly closedTotal: number;
   /** By the code of the failure: a name of TunnelStatus, "no-gateway", "timed-out", "auth", "bad-request" or "failed". */
   readonly refusedTotal: Readonly<Record<string, number>>;

@@ -1,4 +1,4 @@
-import { KwikError, type Session, type StreamOptions, TimeoutError } from "@kwik/core";
+import { KwikError, type Session, type Stream, type StreamOptions, TimeoutError } from "@kwik/core";
 import { ANSWER_HEAD_BYTES, answerBodyBytes, decodeTunnelAnswer } from "./answer-codec.ts";
 import { TunnelRefusedError, TunnelReset } from "./refusal.ts";
 import { encodeTunnelRequest } from "./request-codec.ts";
@@ -19,12 +19,25 @@ export interface OpenTunnelOptions extends StreamOptions {
  * Asks the server of a session for a target. Resolves as soon as there is a stream, without a round trip: what is written travels behind the
  * request at once. `connected` has the answer; whoever must not lose what it writes to a refusal awaits that first.
  *
- * Rejects with INVALID_ARGUMENT for a target that cannot be written, and as `openStreamSync`.
+ * Rejects with INVALID_ARGUMENT for a target that cannot be written, with TimeoutError where no stream can be had in `timeoutMs`, and as `openStreamSync`.
  */
 export async function openTunnel(session: Session, target: TunnelTarget, options: OpenTunnelOptions = {}): Promise<Tunnel> {
   const { timeoutMs = ANSWER_TIMEOUT_MS, ...streamOptions } = options;
   const request = encodeTunnelRequest(target);
-  return new OpenedTunnel(await session.openStreamSync(streamOptions), target, request, timeoutMs, options.signal);
+  return new OpenedTunnel(await streamWithin(session, streamOptions, timeoutMs), target, request, timeoutMs, options.signal);
+}
+
+/** At the limit of streams, or while a session has no server, there may be none for long. */
+async function streamWithin(session: Session, options: OpenTunnelOptions, timeoutMs: number): Promise<Stream> {
+  const late = AbortSignal.timeout(timeoutMs);
+  const signal = options.signal === undefined ? late : AbortSignal.any([options.signal, late]);
+  try {
+    return await session.openStreamSync({ ...options, signal });
+  } catch (error) {
+    if (late.aborted && options.signal?.aborted !== true)
+      throw new TimeoutError(`no stream for a tunnel within ${timeoutMs} ms`, { cause: error });
+    throw error;
+  }
 }
 
 /** The client's end of a tunnel. */

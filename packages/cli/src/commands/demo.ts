@@ -52,6 +52,7 @@ async function demo(given: string | undefined): Promise<void> {
     servers: [`kwik://${a.address}`],
     path: basename(file),
     output,
+    graceMs: 6_000,
     dial: { trust: { ca: await readFile(servers.caFile, "utf8") } },
     signal: interruption.signal,
     onNotice: (text) => view.note(text),

@@ -12,9 +12,10 @@ import { parseUnixSockets } from "../gateway/unix-sockets.ts";
 import { Interruption } from "../interruption.ts";
 import { MetricsServer } from "../metrics/metrics-server.ts";
 import { count, seconds } from "../number-flags.ts";
+import { type ReplacementFlags, replacementsOf, withReplacementFlag } from "../serve/replacement-flags.ts";
 import { listening, type TlsFlags, tlsOf } from "../tls-flags.ts";
 
-interface GatewayFlags extends TlsFlags {
+interface GatewayFlags extends TlsFlags, ReplacementFlags {
   readonly listen?: string;
   readonly allow?: readonly string[];
   readonly unix?: readonly string[];
@@ -35,12 +36,15 @@ interface GatewayFlags extends TlsFlags {
   readonly json?: boolean;
 }
 
+/** How long clients without a connection may take to go to another gateway. */
+const MOVE_MS = 1_000;
+
 const { maxConnections, maxConnectionsPerClient, connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, udpIdleTimeoutMs } =
   DEFAULT_GATEWAY_LIMITS;
 
 /** Adds `kwik gateway`. */
 export function addGateway(program: Command): void {
-  program
+  const command = program
     .command("gateway")
     .summary("connect the tunnels of `kwik proxy` to targets")
     .description(
@@ -74,7 +78,8 @@ export function addGateway(program: Command): void {
       new Option("--log <form>", "text or json, one line for each event on standard error").choices(["text", "json"]).default("text"),
     )
     .option("--name <name>", "name of this gateway in its messages and metrics")
-    .option("--json", "print what clients need to know as JSON, on one line")
+    .option("--json", "print what clients need to know as JSON, on one line");
+  withReplacementFlag(command, "none")
     .addHelpText(
       "after",
       `
@@ -82,7 +87,7 @@ Examples:
   $ kwik gateway --listen 0.0.0.0:4433 --self-signed --allow '*:443' --allow '*:80'
   $ kwik gateway --listen 0.0.0.0:4433 --tokens tokens.txt --allow 10.0.0.0/8:5432 --allow db.internal:5432 --unix app=/run/app.sock`,
     )
-    .action((_flags: unknown, command: Command) => runGateway(command));
+    .action((_flags: unknown, self: Command) => runGateway(self));
 }
 
 async function runGateway(command: Command): Promise<void> {
@@ -101,6 +106,7 @@ async function runGateway(command: Command): Promise<void> {
   const tls = await tlsOf(flags);
   const cluster = flags.cluster === undefined ? undefined : await loadClusterFile(flags.cluster);
   const tokens = flags.tokens === undefined ? undefined : await readTokens(flags.tokens);
+  const replacements = replacementsOf(flags, []);
 
   using interruption = new Interruption();
   // Started by another program over a channel: without it nobody would stop this one.
@@ -132,7 +138,11 @@ async function runGateway(command: Command): Promise<void> {
     await new Promise<void>((resolve) => interruption.signal.addEventListener("abort", () => resolve(), { once: true }));
     const { connections, associations } = gateway.stats();
     if (connections + associations > 0) log.notice(`stopping; what is open has ${flags.grace} s to finish (again to stop at once)`);
-    await gateway.drain(flags.grace * 1000);
+    const graceMs = flags.grace * 1000;
+    const closed = listener.close({ graceMs, replacements });
+    await gateway.drain(graceMs);
+    // Clients that have nothing open go elsewhere by themselves, and get a moment for it.
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, Math.min(graceMs, MOVE_MS)).unref())]);
     await listener.close();
     await serving;
   } finally {

@@ -8,6 +8,7 @@ import { OutputFile } from "../get/output-file.ts";
 import { OutputStdout } from "../get/output-stdout.ts";
 import { ProgressView } from "../get/progress-view.ts";
 import { Interruption } from "../interruption.ts";
+import { seconds } from "../number-flags.ts";
 import { parseTarget, type Target } from "../target.ts";
 import { collect, type DialFlags, dialOptionsOf, withDialFlags } from "../dial-flags.ts";
 
@@ -15,6 +16,7 @@ interface GetFlags extends DialFlags {
   readonly output?: string;
   readonly from?: readonly string[];
   readonly maxPaths?: number;
+  readonly grace: number;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -32,6 +34,7 @@ export function addGet(program: Command): void {
     .option("-o, --output <file>", 'where to put it; "-" is standard output (default: the name at the end of the path)')
     .option("--from <url>", "another server that may have the file, kwik://HOST:PORT; repeatable", collect)
     .option("--max-paths <n>", "servers to use at once (default 16)", positiveInteger)
+    .option("--grace <seconds>", "how long to wait for a server when none is left", seconds, 6)
     .option("--json", "print a report as the last line of standard output")
     .option("--quiet", "say nothing unless it fails");
   withDialFlags(command)
@@ -64,6 +67,7 @@ async function get(url: string, flags: GetFlags): Promise<void> {
     path: target.path,
     output,
     dial: { ...options, pathPolicy: flags.maxPaths === undefined ? {} : { maxPaths: flags.maxPaths } },
+    graceMs: flags.grace * 1000,
     signal: interruption.signal,
     onNotice: (text) => {
       if (flags.quiet !== true) view.note(text);

@@ -30,8 +30,8 @@ interface ProxyFlags extends DialFlags {
   readonly json?: boolean;
 }
 
-/** Shorter than a session's usual grace time: whoever waits for an answer of a gateway that is gone should hear it. */
-const OUTAGE_SECONDS = 5;
+/** As a session's usual grace time. Whoever waits for an answer of a gateway that was started anew hears of it at once. */
+const OUTAGE_SECONDS = 30;
 
 /** What a proxy listens for, with what it says when it is there. */
 interface Place {

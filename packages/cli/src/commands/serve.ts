@@ -1,6 +1,6 @@
 import { realpath, stat, writeFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { fileStore, type Listener, parseAddress } from "kwik";
+import { fileStore, type Listener, parseAddress, type ServerSession } from "kwik";
 import { loadClusterFile } from "@kwik/trust";
 import { formatBytes, parseRate } from "../byte-size.ts";
 import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
@@ -10,13 +10,14 @@ import { Interruption } from "../interruption.ts";
 import { BytePacer, pacedStore } from "../serve/byte-pacer.ts";
 import { browserCertificate } from "../serve/browser-certificate.ts";
 import { MetricsPage } from "../serve/metrics-page.ts";
+import { type ReplacementFlags, replacementsOf, withReplacementFlag } from "../serve/replacement-flags.ts";
 import { type PeerServer, parsePeer, SessionPeers } from "../serve/session-peers.ts";
 import { certificateNotice, readyReport, type WebFlags, webLine, webOptionsOf } from "../serve/web-flags.ts";
 import { collect } from "../dial-flags.ts";
 import { seconds } from "../number-flags.ts";
 import { listening, type TlsFlags, tlsOf } from "../tls-flags.ts";
 
-interface ServeFlags extends WebFlags, TlsFlags {
+interface ServeFlags extends WebFlags, TlsFlags, ReplacementFlags {
   readonly listen: string;
   readonly peer?: readonly string[];
   readonly rate?: string;
@@ -29,7 +30,7 @@ interface ServeFlags extends WebFlags, TlsFlags {
 
 /** Adds `kwik serve`. */
 export function addServe(program: Command): void {
-  program
+  const command = program
     .command("serve")
     .summary("serve the files of a directory")
     .description(
@@ -56,7 +57,8 @@ export function addServe(program: Command): void {
     .option("--name <name>", "name of this server in its messages and metrics")
     .option("--metrics <address>", "HOST:PORT for Prometheus, http://HOST:PORT/metrics")
     .option("--grace <seconds>", "how long downloads may go on after SIGTERM", seconds, 10)
-    .option("--json", "print what clients need to know as JSON, on one line")
+    .option("--json", "print what clients need to know as JSON, on one line");
+  withReplacementFlag(command, "those of --peer")
     .addHelpText(
       "after",
       `
@@ -74,6 +76,7 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
   const tls = await tlsOf(flags);
   const cluster = flags.cluster === undefined ? undefined : await loadClusterFile(flags.cluster);
   const peers = peersOf(flags);
+  const replacements = replacementsOf(flags, flags.peer ?? []);
   const web = webOptionsOf(flags);
   const pacer = flags.rate === undefined ? undefined : new BytePacer(parseRate(flags.rate));
   const store = pacedStore(fileStore(root), pacer);
@@ -103,7 +106,7 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
     const { sessions } = listener.stats();
     if (sessions > 0)
       log(`stopping; ${sessions} ${sessions === 1 ? "session has" : "sessions have"} ${flags.grace} s to finish (again to stop at once)`);
-    await listener.close({ graceMs: flags.grace * 1000 });
+    await listener.close({ graceMs: flags.grace * 1000, replacements });
     await serving;
   } finally {
     metrics?.close();
@@ -142,12 +145,22 @@ async function serveSessions(
     metrics?.watch(session);
     const from = session.allPaths().find((path) => path.local)?.address ?? "a client";
     log(`session ${session.id.slice(0, 8)} of ${from} begins (${session.role})`);
+    void logSources(session, log);
     void files.serve(session).catch((error: unknown) => log(`session ${session.id.slice(0, 8)}: ${sentenceOf(error)}`));
-    if (session.role === "primary") peers.addTo(session);
+    peers.follow(session);
     void session.closed.then((info) => {
       const why = info.code === "NO_ERROR" ? "" : `: ${info.code}${info.reason === "" ? "" : `, ${info.reason}`}`;
       log(`session ${session.id.slice(0, 8)} ends after ${formatBytes(session.stats().bytesSent)}${why}`);
     });
+  }
+}
+
+/** What the client says of servers that it does not ask any more. */
+async function logSources(session: ServerSession, log: (text: string) => void): Promise<void> {
+  for await (const event of session.events()) {
+    if (event.type !== "source-isolated" && event.type !== "source-slow") continue;
+    const where = event.path?.address ?? "a server";
+    log(`session ${session.id.slice(0, 8)}: ${where} is not asked for "${event.contentId}": ${event.code}, ${event.reason}`);
   }
 }
 

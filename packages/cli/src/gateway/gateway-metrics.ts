@@ -5,11 +5,15 @@ import { MetricText, type MetricValue } from "../metrics/metric-text.ts";
 /** The numbers of a gateway in the text format of Prometheus. */
 export function gatewayMetrics(gateway: Gateway, listener: Listener, name: string | undefined): string {
   const stats = gateway.stats();
-  const { sessions, acceptedSessions, refusedSessions, bytesSent, bytesReceived } = listener.stats();
+  const { sessions, suspendedSessions, resumedSessions, expiredSessions, acceptedSessions, refusedSessions, bytesSent, bytesReceived } =
+    listener.stats();
   const targets = gateway.targets();
   const row = (target: string, value: number): MetricValue => [{ target }, value];
   return new MetricText(name === undefined ? {} : { server: name })
     .gauge("kwik_sessions", "Sessions that are open.", sessions)
+    .gauge("kwik_sessions_suspended", "Sessions without a path, that wait for their client.", suspendedSessions)
+    .counter("kwik_sessions_resumed_total", "Times that a client came back to a suspended session.", resumedSessions)
+    .counter("kwik_sessions_expired_total", "Suspended sessions whose client did not come back.", expiredSessions)
     .counter("kwik_sessions_accepted_total", "Sessions that were accepted.", acceptedSessions)
     .counter("kwik_sessions_refused_total", "Sessions that were refused.", refusedSessions)
     .counter("kwik_sent_bytes_total", "Bytes sent to clients.", bytesSent)

@@ -6,10 +6,8 @@ import { BLOCK_BYTES, FileRequestError } from "../files/file-protocol.ts";
 import type { Output } from "./output.ts";
 import { type IsolatedServer, PathNotices } from "./path-notices.ts";
 
-/** Without a new byte for this long, a download whose connection failed gives up. In milliseconds. */
-const GIVE_UP_MS = 8_500;
-/** How long a session without any server waits for one, in milliseconds; what is left of GIVE_UP_MS is for dialling anew. */
-const SESSION_GRACE_MS = 6_000;
+/** When a session has waited for a server in vain, so much longer it is tried to begin a new one, in milliseconds. */
+const DIAL_ANEW_MS = 2_500;
 const RETRY_PAUSE_MS = 300;
 /** How often each server is tried without a new byte, at most. */
 const MAX_ROUNDS = 8;
@@ -21,6 +19,8 @@ export interface DownloadOptions {
   readonly path: string;
   readonly output: Output;
   readonly dial: Pick<DialOptions, "trust" | "pathPolicy">;
+  /** How long it waits for a server when none is left, in milliseconds. */
+  readonly graceMs: number;
   readonly signal: AbortSignal;
   /** Told in words what people should know while it runs. */
   readonly onNotice: (text: string) => void;
@@ -49,6 +49,8 @@ export class Download {
   #hopefulAt = performance.now();
   #longestGapMs = 0;
   #isOutputChecked = false;
+  #sessions = 0;
+  #pastSuspensions = 0;
 
   constructor(options: DownloadOptions) {
     this.#options = options;
@@ -71,6 +73,16 @@ export class Download {
   /** The longest time between two arrivals of bytes in order, in milliseconds. */
   get longestGapMs(): number {
     return this.#longestGapMs;
+  }
+
+  /** Sessions so far. */
+  get sessions(): number {
+    return this.#sessions;
+  }
+
+  /** How often they were without a server. */
+  get suspensions(): number {
+    return this.#pastSuspensions + (this.#session?.stats().suspensions ?? 0);
   }
 
   /** Every path so far. */
@@ -97,7 +109,7 @@ export class Download {
       }
       const isRoundOver = failures.length >= servers.length;
       if (isRoundOver && (this.#size === undefined || failures.slice(-servers.length).every(({ error }) => this.#isFinal(error)))) break;
-      if (performance.now() - this.#hopefulAt > GIVE_UP_MS - RETRY_PAUSE_MS || failures.length >= MAX_ROUNDS * servers.length) break;
+      if (performance.now() - this.#hopefulAt > this.#giveUpMs - RETRY_PAUSE_MS || failures.length >= MAX_ROUNDS * servers.length) break;
       if (isRoundOver) await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
       else this.#options.onNotice(`${sentenceOf(failures.at(-1)?.error)}; trying ${servers[(turn + 1) % servers.length] as string}`);
     }
@@ -108,6 +120,7 @@ export class Download {
     const { path, output, signal } = this.#options;
     const session = await this.#dial(server, serversLeft);
     this.#session = session;
+    this.#sessions += 1;
     const notices = new PathNotices(session, this.#options.onNotice, (isolated) => this.isolated.push(isolated));
     void notices.run();
     const interrupt = (): void => void session.closeWithError(0, "interrupted").catch(() => undefined);
@@ -127,7 +140,8 @@ export class Download {
     } finally {
       signal.removeEventListener("abort", interrupt);
       notices.mute();
-      const { paths } = session.stats();
+      const { paths, suspensions } = session.stats();
+      this.#pastSuspensions += suspensions;
       if (paths.some((path) => path.state === "active")) this.#hopefulAt = performance.now();
       this.#pastPaths = [...this.#pastPaths, ...paths];
       this.#session = undefined;
@@ -140,18 +154,23 @@ export class Download {
   /** The time that is left is shared by the servers that are left. */
   async #dial(server: string, serversLeft: number): Promise<ClientSession> {
     const { servers, dial: options, signal } = this.#options;
-    const waitMs = Math.ceil(Math.max(500, GIVE_UP_MS - (performance.now() - this.#hopefulAt)) / serversLeft);
+    const waitMs = Math.ceil(Math.max(500, this.#giveUpMs - (performance.now() - this.#hopefulAt)) / serversLeft);
     try {
       return await dial(server, {
         ...options,
         servers: servers.filter((other) => other !== server),
-        limits: { graceMs: SESSION_GRACE_MS },
+        limits: { graceMs: this.#options.graceMs },
         signal: AbortSignal.any([signal, AbortSignal.timeout(waitMs)]),
       });
     } catch (error) {
       if (!isKwikError(error) || error.code !== "ABORTED" || signal.aborted) throw error;
       throw new KwikError("UNREACHABLE", `${server} did not answer in ${formatSeconds(waitMs / 1000)}`, { cause: error });
     }
+  }
+
+  /** Without a new byte for this long, a download whose connection failed gives up. */
+  get #giveUpMs(): number {
+    return this.#options.graceMs + DIAL_ANEW_MS;
   }
 
   /** Finds out how much of what is in the output is the beginning of the file. */

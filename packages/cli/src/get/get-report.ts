@@ -23,6 +23,9 @@ export interface GetReport {
   readonly resumedFrom: number;
   /** The longest time between two arrivals of bytes, in milliseconds. */
   readonly longestGapMs: number;
+  /** Sessions that it took, and how often they were without any server. */
+  readonly sessions: number;
+  readonly suspensions: number;
   /** Servers whose bytes are not used, and why. */
   readonly isolated: readonly { readonly address: string; readonly code: string; readonly reason: string }[];
 }
@@ -37,6 +40,8 @@ export function reportOf(download: Download, output: Output, seconds: number): G
     ...(output.isResumable ? { file: output.label } : {}),
     resumedFrom: download.resumedFrom,
     longestGapMs: Math.round(download.longestGapMs),
+    sessions: download.sessions,
+    suspensions: download.suspensions,
     isolated: download.isolated,
   };
 }

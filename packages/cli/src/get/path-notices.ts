@@ -53,8 +53,16 @@ export class PathNotices {
       case "resumed":
         this.#say("a server is back");
         return;
-      case "going-away":
-        this.#say(`${event.path?.address ?? "a server"} is shutting down`);
+      case "source-slow":
+        this.#say(`${event.path?.address ?? "a server"} is slow and not asked while others are faster`);
+        return;
+      case "going-away": {
+        const instead = event.replacements.length === 0 ? "" : `; it names ${event.replacements.join(", ")} instead`;
+        this.#say(`${event.path?.address ?? "a server"} is shutting down${instead}`);
+        return;
+      }
+      case "server-lost":
+        this.#say(`${event.path?.address ?? "a server"} is gone from the session: ${event.reason}`);
         return;
       default:
     }

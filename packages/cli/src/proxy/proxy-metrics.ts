@@ -4,12 +4,15 @@ import { MetricText } from "../metrics/metric-text.ts";
 /** The numbers of a proxy in the text format of Prometheus. */
 export function proxyMetrics(proxy: LocalProxy, name: string | undefined): string {
   const stats = proxy.stats();
-  const paths = proxy.session?.stats().paths ?? [];
+  const session = proxy.session?.stats();
+  const paths = session?.paths ?? [];
   const states = new Map<string, number>();
   for (const path of paths) states.set(path.state, (states.get(path.state) ?? 0) + 1);
   return new MetricText(name === undefined ? {} : { proxy: name })
     .gauge("kwik_proxy_connections", "Local connections that have a tunnel.", stats.connections)
     .gauge("kwik_proxy_connected", "Whether there is a session.", stats.isConnected ? 1 : 0)
+    .gauge("kwik_proxy_suspended", "Whether the session has no path, and waits for one.", session?.isSuspended === true ? 1 : 0)
+    .counter("kwik_proxy_suspensions_total", "How often the sessions had no path.", stats.suspensions)
     .counter("kwik_proxy_sessions_total", "Sessions so far.", stats.sessions)
     .counter("kwik_proxy_closed_total", "Connections that had a tunnel and are over.", stats.closedTotal)
     .counter(

@@ -10,6 +10,8 @@ export class MetricsPage {
   readonly #listener: Listener;
   readonly #labels: string;
   readonly #sessions = new Set<ServerSession>();
+  /** What was wrong with sources, by code, of sessions that are over. */
+  readonly #pastFaults = new Map<string, number>();
   readonly #server: Server;
 
   constructor(listener: Listener, name: string | undefined) {
@@ -36,22 +38,33 @@ export class MetricsPage {
     });
   }
 
-  /** Counts the paths of a session while it lives. */
+  /** Counts the paths of a session while it lives, and what its client says of sources. */
   watch(session: ServerSession): void {
     this.#sessions.add(session);
-    void session.closed.then(() => this.#sessions.delete(session));
+    void session.closed.then(() => {
+      this.#sessions.delete(session);
+      addFaults(this.#pastFaults, session);
+    });
   }
 
   text(): string {
-    const { sessions, acceptedSessions, refusedSessions, bytesSent, bytesReceived } = this.#listener.stats();
+    const { sessions, suspendedSessions, resumedSessions, expiredSessions, acceptedSessions, refusedSessions, bytesSent, bytesReceived } =
+      this.#listener.stats();
+    const faults = new Map(this.#pastFaults);
     const paths = new Map<string, number>(STATES.map((state) => [state, 0]));
     let streams = 0;
     for (const session of this.#sessions) {
       streams += session.stats().openStreams;
+      addFaults(faults, session);
       for (const path of session.allPaths()) if (path.local) paths.set(path.state, (paths.get(path.state) ?? 0) + 1);
     }
     return [
       this.#metric("kwik_sessions", "gauge", "Sessions that are open.", [["", sessions]]),
+      this.#metric("kwik_sessions_suspended", "gauge", "Sessions without a path, that wait for their client.", [["", suspendedSessions]]),
+      this.#metric("kwik_sessions_resumed_total", "counter", "Times that a client came back to a suspended session.", [
+        ["", resumedSessions],
+      ]),
+      this.#metric("kwik_sessions_expired_total", "counter", "Suspended sessions whose client did not come back.", [["", expiredSessions]]),
       this.#metric("kwik_sessions_accepted_total", "counter", "Sessions that were accepted.", [["", acceptedSessions]]),
       this.#metric("kwik_sessions_refused_total", "counter", "Sessions that were refused.", [["", refusedSessions]]),
       this.#metric("kwik_sent_bytes_total", "counter", "Bytes sent to clients.", [["", bytesSent]]),
@@ -62,6 +75,12 @@ export class MetricsPage {
         "gauge",
         "Paths of open sessions that end at this server, by state.",
         [...paths].map(([state, count]) => [`state="${state}"`, count] as const),
+      ),
+      this.#metric(
+        "kwik_source_faults_total",
+        "counter",
+        "Servers that clients of this one did not ask for a content any more, or for a while, by reason.",
+        [...faults].map(([code, count]) => [`code="${code}"`, count] as const),
       ),
     ].join("");
   }
@@ -78,4 +97,8 @@ export class MetricsPage {
     });
     return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
   }
+}
+
+function addFaults(counts: Map<string, number>, session: ServerSession): void {
+  for (const [code, count] of Object.entries(session.stats().sourceFaults)) counts.set(code, (counts.get(code) ?? 0) + count);
 }

@@ -31,9 +31,21 @@ export class SessionPeers {
     this.#log = log;
   }
 
-  /** Begins; a peer that cannot be added is reported and left out of this session. */
-  addTo(session: ServerSession): void {
+  /** Adds them to a session that begins here, or whose primary this server becomes. A peer that cannot be added is reported and left out. */
+  follow(session: ServerSession): void {
+    if (this.#peers.length === 0) return;
+    void this.#addWhenPrimary(session);
+    if (session.role === "primary") this.#addTo(session);
+  }
+
+  async #addWhenPrimary(session: ServerSession): Promise<void> {
+    for await (const event of session.events()) if (event.type === "primary-changed" && event.isHere) this.#addTo(session);
+  }
+
+  #addTo(session: ServerSession): void {
+    const there = new Set(session.activePaths().map((path) => path.address));
     for (const { address, identity } of this.#peers) {
+      if (there.has(address)) continue;
       session.addPath(address, identity === undefined ? {} : { identity }).catch((error: unknown) => {
         if (isKwikError(error) && session.activePaths().length === 0) return; // the session is over
         this.#log(`session ${session.id.slice(0, 8)} goes without ${address}: ${sentenceOf(error)}`);
