@@ -156,6 +156,8 @@ export interface Report {
   }[];
   readonly resumedFrom: number;
   readonly longestGapMs: number;
+  readonly sessions: number;
+  readonly suspensions: number;
   readonly isolated: readonly { readonly address: string; readonly code: string; readonly reason: string }[];
 }
 

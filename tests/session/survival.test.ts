@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { type ClientSession, isKwikError, listenWith, type ServerSession, type SessionEvent, systemRuntime } from "@kwik/core";
+import {
+  type ClientSession,
+  dialWith,
+  isKwikError,
+  listenWith,
+  type Runtime,
+  type ServerSession,
+  type SessionEvent,
+  systemRuntime,
+} from "@kwik/core";
 import { patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
 import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
@@ -163,6 +172,43 @@ test("whoever writes into a suspended session may use up the credit and waits th
   for await (const piece of accepted) total += piece.length;
   await writing;
   expect(total).toBe(60 * data.length);
+});
+
+// spec: RESUME-3, PATH-10
+test.each([
+  ["an hour ahead", 3_600_000],
+  ["a day back, which only the wall clock does", -86_400_000],
+])("a client whose clocks jump %s while it is suspended returns as any other", async (_, jumpMs) => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  let monotonicMs = 0;
+  let wallMs = 0;
+  let looks = 0;
+  const runtime: Runtime = {
+    ...systemRuntime,
+    now: () => systemRuntime.now() + monotonicMs,
+    wallClock: () => systemRuntime.wallClock() + wallMs,
+    setTimer: (callback, delayMs) =>
+      systemRuntime.setTimer(() => {
+        callback();
+        looks += 1;
+      }, delayMs),
+  };
+  await using client = await dialWith({ transport: cluster.network.transport, runtime, agent: "test" }, a.listener.url);
+  const server = await a.next();
+  const stream = client.openStream();
+  await stream.write(bytes("before "));
+  cluster.network.unplug(a.address);
+  await expect.poll(() => client.stats().isSuspended).toBe(true);
+  monotonicMs = Math.max(0, jumpMs);
+  wallMs = jumpMs;
+  const before = looks;
+  await expect.poll(() => looks).toBeGreaterThan(before + 1);
+  expect(client.stats().isSuspended).toBe(true);
+  cluster.network.plug(a.address);
+  await stream.write(bytes("after"));
+  await stream.close();
+  expect(await textOf(await server.acceptStream())).toBe("before after");
 });
 
 // spec: PRIMARY-1, PRIMARY-2, PRIMARY-3, PRIMARY-4

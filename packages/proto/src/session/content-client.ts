@@ -190,6 +190,21 @@ export class ContentClient {
     return false;
   }
 
+  /** Whether contents bring a stream to its end from others than its home, which is of no use for it any more. spec: CONTENT-5, DRAIN-4 */
+  completes(entry: StreamEntry): boolean {
+    const { receive, sender, peer } = entry;
+    const sending = sender?.stream.state ?? "finished";
+    if (receive?.finalSize === undefined || (sending !== "finished" && sending !== "reset-acknowledged")) return false;
+    let covered = receive.firstMissingOffset;
+    const parts = [...this.#fetches.values()].filter((fetch) => fetch.entry === entry);
+    for (const { offer, content } of parts.sort((a, b) => a.offer.streamOffset - b.offer.streamOffset)) {
+      const isElsewhere = content.sources().some((one) => one.member !== peer.member && one.state === "usable" && one.bytesVerified > 0);
+      if (offer.streamOffset > covered || !content.hasAllHashes || !isElsewhere) return false;
+      covered = Math.max(covered, offer.streamOffset + offer.length);
+    }
+    return covered >= receive.finalSize;
+  }
+
   /** Bytes that are asked of a member and have not come. */
   outstandingFrom(member: MemberId): number {
     let bytes = 0;

@@ -98,7 +98,9 @@ export class Departures {
   #isNeeded(peer: Peer): boolean {
     const { content, raw, clientPaths } = this.#parts;
     if (content.outstandingFrom(peer.member) > 0 || raw.concerns(peer) || clientPaths.needs(peer.member)) return true;
-    for (const entry of this.#state.streams.values()) if (entry.peer === peer || entry.contributors?.has(peer) === true) return true;
+    for (const entry of this.#state.streams.values()) {
+      if (entry.contributors?.has(peer) === true || (entry.peer === peer && !content.completes(entry))) return true;
+    }
     return false;
   }
 }
