@@ -68,7 +68,8 @@ export interface Stream extends SendStream, ReceiveStream {
    * Server only: offers a content at the present write offset. Its bytes become part of the stream, pulled by the client from every
    * server of the session that has it. Resolves when the client has all of it. Rejects with INVALID_ARGUMENT for a range outside the
    * source, an offset that is no multiple of 256 KiB, more than 2^20 blocks of 256 KiB, and an id or version of more than 1024 characters
-   * (an id needs one); with StreamError if the stream ends first, or the client finds the bytes wrong.
+   * (an id needs one); with StreamError if the stream ends first, or the client finds the bytes wrong; with SessionClosedError NO_ERROR if this server leaves
+   * and the client gets the rest from others.
    */
   sendContent(source: ContentSource, options?: ContentOptions): Promise<void>;
 }

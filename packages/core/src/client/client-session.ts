@@ -184,7 +184,8 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
         this.#dialer.pathClosed(event.path);
         return;
       case "suspended":
-        this.#dialer.suspended();
+      case "resumed":
+        this.#dialer.suspended(event.type === "suspended");
         return;
       case "verify-block":
         this.#verify(event.fetchId, "block", event.block, event.attempt, event.parts, event.expected);
@@ -201,6 +202,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       }
       case "member-lost":
         this.publish({ type: "server-lost", path: this.#pathTo(event.member), reason: event.reason });
+        this.#dialer.serverLost();
         return;
       case "primary-changed":
         this.publish({ type: "primary-changed", path: this.#pathTo(event.member), isHere: false, reason: event.reason });

@@ -191,9 +191,15 @@ export class PathDialer {
     else if (this.#pathsTo(path.address).length === 0) this.#redials.pathRemoved(path.address);
   }
 
-  /** The session has no path: every server is dialled. */
-  suspended(): void {
-    this.#redials.suspended();
+  /** The session has no path: every server is dialled. It has one again. */
+  suspended(isSuspended: boolean): void {
+    if (isSuspended) this.#redials.suspended();
+    else this.#redials.resumed();
+  }
+
+  /** A server is lost to the session for good. */
+  serverLost(): void {
+    this.#redials.serverLost();
   }
 
   /** A path has fallen silent, or is heard again. */

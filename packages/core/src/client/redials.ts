@@ -10,6 +10,8 @@ const PROVEN_AFTER_MS = 1_000;
 const MAX_TRIES_OF_STRANGERS = 10;
 /** Who leaves is dialled as if it had failed so often. */
 const FAILURES_OF_LEAVING = 5;
+/** A session without a path waits so long for those that were in use before it turns to those that never were. */
+const UNUSED_AFTER_MS = 2_000;
 /** Answers that the same question would only bring again. */
 const POINTLESS = new Set<number>([ErrorCode.AUTH_REFUSED, ErrorCode.TICKET_REFUSED, ErrorCode.VERSION, ErrorCode.IDENTITY_MISMATCH]);
 
@@ -53,6 +55,8 @@ export interface RedialPort {
 export class Redials {
   readonly #port: RedialPort;
   readonly #servers = new Map<string, Entry>();
+  /** The suspension that the session is in. */
+  #suspension: object | undefined;
 
   constructor(port: RedialPort) {
     this.#port = port;
@@ -103,8 +107,11 @@ export class Redials {
     // One that died as soon as it was there counts as a failure: whoever accepts and then breaks off must not be dialled without end.
     if (entry.activeSince !== undefined && this.#port.now() - entry.activeSince >= PROVEN_AFTER_MS) entry.failures = 0;
     this.#dial(entry);
-    // There may be room for another of the user's own now.
-    for (const other of this.#servers.values()) if (other !== entry && other.isOwn && other.isWanted) this.#dial(other);
+  }
+
+  /** A server is lost to the session: there may be room for another of the user's own now. */
+  serverLost(): void {
+    this.#dialUnused();
   }
 
   /** A path was refused: the user's own servers, and those that were in use before, are tried again unless that is pointless. */
@@ -130,12 +137,29 @@ export class Redials {
     this.#dialLater(entry);
   }
 
-  /** No path is left: whoever may be dialled is, at once. spec: RESUME-4 */
+  /**
+   * No path is left: whoever was in use is dialled at once, and who never was as soon as one of those failed, or took too long. Where the session may have few paths,
+   * they are first for those at which streams live. spec: RESUME-4
+   */
   suspended(): void {
+    const suspension = {};
+    this.#suspension = suspension;
     for (const entry of this.#servers.values()) {
-      if (!entry.isWanted || !(entry.isOwn || entry.activeSince !== undefined)) continue;
+      if (!entry.isWanted || entry.activeSince === undefined) continue;
       if (!entry.isDialling && !entry.hasDeparted) entry.failures = Math.min(entry.failures, 1);
       this.#dial(entry);
+    }
+    if (this.count === 0) this.#dialUnused();
+    else void this.#port.sleep(UNUSED_AFTER_MS).then(() => this.#suspension === suspension && this.#dialUnused());
+  }
+
+  resumed(): void {
+    this.#suspension = undefined;
+  }
+
+  #dialUnused(): void {
+    for (const entry of this.#servers.values()) {
+      if (entry.isOwn && entry.isWanted && entry.activeSince === undefined && this.#port.hasRoom()) this.#dial(entry);
     }
   }
 
@@ -189,6 +213,7 @@ export class Redials {
         const problem = KwikError.from(error);
         if (port.isStopped()) return;
         if (failures === 0) port.onFailed(entry.key, problem);
+        if (this.#suspension !== undefined) this.#dialUnused();
         if (problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT" || problem.code === "TICKET_REFUSED") return;
         if (entry.activeSince !== undefined) continue;
         // Somebody else may have the port of another transport; a server that was in use may come back.
