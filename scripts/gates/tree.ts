@@ -11,7 +11,7 @@ export function filesOf(root: string, accept: (path: string) => boolean = () => 
       const path = join(folder, entry.name);
       if (entry.isDirectory()) {
         if (!SKIPPED_FOLDERS.has(entry.name)) visit(path);
-      } else if (entry.isFile()) {
+      } else if (entry.isFile() && entry.name !== ".git") {
         const name = relative(root, path).replaceAll("\\", "/");
         if (accept(name)) found.push(name);
       }
