@@ -91,10 +91,11 @@ async function join(
   pathId: number,
   memberId: number,
   resume = false,
+  identity = server.identity,
 ): Promise<ControlBody> {
   const nonce = new Uint8Array(16);
   const hex = Buffer.from(sessionId).toString("hex");
-  const statement = { sessionId: hex, pathId, memberId, identity: server.identity, nonce, issuedAtMs: 0, ticket: "" };
+  const statement = { sessionId: hex, pathId, memberId, identity, nonce, issuedAtMs: 0, ticket: "" };
   const proof = await key.sign(joinTranscript(statement));
   return body("join", { versions: [1], sessionId, pathId, memberId, clientKey: key.publicKey, nonce, proof, resume, credit: CREDIT });
 }
@@ -144,6 +145,28 @@ test("a join with the number of a path in use is refused, and that path is none 
   expect(first.closed).toBeUndefined();
   expect(session.activePaths().map((path) => path.id)).toEqual([0]);
   first.link.close(0, "");
+});
+
+// spec: RESUME-7
+test("a join that is signed for no server ends nothing that is in use, whoever shows it", async () => {
+  await using cluster = new TestCluster();
+  const server = await cluster.serve();
+  const key = await SessionKey.create();
+  const first = await RawLink.to(cluster, server);
+  first.say(body("clientHello", { versions: [1], clientKey: key.publicKey, credit: CREDIT }));
+  const sessionId = (await first.answer("helloReply")).sessionId as Uint8Array;
+  const session = await server.next();
+  const second = await RawLink.to(cluster, server);
+  second.say(await join(key, server, sessionId, 1, 2, false, ""));
+  expect((await second.answer("refused")).code).toBe(ErrorCode.PROTOCOL_VIOLATION);
+  expect(session.activePaths().map((path) => path.id)).toEqual([0]);
+  first.link.close(ErrorCode.LINK_LOST, "");
+  await until(() => session.stats().isSuspended);
+  const third = await RawLink.to(cluster, server);
+  third.say(await join(key, server, sessionId, 2, 2, false, ""));
+  await third.answer("helloReply");
+  expect((await session.closed).code).toBe("NO_PATHS");
+  third.link.close(0, "");
 });
 
 // spec: SESS-3

@@ -219,10 +219,10 @@ class SessionListener implements Listener {
     }
     const { message } = opening;
     const sessionId = hexOf(message.sessionId);
-    await this.#checkProof(opening.message, sessionId);
+    const isForHere = await this.#checkProof(opening.message, sessionId);
     if (message.memberId < PRIMARY_MEMBER || message.memberId >= MAX_MEMBERS)
       throw new KwikError("PROTOCOL_VIOLATION", `no server of a session has the number ${message.memberId}`);
-    if (this.#rejoin(admission, opening, sessionId)) return;
+    if (this.#rejoin(admission, opening, sessionId, isForHere)) return;
     // spec: DRAIN-1
     this.#assertTaking();
     if (message.memberId === PRIMARY_MEMBER || message.resume)
@@ -236,12 +236,12 @@ class SessionListener implements Listener {
       await authority.verify(message.ticket, { sessionId, pathId, memberId, clientKey });
     }
     // Another path of the same client may have begun the session in the meantime.
-    if (this.#rejoin(admission, opening, sessionId)) return;
+    if (this.#rejoin(admission, opening, sessionId, isForHere)) return;
     this.#begin(admission, opening, message.sessionId, message.memberId, clientIdentity, message.ticket !== "");
   }
 
   /** A further path of a session that is here; false if it is not. */
-  #rejoin(admission: LinkAdmission, opening: Extract<Opening, { kind: "join" }>, sessionId: string): boolean {
+  #rejoin(admission: LinkAdmission, opening: Extract<Opening, { kind: "join" }>, sessionId: string, isForHere: boolean): boolean {
     const { message } = opening;
     const known = this.#sessions.get(sessionId);
     if (known === undefined) return false;
@@ -251,7 +251,10 @@ class SessionListener implements Listener {
     const { member } = known.protocol.state.config;
     if (message.memberId !== member) {
       if (message.resume || message.memberId < member) throw new KwikError("PROTOCOL_VIOLATION", "another member number than before");
-      // It has given up what is still kept here. spec: RESUME-7
+      // Another server that was sent what is signed for nobody could show it here: it must not end what is in use. spec: RESUME-7
+      if (!isForHere && !known.protocol.lifecycle.isSuspended)
+        throw new KwikError("PROTOCOL_VIOLATION", "a join that is signed for no server does not end a session that has a path");
+      // It has given up what is still kept here.
       known.giveUp("the client has begun anew");
       return false;
     }
@@ -259,7 +262,8 @@ class SessionListener implements Listener {
     return true;
   }
 
-  async #checkProof(message: Extract<Opening, { kind: "join" }>["message"], sessionId: string): Promise<void> {
+  /** Whether the join is signed for this server, and not for whoever gets it. Throws if it is signed for neither. */
+  async #checkProof(message: Extract<Opening, { kind: "join" }>["message"], sessionId: string): Promise<boolean> {
     for (const identity of [this.identity, ""]) {
       // A client that could not learn whom it dials may sign for nobody, but then a ticket is worth nothing to it.
       if (identity === "" && message.ticket !== "") continue;
@@ -272,7 +276,7 @@ class SessionListener implements Listener {
         issuedAtMs: Number(message.issuedAtMs),
         ticket: message.ticket,
       });
-      if (await verifySignature(message.clientKey, statement, message.proof)) return;
+      if (await verifySignature(message.clientKey, statement, message.proof)) return identity !== "";
     }
     throw new KwikError("TICKET_REFUSED", "the join is not signed with the session's key for this server");
   }
