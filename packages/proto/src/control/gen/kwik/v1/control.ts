@@ -404,16 +404,14 @@ export const Envelope: MessageFns<Envelope> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Envelope {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): Envelope {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseEnvelope();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -421,7 +419,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -429,7 +427,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 16: {
-          if (tag !== 130) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -437,7 +435,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 17: {
-          if (tag !== 138) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -445,7 +443,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 18: {
-          if (tag !== 146) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -453,7 +451,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 19: {
-          if (tag !== 154) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -461,7 +459,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 20: {
-          if (tag !== 162) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -469,7 +467,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 32: {
-          if (tag !== 258) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -477,7 +475,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 33: {
-          if (tag !== 266) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -485,7 +483,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 34: {
-          if (tag !== 274) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -493,7 +491,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 35: {
-          if (tag !== 282) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -501,7 +499,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 36: {
-          if (tag !== 290) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -509,7 +507,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 37: {
-          if (tag !== 298) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -517,7 +515,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 38: {
-          if (tag !== 306) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -533,7 +531,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 48: {
-          if (tag !== 386) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -541,7 +539,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 49: {
-          if (tag !== 394) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -549,7 +547,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 50: {
-          if (tag !== 402) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -557,7 +555,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 64: {
-          if (tag !== 514) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -565,7 +563,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 65: {
-          if (tag !== 522) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -573,7 +571,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 66: {
-          if (tag !== 530) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -581,7 +579,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 67: {
-          if (tag !== 538) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -589,7 +587,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 68: {
-          if (tag !== 546) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -597,7 +595,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 69: {
-          if (tag !== 554) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -613,7 +611,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 80: {
-          if (tag !== 642) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -621,7 +619,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 81: {
-          if (tag !== 650) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -629,7 +627,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 82: {
-          if (tag !== 658) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -666,16 +664,14 @@ export const Credit: MessageFns<Credit> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Credit {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): Credit {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseCredit();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -683,7 +679,7 @@ export const Credit: MessageFns<Credit> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -691,7 +687,7 @@ export const Credit: MessageFns<Credit> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -699,7 +695,7 @@ export const Credit: MessageFns<Credit> = {
           continue;
         }
         case 4: {
-          if (tag !== 32) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -761,22 +757,20 @@ export const ClientHello: MessageFns<ClientHello> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): ClientHello {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): ClientHello {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseClientHello();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag === 8) {
+          if (wireType === 0) {
             message.versions.push(reader.uint32());
 
             continue;
           }
 
-          if (tag === 10) {
+          if (wireType === 2) {
             const end2 = reader.uint32() + reader.pos;
             while (reader.pos < end2) {
               message.versions.push(reader.uint32());
@@ -788,7 +782,7 @@ export const ClientHello: MessageFns<ClientHello> = {
           break;
         }
         case 2: {
-          if (tag !== 18) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -796,7 +790,7 @@ export const ClientHello: MessageFns<ClientHello> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -804,7 +798,7 @@ export const ClientHello: MessageFns<ClientHello> = {
           continue;
         }
         case 4: {
-          if (tag !== 34) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -812,7 +806,7 @@ export const ClientHello: MessageFns<ClientHello> = {
           continue;
         }
         case 5: {
-          if (tag !== 42) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -820,7 +814,7 @@ export const ClientHello: MessageFns<ClientHello> = {
           continue;
         }
         case 6: {
-          if (tag !== 50) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -828,7 +822,7 @@ export const ClientHello: MessageFns<ClientHello> = {
           continue;
         }
         case 7: {
-          if (tag !== 58) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -836,7 +830,7 @@ export const ClientHello: MessageFns<ClientHello> = {
           continue;
         }
         case 8: {
-          if (tag !== 66) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -926,22 +920,20 @@ export const Join: MessageFns<Join> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Join {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): Join {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseJoin();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag === 8) {
+          if (wireType === 0) {
             message.versions.push(reader.uint32());
 
             continue;
           }
 
-          if (tag === 10) {
+          if (wireType === 2) {
             const end2 = reader.uint32() + reader.pos;
             while (reader.pos < end2) {
               message.versions.push(reader.uint32());
@@ -953,7 +945,7 @@ export const Join: MessageFns<Join> = {
           break;
         }
         case 2: {
-          if (tag !== 18) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -961,7 +953,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -969,7 +961,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 4: {
-          if (tag !== 32) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -977,7 +969,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 5: {
-          if (tag !== 40) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -985,7 +977,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 6: {
-          if (tag !== 50) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -993,7 +985,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 7: {
-          if (tag !== 58) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1001,7 +993,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 8: {
-          if (tag !== 66) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1009,7 +1001,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 9: {
-          if (tag !== 74) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1017,7 +1009,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 10: {
-          if (tag !== 80) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1025,7 +1017,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 11: {
-          if (tag !== 90) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1033,7 +1025,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 12: {
-          if (tag !== 98) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1041,7 +1033,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 13: {
-          if (tag !== 106) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1049,7 +1041,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 14: {
-          if (tag !== 114) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1057,7 +1049,7 @@ export const Join: MessageFns<Join> = {
           continue;
         }
         case 15: {
-          if (tag !== 120) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1115,16 +1107,14 @@ export const HelloReply: MessageFns<HelloReply> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): HelloReply {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): HelloReply {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseHelloReply();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1132,7 +1122,7 @@ export const HelloReply: MessageFns<HelloReply> = {
           continue;
         }
         case 2: {
-          if (tag !== 18) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1140,7 +1130,7 @@ export const HelloReply: MessageFns<HelloReply> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1148,7 +1138,7 @@ export const HelloReply: MessageFns<HelloReply> = {
           continue;
         }
         case 4: {
-          if (tag !== 32) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1156,7 +1146,7 @@ export const HelloReply: MessageFns<HelloReply> = {
           continue;
         }
         case 5: {
-          if (tag !== 42) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1164,7 +1154,7 @@ export const HelloReply: MessageFns<HelloReply> = {
           continue;
         }
         case 6: {
-          if (tag !== 50) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1172,7 +1162,7 @@ export const HelloReply: MessageFns<HelloReply> = {
           continue;
         }
         case 7: {
-          if (tag !== 58) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1180,7 +1170,7 @@ export const HelloReply: MessageFns<HelloReply> = {
           continue;
         }
         case 8: {
-          if (tag !== 64) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1214,16 +1204,14 @@ export const Refused: MessageFns<Refused> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Refused {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): Refused {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseRefused();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1231,7 +1219,7 @@ export const Refused: MessageFns<Refused> = {
           continue;
         }
         case 2: {
-          if (tag !== 18) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1239,7 +1227,7 @@ export const Refused: MessageFns<Refused> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1264,14 +1252,12 @@ export const ControlAck: MessageFns<ControlAck> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): ControlAck {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): ControlAck {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseControlAck();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
       }
       reader.skip(wireType, fieldNumber);
     }
@@ -1302,16 +1288,14 @@ export const AddPath: MessageFns<AddPath> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): AddPath {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): AddPath {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseAddPath();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1319,7 +1303,7 @@ export const AddPath: MessageFns<AddPath> = {
           continue;
         }
         case 2: {
-          if (tag !== 18) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1327,7 +1311,7 @@ export const AddPath: MessageFns<AddPath> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1335,7 +1319,7 @@ export const AddPath: MessageFns<AddPath> = {
           continue;
         }
         case 4: {
-          if (tag !== 32) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1372,16 +1356,14 @@ export const AddPathResult: MessageFns<AddPathResult> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): AddPathResult {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): AddPathResult {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseAddPathResult();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1389,7 +1371,7 @@ export const AddPathResult: MessageFns<AddPathResult> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1397,7 +1379,7 @@ export const AddPathResult: MessageFns<AddPathResult> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1405,7 +1387,7 @@ export const AddPathResult: MessageFns<AddPathResult> = {
           continue;
         }
         case 4: {
-          if (tag !== 32) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1445,16 +1427,14 @@ export const TicketRequest: MessageFns<TicketRequest> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): TicketRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): TicketRequest {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseTicketRequest();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1462,7 +1442,7 @@ export const TicketRequest: MessageFns<TicketRequest> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1470,7 +1450,7 @@ export const TicketRequest: MessageFns<TicketRequest> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1478,7 +1458,7 @@ export const TicketRequest: MessageFns<TicketRequest> = {
           continue;
         }
         case 4: {
-          if (tag !== 34) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1486,7 +1466,7 @@ export const TicketRequest: MessageFns<TicketRequest> = {
           continue;
         }
         case 5: {
-          if (tag !== 42) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1523,16 +1503,14 @@ export const TicketReply: MessageFns<TicketReply> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): TicketReply {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): TicketReply {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseTicketReply();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1540,7 +1518,7 @@ export const TicketReply: MessageFns<TicketReply> = {
           continue;
         }
         case 2: {
-          if (tag !== 18) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1548,7 +1526,7 @@ export const TicketReply: MessageFns<TicketReply> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1556,7 +1534,7 @@ export const TicketReply: MessageFns<TicketReply> = {
           continue;
         }
         case 4: {
-          if (tag !== 34) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1590,16 +1568,14 @@ export const RemovePath: MessageFns<RemovePath> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): RemovePath {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): RemovePath {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseRemovePath();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1607,7 +1583,7 @@ export const RemovePath: MessageFns<RemovePath> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1615,7 +1591,7 @@ export const RemovePath: MessageFns<RemovePath> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1649,16 +1625,14 @@ export const RemovePathResult: MessageFns<RemovePathResult> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): RemovePathResult {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): RemovePathResult {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseRemovePathResult();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1666,7 +1640,7 @@ export const RemovePathResult: MessageFns<RemovePathResult> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1674,7 +1648,7 @@ export const RemovePathResult: MessageFns<RemovePathResult> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1752,16 +1726,14 @@ export const PathStatus: MessageFns<PathStatus> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): PathStatus {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): PathStatus {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBasePathStatus();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1769,7 +1741,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1777,7 +1749,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1785,7 +1757,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 4: {
-          if (tag !== 34) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1793,7 +1765,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 5: {
-          if (tag !== 42) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1801,7 +1773,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 6: {
-          if (tag !== 50) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1809,7 +1781,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 7: {
-          if (tag !== 58) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1817,7 +1789,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 8: {
-          if (tag !== 64) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1825,7 +1797,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 9: {
-          if (tag !== 72) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1833,7 +1805,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 10: {
-          if (tag !== 81) {
+          if (wireType !== 1) {
             break;
           }
 
@@ -1841,7 +1813,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 11: {
-          if (tag !== 89) {
+          if (wireType !== 1) {
             break;
           }
 
@@ -1849,7 +1821,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 12: {
-          if (tag !== 96) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1857,7 +1829,7 @@ export const PathStatus: MessageFns<PathStatus> = {
           continue;
         }
         case 13: {
-          if (tag !== 104) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1934,16 +1906,14 @@ export const StreamAnnounce: MessageFns<StreamAnnounce> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): StreamAnnounce {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): StreamAnnounce {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseStreamAnnounce();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1951,7 +1921,7 @@ export const StreamAnnounce: MessageFns<StreamAnnounce> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1959,7 +1929,7 @@ export const StreamAnnounce: MessageFns<StreamAnnounce> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1967,7 +1937,7 @@ export const StreamAnnounce: MessageFns<StreamAnnounce> = {
           continue;
         }
         case 4: {
-          if (tag !== 32) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -1975,7 +1945,7 @@ export const StreamAnnounce: MessageFns<StreamAnnounce> = {
           continue;
         }
         case 5: {
-          if (tag !== 40) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2009,16 +1979,14 @@ export const RawMessage: MessageFns<RawMessage> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): RawMessage {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): RawMessage {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseRawMessage();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2026,7 +1994,7 @@ export const RawMessage: MessageFns<RawMessage> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2034,7 +2002,7 @@ export const RawMessage: MessageFns<RawMessage> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2071,16 +2039,14 @@ export const RawReply: MessageFns<RawReply> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): RawReply {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): RawReply {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseRawReply();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2088,7 +2054,7 @@ export const RawReply: MessageFns<RawReply> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2096,7 +2062,7 @@ export const RawReply: MessageFns<RawReply> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2104,7 +2070,7 @@ export const RawReply: MessageFns<RawReply> = {
           continue;
         }
         case 4: {
-          if (tag !== 34) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2170,16 +2136,14 @@ export const ContentOffer: MessageFns<ContentOffer> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): ContentOffer {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): ContentOffer {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseContentOffer();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2187,7 +2151,7 @@ export const ContentOffer: MessageFns<ContentOffer> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2195,7 +2159,7 @@ export const ContentOffer: MessageFns<ContentOffer> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2203,7 +2167,7 @@ export const ContentOffer: MessageFns<ContentOffer> = {
           continue;
         }
         case 4: {
-          if (tag !== 34) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2211,7 +2175,7 @@ export const ContentOffer: MessageFns<ContentOffer> = {
           continue;
         }
         case 5: {
-          if (tag !== 42) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2219,7 +2183,7 @@ export const ContentOffer: MessageFns<ContentOffer> = {
           continue;
         }
         case 6: {
-          if (tag !== 48) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2227,7 +2191,7 @@ export const ContentOffer: MessageFns<ContentOffer> = {
           continue;
         }
         case 7: {
-          if (tag !== 56) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2235,7 +2199,7 @@ export const ContentOffer: MessageFns<ContentOffer> = {
           continue;
         }
         case 8: {
-          if (tag !== 64) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2243,7 +2207,7 @@ export const ContentOffer: MessageFns<ContentOffer> = {
           continue;
         }
         case 9: {
-          if (tag !== 72) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2251,7 +2215,7 @@ export const ContentOffer: MessageFns<ContentOffer> = {
           continue;
         }
         case 10: {
-          if (tag !== 80) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2291,16 +2255,14 @@ export const ContentHashes: MessageFns<ContentHashes> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): ContentHashes {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): ContentHashes {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseContentHashes();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2308,7 +2270,7 @@ export const ContentHashes: MessageFns<ContentHashes> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2316,7 +2278,7 @@ export const ContentHashes: MessageFns<ContentHashes> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2324,7 +2286,7 @@ export const ContentHashes: MessageFns<ContentHashes> = {
           continue;
         }
         case 4: {
-          if (tag !== 34) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2332,7 +2294,7 @@ export const ContentHashes: MessageFns<ContentHashes> = {
           continue;
         }
         case 5: {
-          if (tag !== 42) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2369,16 +2331,14 @@ export const ContentDone: MessageFns<ContentDone> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): ContentDone {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): ContentDone {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseContentDone();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2386,7 +2346,7 @@ export const ContentDone: MessageFns<ContentDone> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2394,7 +2354,7 @@ export const ContentDone: MessageFns<ContentDone> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2402,7 +2362,7 @@ export const ContentDone: MessageFns<ContentDone> = {
           continue;
         }
         case 4: {
-          if (tag !== 34) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2448,16 +2408,14 @@ export const RangeRequest: MessageFns<RangeRequest> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): RangeRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): RangeRequest {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseRangeRequest();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2465,7 +2423,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
           continue;
         }
         case 2: {
-          if (tag !== 18) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2473,7 +2431,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2481,7 +2439,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
           continue;
         }
         case 4: {
-          if (tag !== 32) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2489,7 +2447,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
           continue;
         }
         case 5: {
-          if (tag !== 40) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2497,7 +2455,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
           continue;
         }
         case 6: {
-          if (tag !== 48) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2505,7 +2463,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
           continue;
         }
         case 7: {
-          if (tag !== 56) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2533,16 +2491,14 @@ export const RangeCancel: MessageFns<RangeCancel> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): RangeCancel {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): RangeCancel {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseRangeCancel();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2579,16 +2535,14 @@ export const RangeRefused: MessageFns<RangeRefused> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): RangeRefused {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): RangeRefused {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseRangeRefused();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2596,7 +2550,7 @@ export const RangeRefused: MessageFns<RangeRefused> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2604,7 +2558,7 @@ export const RangeRefused: MessageFns<RangeRefused> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2612,7 +2566,7 @@ export const RangeRefused: MessageFns<RangeRefused> = {
           continue;
         }
         case 4: {
-          if (tag !== 34) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2727,16 +2681,14 @@ export const SessionClose: MessageFns<SessionClose> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): SessionClose {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): SessionClose {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseSessionClose();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2744,7 +2696,7 @@ export const SessionClose: MessageFns<SessionClose> = {
           continue;
         }
         case 2: {
-          if (tag !== 18) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2752,7 +2704,7 @@ export const SessionClose: MessageFns<SessionClose> = {
           continue;
         }
         case 3: {
-          if (tag !== 24) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2777,14 +2729,12 @@ export const SessionCloseAck: MessageFns<SessionCloseAck> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): SessionCloseAck {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): SessionCloseAck {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseSessionCloseAck();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
       }
       reader.skip(wireType, fieldNumber);
     }
@@ -2812,16 +2762,14 @@ export const GoingAway: MessageFns<GoingAway> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): GoingAway {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): GoingAway {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseGoingAway();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 10) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2829,7 +2777,7 @@ export const GoingAway: MessageFns<GoingAway> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2837,7 +2785,7 @@ export const GoingAway: MessageFns<GoingAway> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2854,5 +2802,5 @@ export const GoingAway: MessageFns<GoingAway> = {
 interface MessageFns<T> {
   create(): T;
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
-  decode(input: BinaryReader | Uint8Array, length?: number): T;
+  decode(reader: BinaryReader, length?: number): T;
 }
