@@ -41,6 +41,60 @@ function failure(port: number, { timeoutMs, signal, host, ...options }: Attempt 
 /** The client leaves nothing behind. */
 const allClosed = (): Promise<void> => until(() => peers.sockets.size === 0);
 
+/** The masking keys of the frames that a client sends, in hexadecimal. */
+async function keysOf(options: WebSocketTransportOptions): Promise<Set<string>> {
+  const isPlaintext = options.dangerouslyPlaintext ?? false;
+  const keys = new Set<string>();
+  const server = isPlaintext ? createHttpServer() : createHttpsServer({ cert, key });
+  const webSockets = new WebSocketServer({ server, handleProtocols: () => "kwik.1" });
+  webSockets.on("connection", (ws, { socket }) => {
+    // Each frame by itself, unfinished and short: its head is the first of what comes, two bytes and the key.
+    socket.on("data", (data: Buffer) => keys.add(data.subarray(2, 6).toString("hex")));
+    ws.on("message", () => ws.send(Uint8Array.of(2, 1, 0)));
+  });
+  const port = await peers.bind(server);
+  const trust = { dangerouslyTrustAnyServer: isPlaintext };
+  const identity = isPlaintext ? undefined : tls.identity;
+  const link = await peers.reach({ port, identity, trust }, webSocketTransport(options));
+  let answers = 0;
+  link.attach({ onCarrier: () => undefined, onDatagram: () => (answers += 1), onClose: () => undefined, onBatchEnd: () => undefined });
+  for (let count = 0; count < 4; count += 1) {
+    link.sendDatagram(Uint8Array.of(count));
+    await until(() => answers > count);
+  }
+  link.close(0, "");
+  return keys;
+}
+
+// spec: PIPE-1
+test("frames have a key of zeros over TLS, and random ones without TLS or where that is asked for", async () => {
+  expect([...(await keysOf({}))]).toEqual(["00000000"]);
+  expect((await keysOf({ dangerouslyPlaintext: true })).size).toBe(4);
+  expect((await keysOf({ masksFrames: true })).size).toBe(4);
+});
+
+test("what the other side sent last arrives, though the end of its connection came with it", async () => {
+  const server = createHttpsServer({ cert, key });
+  const webSockets = new WebSocketServer({ server, handleProtocols: () => "kwik.1" });
+  webSockets.on("connection", (ws, { socket }) => {
+    ws.on("message", () => {
+      ws.send(Uint8Array.of(2, 1, 7));
+      socket.end();
+    });
+  });
+  const link = await peers.reach({ port: await peers.bind(server), identity: tls.identity, trust: {} }, webSocketTransport({}));
+  const seen: string[] = [];
+  link.attach({
+    onCarrier: () => undefined,
+    onDatagram: (data) => seen.push(`datagram ${data.join(" ")}`),
+    onClose: () => seen.push("close"),
+    onBatchEnd: () => undefined,
+  });
+  link.sendDatagram(Uint8Array.of(1));
+  await until(() => seen.includes("close"));
+  expect(seen).toEqual(["datagram 7", "close"]);
+});
+
 test.each([
   [200, "NOT_KWIK", "it answered 200 OK"],
   [302, "NOT_KWIK", "it answered 302 Found"],

@@ -1,7 +1,7 @@
 // transport authors
 export { checkDialOptions, checkListenOptions } from "./api/check-options.ts";
 export { checkOptions, type OptionKinds } from "./api/option-shape.ts";
-export { ErrorCode } from "@kwik/proto";
+export { Arrival, ErrorCode } from "@kwik/proto";
 export {
   AuthError,
   isKwikError,

@@ -3,6 +3,7 @@ export * from "./base/ids.ts";
 export { DEFAULT_LIMITS, type Limits } from "./base/limits.ts";
 export { type Rng, SeededRng } from "./base/rng.ts";
 export type { DurationMs, Instant } from "./base/time.ts";
+export { Arrival } from "./data/arrival.ts";
 export type { PathState } from "./path/path.ts";
 export { schedulerFactory } from "./schedule/scheduler-factory.ts";
 export type { PathView, Scheduler, SchedulerFactory } from "./schedule/scheduler.ts";

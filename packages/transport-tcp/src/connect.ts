@@ -1,10 +1,20 @@
 import { connect as connectSocket } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { SecureContext, TLSSocket } from "node:tls";
+import type { ConnectionOptions, SecureContext } from "node:tls";
 import { formatAddress, KwikError, PipeLink } from "@kwik/core";
 import type { DialPlan, ServerAddress } from "@kwik/core";
-import { closedEarly, dialError, localAddressOf, shownBy, SOCKET_OPTIONS, speaksNoKwik, unreachable, verifyServer } from "@kwik/tls";
+import {
+  closedEarly,
+  dialError,
+  localAddressOf,
+  ReadSlab,
+  shownBy,
+  SOCKET_OPTIONS,
+  speaksNoKwik,
+  unreachable,
+  verifyServer,
+} from "@kwik/tls";
 import { PROTOCOL_NAME } from "./protocol-name.ts";
 import { TcpPipe } from "./tcp-pipe.ts";
 import type { SessionPlace } from "./tls-sessions.ts";
@@ -41,8 +51,9 @@ export function connectTcp(request: ConnectRequest): Promise<PipeLink> {
       return;
     }
     let isSettled = false;
-    /** The TLS socket once there is one: destroying it takes the one below along. */
-    let socket: Socket;
+    const slab = new ReadSlab();
+    const isVerified = tls !== undefined && tls.plan.kind !== "unverified";
+    const kept = isVerified ? tls.sessions.take(where) : undefined;
     const settle = (): void => {
       isSettled = true;
       clearTimeout(timer);
@@ -67,24 +78,18 @@ export function connectTcp(request: ConnectRequest): Promise<PipeLink> {
         provenIdentity: identity,
         clientIdentity: undefined,
       };
-      resolve(new PipeLink(new TcpPipe(socket, properties, tls !== undefined), "client"));
+      resolve(new PipeLink(new TcpPipe(socket, properties, tls !== undefined, slab.attach(socket)), "client"));
     };
 
-    socket = connectSocket({ ...SOCKET_OPTIONS, host: address.host, port: address.port });
+    const place = { ...SOCKET_OPTIONS, host: address.host, port: address.port, onread: slab.onread };
+    const secured = tls === undefined ? undefined : connectTls({ ...place, ...securedBy(tls, kept?.ticket) });
+    const socket: Socket = secured ?? connectSocket(place);
     socket.on("error", onError);
     socket.once("close", onClose);
-    socket.once("connect", () => {
-      if (isSettled) return;
-      if (tls === undefined) {
-        succeed(undefined);
-        return;
-      }
-      const isVerified = tls.plan.kind !== "unverified";
-      const kept = isVerified ? tls.sessions.take(where) : undefined;
-      const secured = secure(socket, tls, kept?.ticket);
-      socket = secured;
-      secured.on("error", onError);
-      secured.once("close", onClose);
+    // An address that nobody answers at has not seen the ticket.
+    if (kept !== undefined) socket.once("close", () => socket.bytesWritten === 0 && tls?.sessions.put(where, kept));
+    if (secured === undefined || tls === undefined) socket.once("connect", () => isSettled || succeed(undefined));
+    else
       secured.once("secureConnect", () => {
         if (isSettled) return;
         try {
@@ -99,15 +104,13 @@ export function connectTcp(request: ConnectRequest): Promise<PipeLink> {
           fail(KwikError.from(error, "NOT_TRUSTED"));
         }
       });
-    });
     const timer = setTimeout(() => fail(unreachable(where, "TCP", request.timeoutMs)), request.timeoutMs);
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
 
-function secure(socket: Socket, tls: TlsRequest, ticket: Buffer | undefined): TLSSocket {
-  return connectTls({
-    socket,
+function securedBy(tls: TlsRequest, ticket: Buffer | undefined): ConnectionOptions {
+  return {
     secureContext: tls.context,
     servername: tls.serverName,
     ALPNProtocols: [PROTOCOL_NAME],
@@ -115,5 +118,5 @@ function secure(socket: Socket, tls: TlsRequest, ticket: Buffer | undefined): TL
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
     ...(ticket === undefined ? {} : { session: ticket }),
-  });
+  };
 }

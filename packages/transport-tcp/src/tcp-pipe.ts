@@ -1,17 +1,22 @@
 import type { Socket } from "node:net";
 import { PIPE_LOW_WATER_BYTES } from "@kwik/core";
-import type { BytePipe, BytePipeReceiver, LinkProperties } from "@kwik/core";
+import type { Arrival, BytePipe, BytePipeReceiver, LinkProperties } from "@kwik/core";
+import { AcceptedInput, type InputSink, type SocketInput } from "@kwik/tls";
 
 /** How long what is queued may take to leave after `end`, in milliseconds; BytePipe promises a second. */
 const END_FLUSH_MS = 1_000;
 
 /** One TCP connection, with or without TLS, that is connected and believed. Owns the socket from here on. */
-export class TcpPipe implements BytePipe {
+export class TcpPipe implements BytePipe, InputSink {
+  readonly tellsBatches = true;
   readonly properties: LinkProperties;
   readonly encrypted: boolean;
   /** Called once, before the first bytes are delivered. */
   onFirstBytes: (() => void) | undefined;
   readonly #socket: Socket;
+  readonly #input: SocketInput;
+  /** The end of a batch is owed. */
+  #isBatchOpen = false;
   #receiver: BytePipeReceiver | undefined;
   /** `end` was called, or `onEnd` is told. */
   #isEnded = false;
@@ -29,8 +34,10 @@ export class TcpPipe implements BytePipe {
     this.#receiver?.onDrain();
   };
 
-  constructor(socket: Socket, properties: LinkProperties, encrypted: boolean) {
+  /** `input` for sockets that do not bring their bytes by events. */
+  constructor(socket: Socket, properties: LinkProperties, encrypted: boolean, input: SocketInput = new AcceptedInput(socket)) {
     this.#socket = socket;
+    this.#input = input;
     this.properties = properties;
     this.encrypted = encrypted;
     socket.on("error", (error) => {
@@ -50,7 +57,7 @@ export class TcpPipe implements BytePipe {
     if (!isFirst || receiver === undefined) return;
     // Reading starts only now, and from the event loop.
     if (this.#isGone) setImmediate(() => this.#tellEnd(this.#reason));
-    else this.#socket.on("data", (data: Uint8Array) => this.#onData(data));
+    else this.#input.start(this);
   }
 
   write(parts: readonly Uint8Array[]): void {
@@ -83,18 +90,33 @@ export class TcpPipe implements BytePipe {
     return { rttMs: undefined, bytesIn: this.#bytesIn, bytesOut: this.#writtenBytes - this.#socket.writableLength };
   }
 
-  #onData(data: Uint8Array): void {
+  // InputSink -------------------------------------------------------------------------------------------------------------
+
+  arrived(): void {
+    if (this.#isBatchOpen) return;
+    this.#isBatchOpen = true;
+    setImmediate(this.#endBatch);
+  }
+
+  take(data: Uint8Array, arrival: Arrival | undefined): void {
     this.#bytesIn += data.length;
     const onFirstBytes = this.onFirstBytes;
     if (onFirstBytes !== undefined) {
       this.onFirstBytes = undefined;
       if (!this.#isEnded) onFirstBytes();
     }
-    if (!this.#isEnded) this.#receiver?.onData(data);
+    if (!this.#isEnded) this.#receiver?.onData(data, arrival);
   }
+
+  readonly #endBatch = (): void => {
+    this.#isBatchOpen = false;
+    this.#input.flush();
+    if (!this.#isEnded) this.#receiver?.onBatchEnd?.();
+  };
 
   /** Whoever has stopped sending is gone to us, also where it still reads: kwik has no use for half a connection. */
   #onPeerEnd(): void {
+    this.#input.flush();
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#leave();
@@ -113,6 +135,7 @@ export class TcpPipe implements BytePipe {
   #onGone(): void {
     this.#isGone = true;
     clearTimeout(this.#flushTimer);
+    this.#input.flush();
     if (this.#receiver !== undefined) this.#tellEnd(this.#reason);
   }
 

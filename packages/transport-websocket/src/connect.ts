@@ -14,6 +14,8 @@ export interface ConnectRequest {
   /** What was asked for: goes into the request, and its name into the TLS handshake, for servers behind a shared address. */
   readonly target: ServerAddress;
   readonly path: string;
+  /** With random keys. */
+  readonly masksFrames: boolean;
   /** How the connection is secured and the server verified; undefined without TLS. */
   readonly tls: { readonly context: SecureContext; readonly plan: DialPlan } | undefined;
   readonly timeoutMs: number;
@@ -54,7 +56,12 @@ export function connectWebSocket(request: ConnectRequest): Promise<Link> {
     socket.once("close", () => fail(closedEarly(where)));
     const upgrade = (provenIdentity: string | undefined): void => {
       // The HTTP request goes out over a socket that is connected and verified.
-      const ws = new WebSocket(url, [SUBPROTOCOL], { ...WEBSOCKET_OPTIONS, followRedirects: false, createConnection: () => socket });
+      const ws = new WebSocket(url, [SUBPROTOCOL], {
+        ...WEBSOCKET_OPTIONS,
+        ...(request.masksFrames ? {} : { generateMask: zeroKey }),
+        followRedirects: false,
+        createConnection: () => socket,
+      });
       ws.on("error", (error) => fail(requestError(error, where)));
       ws.once("unexpected-response", (_request, response) => fail(statusError(response.statusCode ?? 0, where)));
       ws.once("open", () => {
@@ -113,4 +120,12 @@ function upgradeUrl({ target, path, tls }: ConnectRequest): URL {
   } catch (cause) {
     throw new KwikError("INVALID_ARGUMENT", `"${host}" cannot stand in a URL`, { cause });
   }
+}
+
+/**
+ * The key that changes nothing. Random keys keep a page's script from choosing bytes that a proxy on the way takes for HTTP; over TLS nobody on the way reads,
+ * and whoever writes in this process could open a socket anyway. docs/decisions/0028
+ */
+function zeroKey(mask: Buffer): void {
+  mask.fill(0);
 }

@@ -17,12 +17,18 @@ import { WebSocketListener, type WebSocketListenOptions } from "./websocket-list
 export interface WebSocketTransportOptions extends WebSocketListenOptions {
   /** Where `dial` asks. Default "/kwik". Where a listener answers is said by `web` of its request. */
   readonly path?: string;
+  /**
+   * Masks what this client sends with random keys, as RFC 6455 asks of clients whose bytes a web page chooses. Over TLS that protects nobody, and takes more
+   * processor time than all else together: default false, without TLS true.
+   */
+  readonly masksFrames?: boolean;
   /** A link that was dialled was closed because its receiver threw. For logs. */
   onNotice?(message: string): void;
 }
 
 const OPTIONS: Record<keyof WebSocketTransportOptions, OptionKinds> = {
   path: "string",
+  masksFrames: "boolean",
   maxConnections: "count",
   handshakeTimeoutMs: "count",
   clientCa: "string",
@@ -60,6 +66,7 @@ class WebSocketTransport implements Transport {
         address,
         target: request.address,
         path: this.#path,
+        masksFrames: tls === undefined || this.#options.masksFrames === true,
         tls,
         timeoutMs: Math.max(1, deadline - performance.now()),
         signal,

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { PIPE_LOW_WATER_BYTES } from "@kwik/core";
+import { type Arrival, PIPE_LOW_WATER_BYTES } from "@kwik/core";
 import { afterEach, expect, test } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
 import { MAX_MESSAGE_BYTES, WEBSOCKET_OPTIONS } from "./limits.ts";
@@ -55,17 +55,18 @@ function fakePipe(): { ws: FakeWebSocket; socket: EventEmitter; pipe: WsPipe; lo
 
 test("buffered are the bytes that were not taken yet, and onDrain says once that there is room again", () => {
   const { ws, pipe, log } = fakePipe();
-  pipe.write([new Uint8Array(200 * KB)]);
-  expect(pipe.bufferedBytes).toBe(200 * KB);
-  expect(ws.sent.map((message) => message.data.length)).toEqual([64 * KB, 64 * KB, 64 * KB, 8 * KB]);
+  const whole = MAX_MESSAGE_BYTES;
+  pipe.write([new Uint8Array(3 * whole + 8 * KB)]);
+  expect(pipe.bufferedBytes).toBe(3 * whole + 8 * KB);
+  expect(ws.sent.map((message) => message.data.length)).toEqual([whole, whole, whole, 8 * KB]);
   ws.sent[0]?.done();
-  expect([pipe.bufferedBytes, log]).toEqual([136 * KB, []]);
+  expect([pipe.bufferedBytes, log]).toEqual([2 * whole + 8 * KB, []]);
   ws.sent[1]?.done();
-  expect([pipe.bufferedBytes, log]).toEqual([72 * KB, ["drain"]]);
+  expect([pipe.bufferedBytes, log]).toEqual([whole + 8 * KB, ["drain"]]);
   ws.sent[2]?.done();
   ws.sent[3]?.done();
   expect([pipe.bufferedBytes, log]).toEqual([0, ["drain"]]);
-  expect(pipe.stats().bytesOut).toBe(200 * KB);
+  expect(pipe.stats().bytesOut).toBe(3 * whole + 8 * KB);
 });
 
 test("below the mark there is no onDrain; at the mark there is", () => {
@@ -98,14 +99,14 @@ test("onDrain may write again, and is told again", () => {
 
 test("after its end a pipe delivers nothing, takes nothing and counts down what was queued", () => {
   const { ws, pipe, log, gone } = fakePipe();
-  pipe.write([new Uint8Array(PIPE_LOW_WATER_BYTES)]);
+  pipe.write([new Uint8Array(2 * MAX_MESSAGE_BYTES)]);
   pipe.end();
   pipe.end();
   expect(ws.closes).toEqual([[1000]]);
   pipe.write([new Uint8Array(10)]);
   ws.emit("message", Buffer.alloc(5), true);
   ws.sent[0]?.done();
-  expect([ws.sent.length, pipe.bufferedBytes]).toEqual([2, 64 * KB]);
+  expect([ws.sent.length, pipe.bufferedBytes]).toEqual([2, MAX_MESSAGE_BYTES]);
   ws.emit("close", 1000, Buffer.alloc(0));
   ws.sent[1]?.done(new Error("too late"));
   expect([pipe.bufferedBytes, log, gone()]).toEqual([0, [], 1]);
@@ -232,4 +233,55 @@ test("a peer that vanishes ends the pipe with what the socket said", async () =>
   pipe.write([new Uint8Array(10)]);
   pipe.end();
   expect(pipe.bufferedBytes).toBe(0);
+});
+
+test("whatever messages, fragments and pings come, every byte arrives in order, though memory is given back meanwhile", async () => {
+  const { pipe, peer, ended } = await realPipe();
+  const kept: { readonly view: Uint8Array; readonly arrival: Arrival | undefined }[] = [];
+  const got: Buffer[] = [];
+  let lent = 0;
+  let received = 0;
+  const takeOldest = (): void => {
+    const oldest = kept.shift();
+    if (oldest === undefined) return;
+    got.push(Buffer.from(oldest.view));
+    oldest.arrival?.release();
+  };
+  pipe.receiver = {
+    onData: (view, arrival) => {
+      arrival?.hold();
+      if (arrival !== undefined) lent += 1;
+      kept.push({ view, arrival });
+      received += view.length;
+      if (kept.length > 5) takeOldest();
+    },
+    onDrain: () => undefined,
+    onEnd: (reason) => ended.push(reason),
+  };
+  let seed = 11;
+  const random = (below: number): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return seed % below;
+  };
+  const sent: Buffer[] = [];
+  for (let count = 0; count < 400; count += 1) {
+    const sizes = [1 + random(100), 1 + random(20 * KB), 60 * KB + random(8 * KB), 1 + random(120 * KB)];
+    const data = Buffer.alloc(sizes[random(sizes.length)] as number, count);
+    sent.push(data);
+    if (random(3) > 0) peer.send(data);
+    else {
+      const cut = random(data.length);
+      peer.send(data.subarray(0, cut), { fin: false });
+      if (random(2) === 0) peer.ping();
+      peer.send(data.subarray(cut), { fin: true });
+    }
+    if (count % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const whole = Buffer.concat(sent);
+  const end = Date.now() + 30_000;
+  while (received < whole.length && ended.length === 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (kept.length > 0) takeOldest();
+  expect([ended, received]).toEqual([[], whole.length]);
+  expect(Buffer.concat(got).equals(whole)).toBe(true);
+  expect(lent).toBeGreaterThan(100);
 });

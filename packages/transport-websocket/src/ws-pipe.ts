@@ -1,9 +1,10 @@
 import type { Duplex } from "node:stream";
-import { type BytePipe, type BytePipeReceiver, type LinkProperties, PIPE_LOW_WATER_BYTES } from "@kwik/core";
+import { type Arrival, type BytePipe, type BytePipeReceiver, type LinkProperties, PIPE_LOW_WATER_BYTES } from "@kwik/core";
+import { adoptSlab, type InputSink, type SocketInput } from "@kwik/tls";
 import type WebSocket from "ws";
 import { CloseCode, endReason } from "./end-reason.ts";
-import { joinParts } from "./join-parts.ts";
-import { MAX_MESSAGE_BYTES } from "./limits.ts";
+import { joinMessages, recycleMessage } from "./join-messages.ts";
+import { LentMemory } from "./lent-memory.ts";
 
 /** What a pipe is made of. */
 export interface WsPipeParts {
@@ -24,14 +25,21 @@ export interface WsPipeParts {
 const SEND_OPTIONS = { binary: true, compress: false, fin: true } as const;
 
 /** A pipe over an open WebSocket. Binary messages carry its bytes; where one message ends and the next begins means nothing. */
-export class WsPipe implements BytePipe {
+export class WsPipe implements BytePipe, InputSink {
+  readonly tellsBatches = true;
   readonly properties: LinkProperties;
   readonly encrypted: boolean;
   readonly #parts: WsPipeParts;
   readonly #ws: WebSocket;
+  /** Messages that the operating system has not taken yet, in order. */
+  readonly #queued: Uint8Array[] = [];
+  /** Undefined where `ws` gets its bytes from the socket itself. */
+  #input: SocketInput | undefined;
+  /** What `ws` was given and may not be done with. */
+  readonly #lent = new LentMemory();
+  /** The end of a batch is owed. */
+  #isBatchOpen = false;
   #receiver: BytePipeReceiver | undefined;
-  /** Sizes of the messages that the operating system has not taken yet, in order. */
-  readonly #queued: number[] = [];
   #bufferedBytes = 0;
   #isAboveMark = false;
   /** Ended here, or known to have ended there: nothing is delivered any more. */
@@ -52,6 +60,8 @@ export class WsPipe implements BytePipe {
     parts.socket.on("error", (error) => {
       this.#socketError ??= error.message;
     });
+    // Before `ws` hears of it, which takes nothing afterwards.
+    for (const end of ["end", "close"]) parts.socket.prependListener(end, () => this.#input?.flush());
     // Until somebody receives, bytes wait with the operating system.
     parts.ws.pause();
   }
@@ -61,8 +71,14 @@ export class WsPipe implements BytePipe {
   }
 
   set receiver(receiver: BytePipeReceiver | undefined) {
+    const isFirst = this.#receiver === undefined;
     this.#receiver = receiver;
-    if (receiver !== undefined) this.#ws.resume();
+    if (!isFirst || receiver === undefined) return;
+    this.#ws.resume();
+    setImmediate(() => {
+      this.#input = adoptSlab(this.#parts.socket);
+      this.#input?.start(this);
+    });
   }
 
   get bufferedBytes(): number {
@@ -71,8 +87,8 @@ export class WsPipe implements BytePipe {
 
   write(parts: readonly Uint8Array[]): void {
     if (this.#isOver || this.#ws.readyState !== this.#ws.OPEN) return;
-    for (const message of joinParts(parts, MAX_MESSAGE_BYTES)) {
-      this.#queued.push(message.length);
+    for (const message of joinMessages(parts)) {
+      this.#queued.push(message);
       this.#bufferedBytes += message.length;
       this.#ws.send(message, SEND_OPTIONS, this.#onSent);
     }
@@ -94,8 +110,10 @@ export class WsPipe implements BytePipe {
 
   /** The oldest queued message was taken, or is lost. One function for all, so that a message costs no closure. */
   readonly #onSent = (error?: Error | null): void => {
-    const bytes = this.#queued.shift() ?? 0;
+    const message = this.#queued.shift();
+    const bytes = message?.length ?? 0;
     this.#bufferedBytes -= bytes;
+    if (message !== undefined) recycleMessage(message);
     if (error === undefined || error === null) this.#bytesOut += bytes;
     if (!this.#isAboveMark || this.#bufferedBytes >= PIPE_LOW_WATER_BYTES) return;
     this.#isAboveMark = false;
@@ -107,8 +125,29 @@ export class WsPipe implements BytePipe {
     }
   };
 
+  // InputSink -------------------------------------------------------------------------------------------------------------
+
+  arrived(): void {
+    if (this.#isBatchOpen) return;
+    this.#isBatchOpen = true;
+    setImmediate(this.#endBatch);
+  }
+
+  /** `ws` listens for what its socket brings by events. */
+  take(data: Uint8Array, arrival: Arrival | undefined): void {
+    this.#lent.lend(data, arrival);
+    this.#parts.socket.emit("data", data);
+  }
+
+  readonly #endBatch = (): void => {
+    this.#isBatchOpen = false;
+    this.#input?.flush();
+    if (!this.#isOver) this.#receiver?.onBatchEnd?.();
+  };
+
   #onMessage(data: Buffer, isBinary: boolean): void {
     if (this.#isOver) return;
+    this.arrived();
     if (!isBinary) {
       const reason = "the other side sent a text message; kwik's are binary";
       this.#ws.close(CloseCode.unsupportedData, "kwik's messages are binary");
@@ -118,11 +157,13 @@ export class WsPipe implements BytePipe {
     if (data.length === 0) return;
     if (this.#bytesIn === 0) this.#parts.onFirstBytes?.();
     this.#bytesIn += data.length;
+    const arrival = this.#input === undefined ? undefined : this.#lent.arrivalOf(data);
     try {
-      this.#receiver?.onData(data);
+      this.#receiver?.onData(data, arrival);
     } catch (cause) {
       this.#receiverFailed(cause);
     }
+    this.#lent.settle();
   }
 
   #onClose(code: number, reason: string): void {

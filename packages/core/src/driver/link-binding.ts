@@ -1,4 +1,4 @@
-import type { PathId, Session } from "@kwik/proto";
+import { Arrival, type PathId, type Session } from "@kwik/proto";
 import type { Carrier, Link, LinkCloseInfo, LinkReceiver } from "../transport/link.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -41,12 +41,15 @@ export class LinkBinding implements LinkReceiver {
     const { ownedBuffers } = this.link.capabilities;
     this.#carriers.set(carrier.id, carrier);
     carrier.receiver = {
-      onData: (data) => {
+      takesArrivals: true,
+      onData: (data, shared) => {
+        const own = shared === undefined && ownedBuffers ? Arrival.of(data) : undefined;
         try {
-          this.#owner.session.handleCarrierData(this.#owner.runtime.now(), this.pathId, carrier.id, data, ownedBuffers);
+          this.#owner.session.handleCarrierData(this.#owner.runtime.now(), this.pathId, carrier.id, data, shared ?? own);
         } catch (error) {
           this.#owner.fail(error);
         }
+        own?.release();
       },
       onEnd: () => {
         this.#carriers.delete(carrier.id);

@@ -1,3 +1,4 @@
+import type { Arrival } from "@kwik/proto";
 import type { LinkProperties } from "../transport/link.ts";
 
 /**
@@ -8,6 +9,8 @@ export interface BytePipe {
   readonly properties: LinkProperties;
   /** Encrypted and integrity-protected. */
   readonly encrypted: boolean;
+  /** The pipe calls `onBatchEnd`; otherwise whoever receives looks for the end of a batch itself. */
+  readonly tellsBatches?: boolean;
   /** Set once, in the turn in which the pipe was handed over; nothing is delivered before. */
   receiver: BytePipeReceiver | undefined;
 
@@ -25,8 +28,13 @@ export interface BytePipe {
 }
 
 export interface BytePipeReceiver {
-  /** The next bytes. The receiver may keep the view; nobody writes into it again. */
-  onData(data: Uint8Array): void;
+  /**
+   * The next bytes. The receiver may keep the view; nobody writes into it again. `arrival` is the memory that they lie in, if that can be given back: who keeps a
+   * view holds it; the pipe holds it until this returns.
+   */
+  onData(data: Uint8Array, arrival?: Arrival): void;
+  /** What one turn of the event loop brought was delivered. Called by pipes with `tellsBatches`. */
+  onBatchEnd?(): void;
   /** `bufferedBytes` has fallen to less than `PIPE_LOW_WATER_BYTES` after it was at least that. */
   onDrain(): void;
   /** Both directions have ended, once; nothing comes after it. `reason` in words; empty if the peer ended it in order. */

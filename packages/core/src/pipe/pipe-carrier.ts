@@ -1,4 +1,4 @@
-import type { CarrierId } from "@kwik/proto";
+import type { Arrival, CarrierId } from "@kwik/proto";
 import type { Carrier, CarrierReceiver } from "../transport/link.ts";
 
 /** Emptied entries at the front of the queue before it is moved together. */
@@ -84,8 +84,12 @@ export class PipeCarrier implements Carrier {
     this.#owner.resets(this, code);
   }
 
-  deliver(data: Uint8Array): void {
-    if (!this.#isClosed && data.length > 0) this.receiver?.onData(data);
+  /** `arrival` is the memory of `data`, if it can be given back. */
+  deliver(data: Uint8Array, arrival: Arrival | undefined): void {
+    const { receiver } = this;
+    if (this.#isClosed || receiver === undefined || data.length === 0) return;
+    if (receiver.takesArrivals !== true) arrival?.leave();
+    receiver.onData(data, arrival);
   }
 
   /** The peer has reset it. */

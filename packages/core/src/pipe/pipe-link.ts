@@ -1,4 +1,13 @@
-import { type CarrierId, ErrorCode, failure, MAX_PIPE_DATAGRAM_BYTES, PipeDecoder, type PipeSink, type ProtocolFailure } from "@kwik/proto";
+import {
+  type Arrival,
+  type CarrierId,
+  ErrorCode,
+  failure,
+  MAX_PIPE_DATAGRAM_BYTES,
+  PipeDecoder,
+  type PipeSink,
+  type ProtocolFailure,
+} from "@kwik/proto";
 import type { Carrier, Link, LinkCapabilities, LinkCloseInfo, LinkProperties, LinkReceiver, LinkStats } from "../transport/link.ts";
 import type { BytePipe, BytePipeReceiver } from "./byte-pipe.ts";
 import { PipeCarrier, type PipeCarrierOwner } from "./pipe-carrier.ts";
@@ -33,6 +42,8 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
   #earlyEnd: string | undefined;
   #isClosed = false;
   #isBatchOpen = false;
+  /** The memory of what is being decoded, if it can be given back. */
+  #arrival: Arrival | undefined;
   /** It was closed before anybody attached. */
   #closedUnseen: LinkCloseInfo | undefined;
 
@@ -108,16 +119,23 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
 
   // BytePipeReceiver ------------------------------------------------------------------------------------------------------
 
-  onData(data: Uint8Array): void {
+  onData(data: Uint8Array, arrival?: Arrival): void {
     if (this.#isClosed) return;
     if (this.#receiver === undefined || this.#early.length > 0) {
+      arrival?.leave();
       this.#early.push(data);
       this.#earlyBytes += data.length;
       if (this.#earlyBytes > MAX_EARLY_BYTES)
         this.close(ErrorCode.TOO_LARGE, `more than ${MAX_EARLY_BYTES} bytes before the link was used`);
       return;
     }
+    this.#arrival = arrival;
     this.#take(data, this.#receiver);
+    this.#arrival = undefined;
+  }
+
+  onBatchEnd(): void {
+    if (!this.#isClosed && this.#early.length === 0) this.#receiver?.onBatchEnd();
   }
 
   onDrain(): void {
@@ -140,7 +158,7 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
     const carrier = this.#carriers.get(id) ?? this.#admit(id);
     if (carrier === undefined) return undefined;
     if ("reason" in carrier) return carrier;
-    carrier.deliver(data);
+    carrier.deliver(data, this.#arrival);
     return undefined;
   }
 
@@ -204,7 +222,7 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
     let problem: ProtocolFailure | undefined;
     try {
       problem = this.#decoder.push(data);
-      if (problem === undefined) this.#endBatchLater(receiver);
+      if (problem === undefined && this.#pipe.tellsBatches !== true) this.#endBatchLater(receiver);
     } catch (error) {
       problem = failure(ErrorCode.INTERNAL_ERROR, error instanceof Error ? error.message : String(error));
     }
@@ -227,6 +245,7 @@ export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOw
     this.#early = [];
     if (receiver === undefined) return;
     for (const data of early) if (!this.#isClosed) this.#take(data, receiver);
+    if (!this.#isClosed) this.#endBatchLater(receiver);
     if (this.#earlyEnd !== undefined) this.onEnd(this.#earlyEnd);
   }
 

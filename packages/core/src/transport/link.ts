@@ -1,3 +1,5 @@
+import type { Arrival } from "@kwik/proto";
+
 /**
  * The port between kwik and a transport connection. A transport package implements it; nothing above knows which one it has.
  * Calls back only from the event loop, never from inside a call made on it (except `receiver` callbacks documented so).
@@ -70,8 +72,13 @@ export interface Carrier {
 }
 
 export interface CarrierReceiver {
-  /** Bytes in order. The receiver may keep the view; the transport never writes into it again. */
-  onData(data: Uint8Array): void;
+  /** `onData` holds what it keeps views of in `arrival`. Without, a link gives none. */
+  readonly takesArrivals?: boolean;
+  /**
+   * Bytes in order. The receiver may keep the view; the transport never writes into it again. `arrival` is the memory that the view lies in, where
+   * the link shares it between several: it becomes empty once nobody holds it any more.
+   */
+  onData(data: Uint8Array, arrival?: Arrival): void;
   /** The peer ended or reset its direction, or the carrier broke. */
   onEnd(): void;
 }

@@ -1,4 +1,4 @@
-import { Arrival } from "../data/arrival.ts";
+import type { Arrival } from "../data/arrival.ts";
 import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
 import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/error-codes.ts";
 import { CLIENT_MEMBER, homeOf, type CarrierId, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
@@ -117,19 +117,19 @@ export class Session implements FrameTargets, ControlTargets {
     else wire?.carrierOpened(carrier);
   }
 
-  /** The next bytes of a carrier. With `isOwned` nobody else refers to their buffer, which becomes empty when it is of no use any more. */
-  handleCarrierData(now: Instant, pathId: PathId, carrier: CarrierId, data: Uint8Array, isOwned = false): void {
+  /** The next bytes of a carrier. `arrival` is the memory that they lie in, if it can be given back; the caller holds it until this returns. */
+  handleCarrierData(now: Instant, pathId: PathId, carrier: CarrierId, data: Uint8Array, arrival?: Arrival): void {
     this.state.now = now;
     const wire = this.state.wires.get(pathId);
     if (wire === undefined || wire.path.isFinal) return;
     wire.path.heard(now, data.length);
-    const arrival = isOwned && wire.input.isAccepted ? Arrival.of(data) : undefined;
+    // Until the path is accepted bytes are kept as they came.
+    if (!wire.input.isAccepted) arrival?.leave();
     this.state.arrival = arrival;
     const refused = wire.input.handleData(carrier, data);
     this.state.arrival = undefined;
     const problem = refused ?? this.#control.read(wire);
     if (problem !== undefined) this.#fail(wire, problem);
-    arrival?.release();
   }
 
   handleCarrierClosed(now: Instant, pathId: PathId, carrier: CarrierId): void {

@@ -1,4 +1,4 @@
-import { ErrorCode, errorName, type PathId, type Session, type SessionEvent, type StreamEntry, type Transmit } from "@kwik/proto";
+import { Arrival, ErrorCode, errorName, type PathId, type Session, type SessionEvent, type StreamEntry, type Transmit } from "@kwik/proto";
 import type { Incidents } from "../guards/incidents.ts";
 import { SIM_DATAGRAM_BYTES, type SimLinkEnd } from "./sim-link.ts";
 import type { StreamEnds } from "./stream-ends.ts";
@@ -65,7 +65,11 @@ export class Endpoint {
     link.observer = {
       // A copy, as a transport would bring it: what is emptied too early does not compare.
       onData: (carrier, data) => {
-        if (!this.isStopped) this.session.handleCarrierData(this.#clock.now, pathId, carrier, data.slice(), true);
+        if (this.isStopped) return;
+        const copy = data.slice();
+        const arrival = Arrival.of(copy);
+        this.session.handleCarrierData(this.#clock.now, pathId, carrier, copy, arrival);
+        arrival?.release();
       },
       onCarrierEnd: (carrier) => this.session.handleCarrierClosed(this.#clock.now, pathId, carrier),
       onDatagram: (data) => this.session.handleDatagram(this.#clock.now, pathId, data),
