@@ -85,7 +85,13 @@ export class QuicListener implements TransportListener {
         },
         (_error, events) => this.#onBatch(events),
       );
-      return { native, bound: native.listen(request.address.port, bindHost) };
+      try {
+        return { native, bound: native.listen(request.address.port, bindHost) };
+      } catch (error) {
+        // What was made and never listened would keep the process running.
+        native.joinWorker();
+        throw error;
+      }
     });
     this.#native = made.native;
     this.address = formatAddress({ host: made.bound.address, port: made.bound.port });
