@@ -129,3 +129,15 @@ test("events tell of paths, and end with the session", async () => {
   await watching;
   expect(seen).not.toContain("suspended");
 });
+
+test("a path says where its other end is, which a client cannot make up", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const [near] = client.stats().paths;
+  const [far] = server.stats().paths;
+  expect(near?.remoteAddress).toBe(near?.address);
+  expect(far?.address).toBe(near?.address);
+  expect(far?.remoteAddress).toMatch(/:\d+$/);
+  expect(far?.remoteAddress).not.toBe(far?.address);
+  expect(server.allPaths()[0]?.remoteAddress).toBe(far?.remoteAddress);
+});

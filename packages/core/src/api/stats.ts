@@ -10,8 +10,10 @@ export type TransportChoice = "address" | "option" | "only" | "race" | "remember
 /** One path as an application may see it. */
 export interface PathInfo {
   readonly id: number;
-  /** "host:port" of the server end. */
+  /** "host:port" of the server end; on servers as the client says that it dialled it. */
   readonly address: string;
+  /** "host:port" of the other end as this side's transport sees it: on servers where the client comes from. Undefined without a connection, and of paths to other servers. */
+  readonly remoteAddress?: string | undefined;
   readonly transport: string;
   /** Undefined on servers, which take what clients chose, and before the path is connected. */
   readonly transportChoice: TransportChoice | undefined;

@@ -17,7 +17,6 @@ import type { DialOptions } from "../api/options.ts";
 import type { PathInfo } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { BaseSession } from "../session/base-session.ts";
-import { publicPath } from "../session/path-info.ts";
 import { SessionKey } from "../session-key/session-key.ts";
 import { formatAddress, parseAddress, type ServerAddress } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
@@ -150,7 +149,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
   }
 
   protected override pathInfo(path: SessionPath, now: number): PathInfo {
-    return publicPath(path, now, this.#dialer.choices.of(path));
+    return super.pathInfo(path, now, this.#dialer.choices.of(path));
   }
 
   protected override onRoleEvent(event: SessionEvent): void {

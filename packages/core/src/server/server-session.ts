@@ -11,7 +11,7 @@ import { ContentOffers } from "../session/content-offers.ts";
 import { ContentReads } from "../session/content-reads.ts";
 import type { SendHalf } from "../session/send-half.ts";
 import type { ContentOfferer } from "../session/duplex-stream.ts";
-import { publicPath, remotePath } from "../session/path-info.ts";
+import { remotePath } from "../session/path-info.ts";
 import { formatAddress, parseAddress } from "../transport/address.ts";
 import { HomeContribution } from "./home-contribution.ts";
 import { OpenContribution } from "./contribution.ts";
@@ -117,7 +117,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   allPaths(): PathInfo[] {
     const now = this.runtime.now();
-    const own = [...this.proto.state.paths.all()].map((path) => publicPath(path, now));
+    const own = [...this.proto.state.paths.all()].map((path) => this.pathInfo(path, now));
     return [...own, ...this.#server.remotePaths().map(remotePath)].sort((a, b) => a.id - b.id);
   }
 

@@ -12,7 +12,7 @@ import {
 import type { DatagramOptions, ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
 import { KwikError, PathError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
 import { checkCode, MAX_CLOSE_CODE } from "../api/application-code.ts";
-import type { CloseInfo, PathInfo, SessionEvent as PublicEvent, SessionStats } from "../api/stats.ts";
+import type { CloseInfo, PathInfo, SessionEvent as PublicEvent, SessionStats, TransportChoice } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { SessionDriver, type SessionObserver } from "../driver/session-driver.ts";
 import { AsyncQueue } from "./async-queue.ts";
@@ -195,8 +195,8 @@ export abstract class BaseSession implements Session {
   protected get contentOfferer(): ContentOfferer | undefined {
     return undefined;
   }
-  protected pathInfo(path: SessionPath, now: number): PathInfo {
-    return publicPath(path, now);
+  protected pathInfo(path: SessionPath, now: number, choice?: TransportChoice): PathInfo {
+    return publicPath(path, now, this.driver.linkOf(path.id), choice);
   }
   /** A path by its number, as far as it is known here. */
   protected pathOf(id: number): PathInfo | undefined {

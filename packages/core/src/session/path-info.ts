@@ -1,13 +1,15 @@
 import type { RemotePathStatus, SessionPath } from "@kwik/proto";
 import type { PathInfo, PathState, TransportChoice } from "../api/stats.ts";
+import type { Link } from "../transport/link.ts";
 
 const STATES: readonly PathState[] = ["connecting", "authenticating", "active", "degraded", "dead", "closed"];
 
-/** A path of this session as the application sees it. */
-export function publicPath(path: SessionPath, now: number, transportChoice?: TransportChoice): PathInfo {
+/** A path of this session as the application sees it; `link` is the one that it has now. */
+export function publicPath(path: SessionPath, now: number, link: Link | undefined, transportChoice?: TransportChoice): PathInfo {
   return {
     id: path.id,
     address: path.address,
+    remoteAddress: link?.properties.remoteAddress,
     transport: path.transport,
     transportChoice,
     identity: path.identity,
