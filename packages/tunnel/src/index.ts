@@ -7,3 +7,4 @@ export { ANSWER_HEAD_BYTES, answerBodyBytes, decodeTunnelAnswer, encodeTunnelAns
 export { decodePacket, encodePacket, type TunnelPacket } from "./packet-codec.ts";
 export { tunnelDatagrams, type TunnelDatagrams } from "./tunnel-datagrams.ts";
 export { MAX_TUNNEL_BODY_BYTES, type TunnelStream } from "./tunnel-stream.ts";
+export { stopCodeOf } from "./stop-code.ts";

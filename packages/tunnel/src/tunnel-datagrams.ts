@@ -31,7 +31,7 @@ export class TunnelDatagrams {
     return this.#unclaimed;
   }
 
-  /** Says who gets the packets of an association; the answer ends it. The payload is good until `receive` returns. */
+  /** Says who gets the packets of an association; the answer ends it. The payload is the receiver's. */
   attach(streamId: bigint, receive: PacketReceiver): () => void {
     this.#receivers.set(streamId, receive);
     return () => void this.#receivers.delete(streamId);

@@ -10,6 +10,7 @@ export class TunnelStream {
   readonly id: bigint;
   protected readonly stream: Stream;
   #rest: Uint8Array = NOTHING;
+  #ahead: Promise<Uint8Array | null> | undefined;
 
   constructor(stream: Stream) {
     this.id = stream.id;
@@ -18,16 +19,30 @@ export class TunnelStream {
 
   /** As `ReceiveStream.read`. */
   read(): Promise<Uint8Array | null> {
-    return this.#next();
+    const ahead = this.#ahead;
+    if (ahead === undefined) return this.#next();
+    this.#ahead = undefined;
+    return ahead;
+  }
+
+  /** Reads the next piece, or the end, and keeps it for `read`; so a stream that is given up is noticed before anybody wants its bytes. Rejects as `read`. */
+  async readAhead(): Promise<void> {
+    this.#ahead ??= this.#next();
+    await this.#ahead;
   }
 
   /** As `ReceiveStream.readInto`. */
-  readInto(target: Uint8Array): Promise<number> {
+  async readInto(target: Uint8Array): Promise<number> {
+    if (this.#ahead !== undefined) {
+      const data = await this.read();
+      if (data === null) return 0;
+      this.#rest = data;
+    }
     if (this.#rest.length === 0 || target.length === 0) return this.stream.readInto(target);
     const part = this.#rest.subarray(0, target.length);
     target.set(part);
     this.#rest = this.#rest.subarray(part.length);
-    return Promise.resolve(part.length);
+    return part.length;
   }
 
   /** As `SendStream.write`. */
@@ -38,6 +53,11 @@ export class TunnelStream {
   /** As `SendStream.close`: the other direction stays open. */
   close(): Promise<void> {
     return this.stream.close();
+  }
+
+  /** As `SendStream.flushed`. */
+  flushed(): Promise<void> {
+    return this.stream.flushed();
   }
 
   /** As `SendStream.reset`: gives up the direction that is written here. */

@@ -37,6 +37,8 @@ export interface SendStream {
   skip(bytes: number | bigint): void;
   /** Ends this direction after all written bytes; resolves when the peer's transport has acknowledged them. */
   close(): Promise<void>;
+  /** Resolves when the peer's transport has acknowledged everything that was written before. Rejects as `write`. */
+  flushed(): Promise<void>;
   /** Gives up this direction at once; the peer's reads reject with `code`, a whole number from 0 to 2^53 - 1 (else it throws INVALID_ARGUMENT). */
   reset(code: number): void;
   /** 0 to 255, higher first; may be changed at any time. */

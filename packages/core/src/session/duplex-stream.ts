@@ -52,6 +52,10 @@ export class DuplexStream implements Stream {
     return this.#send.close();
   }
 
+  flushed(): Promise<void> {
+    return this.#send.flushed();
+  }
+
   reset(code: number): void {
     this.#send.reset(code);
   }
