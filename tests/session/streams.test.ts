@@ -256,3 +256,17 @@ test("leaving a for-await loop early stops the sender", async () => {
   }
   expect(await codeOf(writing)).toBe("APPLICATION");
 });
+
+test("flushed resolves when the other side has everything that was written before, and rejects as write", async () => {
+  await using cluster = new TestCluster({ shape: { delayMs: 5 } });
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  await stream.flushed();
+  void stream.write(bytes("one"));
+  await stream.flushed();
+  const far = await server.acceptStream();
+  expect(server.stats().receiveBufferBytes).toBe(3);
+  far.stopReading(7);
+  void stream.write(bytes("two")).catch(() => undefined);
+  await expect(stream.flushed()).rejects.toMatchObject({ errorCode: 7, remote: true });
+});
