@@ -4,7 +4,7 @@ import { IDLE_SESSION_MS, type KwikSocket, netOver } from "@kwik/sockets";
 import { firstDifference, patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
 import { bytes, TestCluster } from "../session/pair.ts";
-import { textOf } from "./worlds.ts";
+import { eventsOf, textOf } from "./worlds.ts";
 
 type Net = ReturnType<typeof netOver>;
 
@@ -52,6 +52,39 @@ test("connections with equal options share a session; another token is another s
   again.end("x");
   expect(await textOf(again)).toBe("x");
   expect(net.dials).toBe(3);
+});
+
+test("a dial is given up when its last socket is destroyed, and not before", async () => {
+  const dials: { aborted: boolean; done: PromiseWithResolvers<never> }[] = [];
+  const net = netOver({
+    dial: (_target, options) => {
+      const dial = { aborted: false, done: Promise.withResolvers<never>() };
+      options?.signal?.addEventListener("abort", () => {
+        dial.aborted = true;
+        dial.done.reject(new Error("given up"));
+      });
+      dials.push(dial);
+      return dial.done.promise;
+    },
+    listen: () => Promise.reject(new Error("nobody listens")),
+  });
+  const abort = new AbortController();
+  const open = (signal?: AbortSignal): KwikSocket =>
+    net.connect({ server: "kwik://nowhere.example", dial: signal === undefined ? {} : { signal } });
+  const [first, second] = [open(abort.signal), open()];
+  for (const socket of [first, second]) socket.on("error", () => undefined);
+  await new Promise(setImmediate);
+  first.destroy();
+  abort.abort();
+  await new Promise(setImmediate);
+  expect(dials.map(({ aborted }) => aborted)).toEqual([false]);
+  second.destroy();
+  await new Promise(setImmediate);
+  expect(dials.map(({ aborted }) => aborted)).toEqual([true]);
+  const third = open().on("error", () => undefined);
+  await new Promise(setImmediate);
+  expect(dials).toHaveLength(2);
+  third.destroy();
 });
 
 test("sockets on a session of the program's own leave it open", async () => {
@@ -122,24 +155,41 @@ test("a session that ends after the other side's end is no error for a socket th
   expect(await closed).toEqual([false]);
 });
 
-test("destroy with an error, or with writes that wait, breaks off: the other side gets ECONNRESET, not a shorter text", async () => {
+test("a socket whose ends are both there is over, though the other side has not said yet that it has everything", async () => {
+  await using cluster = new TestCluster();
+  const served = await cluster.serve();
+  const net = netOf(cluster, served);
+  const accepted: KwikSocket[] = [];
+  const server = net.createServer((socket) => accepted.push(socket.resume())).listen({ listener: served.listener });
+  const near = net.connect({ server: served.listener.url });
+  near.resume().write("x");
+  await expect.poll(() => accepted[0]?.bytesRead).toBe(1);
+  const far = accepted[0] as KwikSocket;
+  const events = eventsOf(far, ["end", "finish", "error", "close"]);
+  // Whatever this side says from now on takes its time.
+  cluster.network.connections[0]?.setShape("to-client", { delayMs: 60_000 });
+  near.end();
+  await once(far, "end");
+  await new Promise(setImmediate);
+  expect(await new Promise((resolve) => far.write("late", resolve))).toMatchObject({ code: "ERR_STREAM_DESTROYED" });
+  const count = (): Promise<number> => new Promise((resolve) => server.getConnections((_error, number) => resolve(number)));
+  expect([await count(), events]).toEqual([0, ["end"]]);
+  near.destroy();
+});
+
+test("destroy with writes that wait breaks off: the other side gets ECONNRESET, not a shorter text", async () => {
   await using cluster = new TestCluster();
   const served = await cluster.serve();
   const net = netOf(cluster, served);
   const server = net.createServer({ pauseOnConnect: true }).listen({ listener: served.listener });
-  for (const breakOff of [
-    (socket: KwikSocket) => socket.destroy(new Error("mine")),
-    (socket: KwikSocket) => {
-      for (let i = 0; i < 100; i += 1) socket.write(Buffer.alloc(100_000));
-      socket.destroy();
-    },
-  ]) {
+  for (const error of [undefined, new Error("mine")]) {
     const accepted = once(server, "connection") as Promise<[KwikSocket]>;
     const socket = net.connect({ server: served.listener.url }).on("error", () => undefined);
     socket.write("begin");
     const [far] = await accepted;
     await expect.poll(() => socket.writableLength).toBe(0);
-    breakOff(socket);
+    for (let i = 0; i < 100; i += 1) socket.write(Buffer.alloc(100_000));
+    socket.destroy(error);
     const failed = once(far, "error");
     far.resume();
     expect((await failed)[0]).toMatchObject({ code: "ECONNRESET", syscall: "read" });

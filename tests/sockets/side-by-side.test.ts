@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { Duplex, Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { afterEach, describe, expect, test } from "vitest";
@@ -47,6 +47,7 @@ describe.each(worlds)("$name", (world) => {
     expect([socket.connecting, socket.pending, socket.readyState]).toEqual([false, false, "open"]);
     expect([socket.remoteAddress, socket.remotePort, socket.remoteFamily]).toEqual(["127.0.0.1", world.routeTo(server).port, "IPv4"]);
     expect([far.remoteAddress, far.localPort, typeof far.remotePort]).toEqual(["127.0.0.1", world.routeTo(server).port, "number"]);
+    expect(far.remotePort).not.toBe(far.localPort);
     socket.end("four");
     expect(await textOf(far)).toBe("four");
     if (!socket.closed) await once(socket, "close");
@@ -140,6 +141,21 @@ describe.each(worlds)("$name", (world) => {
     expect(events).toEqual(["end", "finish", "close false"]);
   });
 
+  test("what was written in one turn arrives, though the socket is destroyed in the same turn, with an error or without", async () => {
+    for (const error of [undefined, new Error("mine")]) {
+      const { near, far } = await pair();
+      near.on("error", () => undefined);
+      const events = eventsOf(far, EVENTS);
+      near.write("one ");
+      near.write("two ");
+      near.write(Buffer.alloc(50_000, "3"));
+      near.destroy(error);
+      expect((await textOf(far)).length).toBe(50_008);
+      if (!far.closed) await once(far, "close");
+      expect(events).toEqual(["end", "finish", "close false"]);
+    }
+  });
+
   test("resetAndDestroy is ECONNRESET for the other side, and no error here", async () => {
     const { near, far } = await pair();
     const [nearEvents, farEvents] = [eventsOf(near, EVENTS), eventsOf(far, EVENTS)];
@@ -180,8 +196,62 @@ describe.each(worlds)("$name", (world) => {
     expect(socket.connecting).toBe(false);
   });
 
-  test("a signal destroys a socket, connecting or not", async () => {
+  test("a socket that was destroyed reports no write that is under way as done", async () => {
+    const { near } = await pair({ pauseOnConnect: true });
+    const block = Buffer.alloc(1 << 20, 7);
+    while (await Promise.race([new Promise<boolean>((done) => near.write(block, () => done(true))), quiet(near)]));
+    const failed = new Promise((resolve) => near.write("x", resolve));
+    near.destroy();
+    expect(await failed).toMatchObject({ code: expect.stringMatching(/ECANCELED|ERR_STREAM_DESTROYED/) as string });
+  });
+
+  test("a closed socket connects again and again without a listener more", async () => {
+    const server = await serve({}, (socket) => socket.end("hi"));
+    const socket = world.connect(server);
+    let listeners = 0;
+    for (let round = 0; round < 12; round += 1) {
+      expect(await textOf(socket)).toBe("hi");
+      if (!socket.closed) await once(socket, "close");
+      const count = socket.eventNames().reduce((sum, name) => sum + socket.listenerCount(name), 0);
+      if (round === 1) listeners = count;
+      else if (round > 1) expect(count).toBe(listeners);
+      socket.removeAllListeners("data");
+      socket.connect(world.routeTo(server));
+    }
+    socket.destroy();
+  });
+
+  test("options of wrong types throw with Node's codes", () => {
+    const socket = world.socket({ allowHalfOpen: undefined as unknown as boolean });
+    expect(socket.allowHalfOpen).toBe(false);
+    expect(() => socket.setTimeout("1" as never)).toThrow(expect.objectContaining({ code: "ERR_INVALID_ARG_TYPE" }));
+    expect(() => socket.setTimeout(1, "x" as never)).toThrow(expect.objectContaining({ code: "ERR_INVALID_ARG_TYPE" }));
+    expect(() => world.socket({ objectMode: true } as never)).toThrow(expect.objectContaining({ code: "ERR_INVALID_ARG_VALUE" }));
+    for (const [options, code] of [
+      [{ port: true }, "ERR_INVALID_ARG_TYPE"],
+      [{ port: "" }, "ERR_SOCKET_BAD_PORT"],
+      [{ port: 1, host: 5 }, "ERR_INVALID_ARG_TYPE"],
+      [{ port: 1, lookup: "x" }, "ERR_INVALID_ARG_TYPE"],
+      [{ port: 1, localAddress: "x" }, "ERR_INVALID_IP_ADDRESS"],
+      [{ port: 1, autoSelectFamily: "x" }, "ERR_INVALID_ARG_TYPE"],
+      [{ port: 1, autoSelectFamilyAttemptTimeout: 0 }, "ERR_OUT_OF_RANGE"],
+    ] as const)
+      expect(() => world.socket().connect({ host: "localhost", ...options } as never), JSON.stringify(options)).toThrow(
+        expect.objectContaining({ code }),
+      );
+    for (const [options, code] of [
+      [{ port: 70_000 }, "ERR_SOCKET_BAD_PORT"],
+      [{ port: false }, "ERR_INVALID_ARG_VALUE"],
+      [{}, "ERR_INVALID_ARG_VALUE"],
+      [{ port: 0, signal: "x" }, "ERR_INVALID_ARG_TYPE"],
+    ] as const)
+      expect(() => world.server().listen(options as never), JSON.stringify(options)).toThrow(expect.objectContaining({ code }));
+  });
+
+  test("a signal destroys a socket, connecting or not, and one that was aborted before", async () => {
     const server = await serve();
+    const early = world.connect(server, { signal: AbortSignal.abort() });
+    expect((await once(early, "error"))[0]).toMatchObject({ name: "AbortError", code: "ABORT_ERR" });
     const abort = new AbortController();
     const socket = world.connect(server, { signal: abort.signal });
     const failed = once(socket, "error");
@@ -334,19 +404,53 @@ describe.each(worlds)("$name", (world) => {
     expect(await new Promise((resolve) => server.close(resolve))).toMatchObject({ code: "ERR_SERVER_NOT_RUNNING" });
   });
 
-  test("a server breaks off what is above maxConnections, and says so", async () => {
+  test("a server ends what is above maxConnections, and says so; whoever leaves makes room at once", async () => {
     const server = await serve();
     server.maxConnections = 1;
     const first = world.connect(server);
     await Promise.all([once(first, "connect"), once(server, "connection")]);
     const dropped = once(server, "drop");
     const second = world.connect(server);
-    second.on("error", () => undefined);
+    const events = eventsOf(second, EVENTS);
     second.resume();
-    await Promise.all([dropped, once(second, "close").catch(() => undefined)]);
+    await Promise.all([dropped, once(second, "close")]);
+    expect(events).toEqual(["connect", "ready", "end", "finish", "close false"]);
     expect((await dropped)[0]).toMatchObject({ localAddress: "127.0.0.1", remoteAddress: "127.0.0.1" });
     expect(first.destroyed).toBe(false);
-    first.destroy();
+    first.resume().end();
+    await once(first, "end");
+    await Promise.all([once(server, "connection"), once(world.connect(server), "connect")]);
+  });
+
+  test("a server that is closed before it listens never does, and can listen again", async () => {
+    const server = world.server();
+    const events = eventsOf(server, ["listening", "close"]);
+    server.listen({ host: "127.0.0.1", port: 0 });
+    expect(await new Promise((resolve) => server.close(resolve))).toMatchObject({ code: "ERR_SERVER_NOT_RUNNING" });
+    expect([server.listening, server.address(), events]).toEqual([false, null, ["close false"]]);
+    const abort = new AbortController();
+    server.listen({ host: "127.0.0.1", port: 0, signal: abort.signal } as never);
+    await once(server, "listening");
+    abort.abort();
+    await once(server, "close");
+    expect(await new Promise((resolve) => server.close(resolve))).toMatchObject({ code: "ERR_SERVER_NOT_RUNNING" });
+  });
+
+  test("a rejection of a connection listener destroys the socket where rejections are captured", async () => {
+    EventEmitter.captureRejections = true;
+    const server = track(world.server());
+    EventEmitter.captureRejections = false;
+    const failed = new Promise((resolve) => {
+      // eslint-disable-next-line @typescript-eslint/no-misused-promises -- what the test is about
+      server.on("connection", async (socket: AnySocket) => {
+        socket.on("error", resolve);
+        await Promise.reject(Object.assign(new Error("kaboom"), { code: "KABOOM" }));
+      });
+    });
+    server.listen({ host: "127.0.0.1", port: 0 });
+    await once(server, "listening");
+    world.connect(server);
+    expect(await failed).toMatchObject({ code: "KABOOM" });
   });
 
   test("a server does not listen twice, nor where somebody does", async () => {

@@ -6,9 +6,10 @@ export {
   type UndiciOptions,
   type UndiciTarget,
 } from "./http/undici-connector.ts";
-export { netOver, type KwikNet, type SocketEnvironment } from "./net/net-over.ts";
+export { netOver, type KwikNet, type ServerArguments, type SocketEnvironment } from "./net/net-over.ts";
 export type { ConnectArguments, ConnectListener, ConnectOptions } from "./net/connect-arguments.ts";
-export { CLOSE_GRACE_MS, KwikServer, type ListenArguments, type ServerListenOptions, type ServerOptions } from "./net/kwik-server.ts";
+export { CLOSE_GRACE_MS, KwikServer, type ServerOptions } from "./net/kwik-server.ts";
+export type { ListenArguments, ServerListenOptions } from "./net/listen-arguments.ts";
 export { KwikSocket } from "./net/kwik-socket.ts";
 export type { KwikSocketOptions } from "./net/socket-options.ts";
 export { IDLE_SESSION_MS } from "./net/session-pool.ts";

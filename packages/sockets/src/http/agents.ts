@@ -7,14 +7,18 @@ import type { KwikNet } from "../net/net-over.ts";
 /** Over which session requests go; the rest of a connection is in the URL of the request. */
 export type HttpRoute = Pick<ConnectOptions, "server" | "gateway" | "dial">;
 
+/** What of a request's options concerns its connection. */
+export interface RequestPlace {
+  readonly host?: string | null | undefined;
+  readonly port?: number | string | null | undefined;
+  readonly timeout?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Where the connection for a request leads: to the server of the route, through its gateway, or to the kwik server with the host and port of the URL. */
-export function connectOptionsOf(
-  route: HttpRoute,
-  host: string | null | undefined,
-  port: number | string | null | undefined,
-): ConnectOptions {
+export function connectOptionsOf(route: HttpRoute, { host, port, timeout, signal }: RequestPlace): ConnectOptions {
   const place = route.server === undefined ? { host: host ?? "localhost", port: port ?? undefined } : {};
-  return { ...route, ...place };
+  return { ...route, ...place, ...(timeout === undefined ? {} : { timeout }), ...(signal === undefined ? {} : { signal }) };
 }
 
 /** An `http.Agent` whose connections are sockets of kwik. Encryption is the session's. */
@@ -29,7 +33,7 @@ export class KwikAgent extends http.Agent {
   }
 
   override createConnection(options: http.ClientRequestArgs): Duplex {
-    return this.#connect(connectOptionsOf(this.#route, options.host, options.port));
+    return this.#connect(connectOptionsOf(this.#route, options));
   }
 }
 
@@ -48,7 +52,7 @@ export class KwikHttpsAgent extends https.Agent {
     options: https.RequestOptions,
     callback?: (error: Error | null, socket: Duplex) => void,
   ): Duplex | null | undefined {
-    const socket = this.#connect(connectOptionsOf(this.#route, options.host, options.port));
+    const socket = this.#connect(connectOptionsOf(this.#route, options));
     // The rest, tickets of earlier connections among it, is Node's.
     return super.createConnection({ ...options, socket } as https.RequestOptions, callback);
   }

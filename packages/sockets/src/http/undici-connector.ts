@@ -28,7 +28,7 @@ export function undiciConnectorOver(connect: KwikNet["connect"], { tls: tlsOptio
     const isSecure = target.protocol === "https:";
     const host = target.hostname.replace(/^\[(.*)\]$/, "$1");
     const port = target.port === "" ? (isSecure ? 443 : 80) : target.port;
-    const socket = connect(connectOptionsOf(route, host, port));
+    const socket = connect(connectOptionsOf(route, { host, port }));
     const servername = target.servername ?? host;
     const made = isSecure ? tls.connect({ ALPNProtocols: ["http/1.1"], servername, host, ...tlsOptions, socket }) : socket;
     const isConnected = isSecure ? "secureConnect" : "connect";

@@ -5,6 +5,7 @@ export interface SocketStream {
   read(): Promise<Uint8Array | null>;
   write(data: Uint8Array): Promise<void>;
   close(): Promise<void>;
+  flushed(): Promise<void>;
   reset(code: number): void;
   stopReading(code: number): void;
 }
@@ -15,7 +16,7 @@ export interface Attachment {
   /** Asked only if somebody wants to know; undefined where it is not known. */
   readonly local: () => AddressInfo | undefined;
   readonly remote: () => AddressInfo | undefined;
-  /** The socket is over. */
+  /** The socket is over, or will be when what is under way has arrived. Called once. */
   readonly release: () => void;
 }
 
@@ -25,6 +26,6 @@ export const SocketCode = {
   closed: 0x30,
   /** The connection was broken off: bytes may be missing. */
   reset: 0x31,
-  /** The server takes no connection, or none more. */
+  /** The server is closed. */
   refused: 0x32,
 } as const;

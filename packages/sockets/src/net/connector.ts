@@ -1,5 +1,5 @@
 import { type AddressInfo, isIP } from "node:net";
-import { KwikError, parseAddress, type PathInfo, type Session } from "@kwik/core";
+import { parseAddress, type PathInfo, type Session } from "@kwik/core";
 import { openTunnel } from "@kwik/tunnel";
 import type { Attachment, SocketStream } from "./attachment.ts";
 import type { DirectRoute, Route, TunnelRoute } from "./route.ts";
@@ -11,9 +11,8 @@ export type Connector = (route: Route, signal: AbortSignal) => Promise<Attachmen
 /** Connections over the sessions of a pool, or over sessions that the program gives. */
 export function connectorOver(pool: SessionPool): Connector {
   return async (route, signal) => {
-    const lease = await leaseFor(pool, route);
+    const lease = await leaseFor(pool, route, signal);
     try {
-      if (signal.aborted) throw new KwikError("ABORTED", "the connection was aborted", { cause: signal.reason });
       return await (route.kind === "direct" ? direct(lease, route, signal) : tunnelled(lease, route, signal));
     } catch (error) {
       lease.release();
@@ -32,16 +31,16 @@ export function addressInfo(address: string): AddressInfo | undefined {
   }
 }
 
-/** The address of the first path that works. */
-export function addressOfSession(session: Session): AddressInfo | undefined {
+/** Of the first path that works: the address that was dialled, or, for servers, where the client comes from. */
+export function addressOf(session: Session, which: "address" | "remoteAddress"): AddressInfo | undefined {
   const works = (path: PathInfo): boolean => path.state === "active" || path.state === "degraded";
-  const path = session.stats().paths.find(works);
-  return path === undefined ? undefined : addressInfo(path.address);
+  const address = session.stats().paths.find(works)?.[which];
+  return address === undefined ? undefined : addressInfo(address);
 }
 
-async function leaseFor(pool: SessionPool, route: Route): Promise<Pick<Lease, "release"> & { session: Session }> {
+async function leaseFor(pool: SessionPool, route: Route, signal: AbortSignal): Promise<Pick<Lease, "release"> & { session: Session }> {
   const server = route.kind === "direct" ? route.server : route.gateway;
-  if (typeof server === "string" || server instanceof URL) return pool.lease(server, route.dial);
+  if (typeof server === "string" || server instanceof URL) return pool.lease(server, route.dial, signal);
   return { session: server, release: () => undefined };
 }
 
@@ -50,7 +49,7 @@ type UsedSession = Awaited<ReturnType<typeof leaseFor>>;
 async function direct({ session, release }: UsedSession, _route: DirectRoute, signal: AbortSignal): Promise<Attachment> {
   // Closed to other servers, and so announced at once: a server that speaks first has to hear of it. spec: STREAM-3
   const stream = await session.openStreamSync({ contributions: false, signal });
-  return { stream, release, local: () => undefined, remote: () => addressOfSession(session) };
+  return { stream, release, local: () => undefined, remote: () => addressOf(session, "address") };
 }
 
 async function tunnelled({ session, release }: UsedSession, route: TunnelRoute, signal: AbortSignal): Promise<Attachment> {

@@ -1,15 +1,29 @@
 /** What an HTTP/2 client writes first. */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+export const PREFACE_BYTES = PREFACE.length;
 /** Enough of it to tell: no request of HTTP/1 begins like this. */
 const TELLING_BYTES = 14;
+const NO_MATCH = -1;
 
 const FRAME_HEAD_BYTES = 9;
 const DATA = 0;
 
-/** Whether a connection that begins with these bytes speaks HTTP/2. */
-export function beginsHttp2(data: Uint8Array): boolean {
-  if (data.length < TELLING_BYTES || data[0] !== PREFACE[0]) return false;
-  return PREFACE.compare(data, 0, Math.min(data.length, PREFACE.length), 0, Math.min(data.length, PREFACE.length)) === 0;
+/** Tells from the first bytes of a direction whether HTTP/2 begins there, however they are cut. */
+export class Http2Preface {
+  /** Bytes of the preface that have come. */
+  #matched = 0;
+
+  /** How many bytes of the preface had come before `data`, if that tells that it is HTTP/2; undefined if it does not tell yet, or never will. */
+  next(data: Uint8Array): number | undefined {
+    const before = this.#matched;
+    if (before === NO_MATCH) return undefined;
+    const length = Math.min(data.length, PREFACE.length - before);
+    const isPrefix = PREFACE.compare(data, 0, length, before, before + length) === 0;
+    this.#matched = isPrefix ? before + length : NO_MATCH;
+    if (this.#matched < TELLING_BYTES) return undefined;
+    this.#matched = NO_MATCH;
+    return before;
+  }
 }
 
 /**
@@ -24,9 +38,9 @@ export class Http2Frames {
   #headBytes = 0;
   #isInData = false;
 
-  /** `begins` is the first chunk of this direction or empty; a client's direction begins with the preface. */
-  constructor(hasPreface: boolean) {
-    this.#untilFrame = hasPreface ? PREFACE.length : 0;
+  /** How many bytes come before the first frame: the rest of the preface in a client's direction, see `PREFACE_BYTES`; 0 in a server's. */
+  constructor(bytesBefore: number) {
+    this.#untilFrame = bytesBefore;
   }
 
   /** The chunk in pieces: frames of data together, every other one on its own. Views, no copies. */

@@ -11,17 +11,17 @@ export class IdleTimer {
     this.#onIdle = onIdle;
   }
 
-  /** Begins anew; 0 turns it off. Throws a RangeError for what is no time. */
+  /** Begins anew; 0 turns it off. */
   set(timeoutMs: number): void {
-    if (!Number.isFinite(timeoutMs) || timeoutMs < 0) {
-      const error = new RangeError(
-        `The value of "msecs" is out of range. It must be a non-negative finite number. Received ${String(timeoutMs)}`,
-      );
-      throw Object.assign(error, { code: "ERR_OUT_OF_RANGE" });
-    }
     clearTimeout(this.#timer);
     this.timeoutMs = Math.min(timeoutMs, MAX_TIMEOUT_MS);
     this.#timer = timeoutMs === 0 ? undefined : setTimeout(this.#onIdle, this.timeoutMs).unref();
+  }
+
+  /** Turns it off; `timeoutMs` stays. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /** Something happened. */

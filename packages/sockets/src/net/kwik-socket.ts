@@ -1,26 +1,29 @@
 import type { AddressInfo } from "node:net";
-import { Duplex } from "node:stream";
-import { StreamError } from "@kwik/core";
+import { addAbortSignal, Duplex } from "node:stream";
+import { stopCodeOf } from "@kwik/tunnel";
+import { checkCallback, checkMilliseconds } from "./argument-errors.ts";
 import { type Attachment, SocketCode } from "./attachment.ts";
 import { type ConnectArguments, readConnectArguments, routeOf } from "./connect-arguments.ts";
 import type { Connector } from "./connector.ts";
-import { beginsHttp2, Http2Frames } from "./http2-frames.ts";
+import { Http2Frames, Http2Preface, PREFACE_BYTES } from "./http2-frames.ts";
 import { IdleTimer } from "./idle-timer.ts";
+import { OutgoingBytes } from "./outgoing-bytes.ts";
 import { brokenError, codedError, connectError, pipeError } from "./node-error.ts";
 import type { Route } from "./route.ts";
-import type { KwikSocketOptions } from "./socket-options.ts";
+import { type KwikSocketOptions, socketOptionsOf } from "./socket-options.ts";
 
 type Done = (error?: Error | null) => void;
 
 /**
  * A socket over one stream of a session, with the methods, events and error codes of `net.Socket`. `end` ends a direction after all its bytes and calls
- * back when the other side has them. `destroy` without an error closes as TCP does: what was handed on arrives; with an error, or while writes still wait
- * here, it breaks off, and the other side gets ECONNRESET.
+ * back when the other side has them. `destroy` closes as TCP does: what was handed on arrives; while writes still wait here it breaks off, and the other side gets
+ * ECONNRESET.
  */
 export class KwikSocket extends Duplex {
   /** Whether `connect` was called and has not succeeded or failed yet. */
   connecting = false;
   readonly #connector: Connector;
+  readonly #signal: AbortSignal | undefined;
   readonly #idle = new IdleTimer(() => this.emit("timeout"));
   #connectAbort: AbortController | undefined;
   #attachment: Attachment | undefined;
@@ -31,23 +34,31 @@ export class KwikSocket extends Duplex {
   /** Whether the other side's direction came to its end. */
   #hasEnded = false;
   #isReset = false;
+  #outgoing: OutgoingBytes | undefined;
+  /** To be told if the write that waits fails. */
   #writeDone: Done | undefined;
-  #writingBytes = 0;
   #bytesRead = 0;
-  #bytesTaken = 0;
+  #outPreface = new Http2Preface();
+  #inPreface = new Http2Preface();
   #inFrames: Http2Frames | undefined;
   #pieces: Buffer[] = [];
+  #isReleased = false;
+  /** Released, and whoever heard of it in the same turn has had that turn: a socket of `net` is destroyed by then. */
+  #isOver = false;
   #addresses: { local: AddressInfo | undefined; remote: AddressInfo | undefined } | undefined;
 
   constructor(connector: Connector, options: KwikSocketOptions = {}) {
-    super({ allowHalfOpen: false, ...options, emitClose: false, autoDestroy: true });
+    const { signal, ...streamOptions } = socketOptionsOf(options);
+    super({ ...streamOptions, emitClose: false, autoDestroy: true });
     this.#connector = connector;
+    this.#signal = signal;
+    if (signal !== undefined) addAbortSignal(signal, this);
     if (!this.allowHalfOpen) this.once("end", this.#refuseWrites);
   }
 
   /** Takes a stream that is there already, for servers. Reads ahead at once, unless it begins paused. */
   adopt(attachment: Attachment, isPaused = false): this {
-    this.#attachment = attachment;
+    this.#take(attachment);
     if (isPaused) this.pause();
     else this.read(0);
     return this;
@@ -59,6 +70,7 @@ export class KwikSocket extends Duplex {
   connect(...args: ConnectArguments): this {
     const { options, listener } = readConnectArguments(args);
     const route = routeOf(options);
+    if (this.#signal?.aborted === true) return this;
     if (this.destroyed) this.#begin();
     if (listener !== undefined) this.once("connect", listener);
     if (options.timeout !== undefined) this.setTimeout(options.timeout);
@@ -67,8 +79,11 @@ export class KwikSocket extends Duplex {
     return this;
   }
 
-  /** Emits "timeout", and does no more, when nothing came or went for `timeoutMs`; 0 turns it off. */
+  /** Emits "timeout", and does no more, when nothing came or went for `timeoutMs`; 0 turns it off. Throws as `net` for what is no time. */
   setTimeout(timeoutMs: number, listener?: () => void): this {
+    if (this.destroyed) return this;
+    checkMilliseconds("msecs", timeoutMs);
+    if (listener !== undefined) checkCallback("callback", listener);
     this.#idle.set(timeoutMs);
     if (listener !== undefined) {
       if (timeoutMs === 0) this.removeListener("timeout", listener);
@@ -126,7 +141,8 @@ export class KwikSocket extends Duplex {
 
   /** Bytes that were written, those that still wait here included. */
   get bytesWritten(): number {
-    return this.#bytesTaken + this.writableLength;
+    const { total = 0, handedOn = 0 } = this.#outgoing ?? {};
+    return total + this.writableLength - handedOn;
   }
 
   get bufferSize(): number {
@@ -135,7 +151,7 @@ export class KwikSocket extends Duplex {
 
   /** Whether there is no connection yet. */
   get pending(): boolean {
-    return this.#attachment === undefined;
+    return this.#attachment === undefined || this.destroyed;
   }
 
   get readyState(): "opening" | "open" | "readOnly" | "writeOnly" | "closed" {
@@ -180,13 +196,12 @@ export class KwikSocket extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
-    const attachment = this.#attachment;
-    if (attachment === undefined) return this.#wait(() => this._write(chunk, _encoding, done), done);
+    const outgoing = this.#outgoing;
+    if (outgoing === undefined) return this.#wait(() => this._write(chunk, _encoding, done), done);
     this.#idle.refresh();
-    if (this.#bytesTaken === 0 && this.#bytesRead === 0 && beginsHttp2(chunk)) this.#inFrames = new Http2Frames(false);
+    if (this.#outPreface.next(chunk) !== undefined) this.#inFrames = new Http2Frames(0);
     this.#writeDone = done;
-    this.#writingBytes = chunk.length;
-    attachment.stream.write(chunk).then(this.#onWritten, this.#onWriteFailed);
+    outgoing.write(chunk, this.#onWritten);
   }
 
   override _final(done: Done): void {
@@ -198,29 +213,40 @@ export class KwikSocket extends Duplex {
     }
     // Whoever stopped reading, or has ended its own direction as well, does not miss the end: programs of TCP hear of nothing then.
     const failed = (error: unknown): void =>
-      done(this.#hasEnded || isStopOf(error, SocketCode.closed) ? null : brokenError(error, "write"));
+      done(this.#hasEnded || stopCodeOf(error) === SocketCode.closed ? null : brokenError(error, "write"));
     attachment.stream.close().then(() => done(), failed);
+    if (this.#hasEnded) this.#release(attachment);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#idle.set(0);
+    this.#idle.stop();
     this.connecting = false;
     this.#connectAbort?.abort();
     for (const { fail } of this.#waiting.splice(0)) {
       fail(error ?? codedError(new Error("Socket closed before the connection was established"), "ERR_SOCKET_CLOSED_BEFORE_CONNECTION"));
     }
-    if (this.#attachment !== undefined) this.#leave(this.#attachment, error);
+    if (this.#attachment !== undefined) this.#leave(this.#attachment);
     done(error);
     process.nextTick(() => this.emit("close", error !== null));
   }
 
-  #leave({ stream, release }: Attachment, error: Error | null): void {
-    const lostBytes = this.writableLength - this.#writingBytes;
-    const isWhole = error === null && !this.#isReset && lostBytes === 0;
+  #leave(attachment: Attachment): void {
+    const { stream } = attachment;
+    this.#outgoing?.stop();
+    const isWhole = !this.#isReset && this.writableLength === (this.#outgoing?.handedOn ?? 0);
     if (isWhole || this.writableFinished) stream.close().catch(() => undefined);
     else stream.reset(SocketCode.reset);
     if (!this.#hasEnded) stream.stopReading(isWhole ? SocketCode.closed : SocketCode.reset);
-    release();
+    this.#endWrite(codedError(new Error("The socket was closed before the write was done"), "ECANCELED"));
+    this.#release(attachment);
+  }
+
+  /** Both directions have ended, as far as it is for this side to say. What is under way is the session's. */
+  #release(attachment: Attachment): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    attachment.release();
+    setImmediate(() => (this.#isOver = true));
   }
 
   #wait(run: () => void, fail: Done): void {
@@ -232,17 +258,21 @@ export class KwikSocket extends Duplex {
   #begin(): void {
     (this as unknown as { _undestroy(): void })._undestroy();
     this.#attachment = undefined;
+    this.#outgoing = undefined;
     this.#addresses = undefined;
     this.#isReading = false;
     this.#hasEnded = false;
     this.#isReset = false;
+    this.#isReleased = false;
+    this.#isOver = false;
     this.#bytesRead = 0;
-    this.#bytesTaken = 0;
+    this.#outPreface = new Http2Preface();
+    this.#inPreface = new Http2Preface();
     this.#inFrames = undefined;
     this.#pieces = [];
     if (!this.allowHalfOpen) {
       this.write = (...args: unknown[]): boolean => super.write(...(args as [unknown, BufferEncoding, Done]));
-      this.once("end", this.#refuseWrites);
+      this.off("end", this.#refuseWrites).once("end", this.#refuseWrites);
     }
   }
 
@@ -262,8 +292,13 @@ export class KwikSocket extends Duplex {
     );
   }
 
-  #attach(attachment: Attachment): void {
+  #take(attachment: Attachment): void {
     this.#attachment = attachment;
+    this.#outgoing = new OutgoingBytes(attachment.stream, { onTaken: () => this.#idle.refresh(), onFailed: this.#onWriteFailed });
+  }
+
+  #attach(attachment: Attachment): void {
+    this.#take(attachment);
     this.#connectAbort = undefined;
     this.connecting = false;
     this.#idle.refresh();
@@ -289,12 +324,14 @@ export class KwikSocket extends Duplex {
     if (this.destroyed) return;
     if (data === null) {
       this.#hasEnded = true;
+      if (this.writableEnded && this.writableLength === 0) this.#release(this.#attachment as Attachment);
       this.push(null);
       this.read(0);
       return;
     }
     this.#idle.refresh();
-    if (this.#bytesRead === 0 && this.#bytesTaken === 0 && beginsHttp2(data)) this.#inFrames = new Http2Frames(true);
+    const before = this.#inPreface.next(data);
+    if (before !== undefined) this.#inFrames = new Http2Frames(PREFACE_BYTES - before);
     this.#bytesRead += data.length;
     const view = Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, data.length);
     if (this.#inFrames === undefined) {
@@ -319,20 +356,17 @@ export class KwikSocket extends Duplex {
     if (!this.destroyed) this.destroy(brokenError(error, "read"));
   };
 
-  readonly #onWritten = (): void => {
-    this.#idle.refresh();
-    this.#bytesTaken += this.#writingBytes;
-    this.#endWrite(null);
-  };
+  readonly #onWritten = (): void => this.#endWrite(null);
 
-  readonly #onWriteFailed = (error: unknown): void => {
-    this.#endWrite(isStopOf(error, SocketCode.closed) ? pipeError(error) : brokenError(error, "write"));
+  readonly #onWriteFailed = (cause: unknown): void => {
+    const error = stopCodeOf(cause) === SocketCode.closed ? pipeError(cause) : brokenError(cause, "write");
+    if (this.#writeDone === undefined && !this.destroyed) this.destroy(error);
+    else this.#endWrite(error);
   };
 
   #endWrite(error: Error | null): void {
     const done = this.#writeDone;
     this.#writeDone = undefined;
-    this.#writingBytes = 0;
     done?.(error);
   }
 
@@ -341,9 +375,11 @@ export class KwikSocket extends Duplex {
     this.write = (chunk: unknown, ...rest: unknown[]): boolean => {
       const done = rest.at(-1);
       if (!this.writableEnded) return super.write(chunk, ...(rest as [BufferEncoding]));
-      const error = codedError(new Error("This socket has been ended by the other party"), "EPIPE");
+      const error = this.#isOver
+        ? codedError(new Error("Cannot call write after a stream was destroyed"), "ERR_STREAM_DESTROYED")
+        : codedError(new Error("This socket has been ended by the other party"), "EPIPE");
       if (typeof done === "function") process.nextTick(done, error);
-      this.destroy(error);
+      if (!this.#isOver) this.destroy(error);
       return false;
     };
   };
@@ -354,8 +390,4 @@ export class KwikSocket extends Duplex {
     if (this.#attachment === undefined || this.destroyed) return { local: undefined, remote: undefined };
     return (this.#addresses = { local: this.#attachment.local(), remote: this.#attachment.remote() });
   }
-}
-
-function isStopOf(error: unknown, code: number): boolean {
-  return error instanceof StreamError && error.remote && error.code === "APPLICATION" && error.errorCode === code;
 }

@@ -19,14 +19,17 @@ export interface KwikNet {
   ) => KwikSocket;
   /** A new socket that is connecting. */
   readonly connect: (...args: ConnectArguments) => KwikSocket;
-  /** A server that does not listen yet. */
-  readonly createServer: CreateServer;
+  /** A server that does not listen yet; made by `new`. */
+  readonly Server: new (
+    ...args: ServerArguments
+  ) => KwikServer;
+  /** The same, as a function. */
+  readonly createServer: (...args: ServerArguments) => KwikServer;
 }
 
-export interface CreateServer {
-  (options: ServerOptions, onConnection?: (socket: KwikSocket) => void): KwikServer;
-  (onConnection?: (socket: KwikSocket) => void): KwikServer;
-}
+export type ServerArguments =
+  | [options: ServerOptions, onConnection?: (socket: KwikSocket) => void]
+  | [onConnection?: (socket: KwikSocket) => void];
 
 /** All sockets of one such object share sessions. */
 export function netOver({ dial, listen }: SocketEnvironment): KwikNet {
@@ -36,24 +39,17 @@ export function netOver({ dial, listen }: SocketEnvironment): KwikNet {
       super(connector, options);
     }
   }
+  class Server extends KwikServer {
+    constructor(...[first, second]: ServerArguments) {
+      super(listen, (options) => new Socket(options), typeof first === "function" ? {} : (first ?? {}));
+      const onConnection = typeof first === "function" ? first : second;
+      if (onConnection !== undefined) this.on("connection", onConnection);
+    }
+  }
   return {
     Socket,
-    connect: (...args) => new Socket(socketOptionsOf(readConnectArguments(args).options)).connect(...args),
-    createServer: (first?: ServerOptions | ((made: KwikSocket) => void), second?: (made: KwikSocket) => void) => {
-      const server = new KwikServer(listen, (options) => new Socket(options), typeof first === "function" ? {} : (first ?? {}));
-      const onConnection = typeof first === "function" ? first : second;
-      if (onConnection !== undefined) server.on("connection", onConnection);
-      return server;
-    },
-  };
-}
-
-/** What a socket takes of the options of `connect`, which go on to other things as well. */
-function socketOptionsOf(options: KwikSocketOptions): KwikSocketOptions {
-  const { allowHalfOpen, highWaterMark, signal } = options;
-  return {
-    ...(allowHalfOpen === undefined ? {} : { allowHalfOpen }),
-    ...(highWaterMark === undefined ? {} : { highWaterMark }),
-    ...(signal === undefined ? {} : { signal }),
+    Server,
+    connect: (...args) => new Socket(readConnectArguments(args).options).connect(...args),
+    createServer: (...args) => new Server(...args),
   };
 }

@@ -13,6 +13,7 @@ export interface Place {
 export interface SocketError extends NodeJS.ErrnoException {
   address?: string;
   port?: number;
+  hostname?: string;
 }
 
 const REFUSALS: Readonly<Record<TunnelRefusal, string>> = {
@@ -41,6 +42,10 @@ export function connectError(cause: unknown, place: Place): Error {
   const { host, port } = place;
   const where = host === undefined ? "" : syscall === "connect" && port !== undefined ? ` ${host}:${port}` : ` ${host}`;
   const error = systemError(code, syscall, where, cause);
+  if (syscall === "getaddrinfo") {
+    if (host !== undefined) error.hostname = host;
+    return error;
+  }
   if (host !== undefined) error.address = host;
   if (port !== undefined) error.port = port;
   return error;

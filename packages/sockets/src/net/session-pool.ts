@@ -1,4 +1,4 @@
-import type { ClientSession, DialOptions } from "@kwik/core";
+import { type ClientSession, type DialOptions, KwikError } from "@kwik/core";
 
 /** A session of which no socket is left is closed after this time, in milliseconds. Until then it keeps the process running. */
 export const IDLE_SESSION_MS = 1000;
@@ -15,6 +15,9 @@ export interface Lease {
 interface Pooled {
   readonly key: string;
   readonly session: Promise<ClientSession>;
+  /** Gives the dial up. */
+  readonly dialling: AbortController;
+  isDialled: boolean;
   users: number;
   /** Whether it takes no new users, and is closed after its last one without waiting. */
   isLeaving: boolean;
@@ -37,12 +40,17 @@ export class SessionPool {
     return this.#pooled.size;
   }
 
-  /** The session for this server and these options, dialled if there is none. Rejects as `dial`. */
-  async lease(target: string | URL, options: DialOptions = {}): Promise<Lease> {
+  /**
+   * The session for this server and these options, dialled if there is none. Rejects as `dial`, and with ABORTED at once when `signal` is aborted; a dial that nobody waits for any more is
+   * given up.
+   */
+  async lease(target: string | URL, { signal: own, ...options }: DialOptions = {}, signal: AbortSignal | undefined = own): Promise<Lease> {
     const key = this.#keyOf(target, options);
     let pooled = this.#pooled.get(key);
     if (pooled === undefined) {
-      pooled = { key, session: this.#dial(target, options), users: 0, isLeaving: false, idleTimer: undefined };
+      const dialling = new AbortController();
+      const session = this.#dial(target, { ...options, signal: dialling.signal });
+      pooled = { key, session, dialling, isDialled: false, users: 0, isLeaving: false, idleTimer: undefined };
       this.#pooled.set(key, pooled);
       this.#watch(pooled);
     }
@@ -51,7 +59,7 @@ export class SessionPool {
     const lent = pooled;
     const release = (): void => this.#release(lent);
     try {
-      return { session: await pooled.session, release };
+      return { session: await unlessAborted(pooled.session, signal), release };
     } catch (error) {
       release();
       throw error;
@@ -60,6 +68,10 @@ export class SessionPool {
 
   #release(pooled: Pooled): void {
     pooled.users -= 1;
+    if (pooled.users === 0 && !pooled.isDialled) {
+      this.#leave(pooled);
+      pooled.dialling.abort();
+    }
     this.#closeWhenIdle(pooled);
   }
 
@@ -88,13 +100,14 @@ export class SessionPool {
     };
     pooled.session
       .then(async (session) => {
+        pooled.isDialled = true;
         for await (const event of session.events()) if (event.type === "suspended" || event.type === "going-away") break;
       })
       .then(leave, leave);
   }
 
   /** Equal texts for equal options; functions are equal if they are the same. */
-  #keyOf(target: string | URL, { signal: _, ...options }: DialOptions): string {
+  #keyOf(target: string | URL, options: DialOptions): string {
     return JSON.stringify([String(target), options], (_name, value: unknown) => {
       if (typeof value === "bigint") return String(value);
       if (typeof value !== "function") return value;
@@ -107,4 +120,14 @@ export class SessionPool {
       return `function ${id}`;
     });
   }
+}
+
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(new KwikError("ABORTED", "the connection was aborted", { cause: signal.reason }));
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
