@@ -1,7 +1,8 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import type { ServerSession } from "@kwik/core";
+import type { ListenOptions, ServerSession } from "@kwik/core";
 import { Gateway, type GatewayEvent, type GatewayOptions } from "@kwik/gateway";
 import { type Bind, LocalProxy, type ProxyEvent, type ProxyOptions } from "@kwik/proxy";
+import type { MemoryNetworkOptions } from "@kwik/testkit";
 import { TestCluster, type TestServer } from "../session/pair.ts";
 
 /** A gateway of a test, and the sessions that it serves. */
@@ -14,12 +15,17 @@ export interface TestGateway {
 
 /** Gateways and a proxy in this process, on the memory transport; targets and local clients are real sockets of the loopback. */
 export class TunnelBench implements AsyncDisposable {
-  readonly cluster = new TestCluster();
+  readonly cluster: TestCluster;
   readonly proxyEvents: ProxyEvent[] = [];
   readonly #closers: (() => unknown)[] = [];
 
-  async gateway(options: GatewayOptions = {}): Promise<TestGateway> {
-    const server = await this.cluster.serve();
+  /** `shape` of the lines between proxy and gateways; none is as fast as memory. */
+  constructor(shape?: MemoryNetworkOptions["shape"]) {
+    this.cluster = new TestCluster(shape === undefined ? {} : { shape });
+  }
+
+  async gateway(options: GatewayOptions = {}, listen: Partial<ListenOptions> = {}): Promise<TestGateway> {
+    const server = await this.cluster.serve(listen);
     const events: GatewayEvent[] = [];
     const gateway = new Gateway({ ...options, onEvent: (event) => events.push(event) });
     const sessions: ServerSession[] = [];

@@ -1,5 +1,5 @@
 import { Duplex } from "node:stream";
-import { type Tunnel, TunnelReset } from "@kwik/tunnel";
+import { stopCodeOf, type Tunnel, TunnelReset } from "@kwik/tunnel";
 
 /** What a target may still send after its answer was complete, and how long it may take to end. */
 const MAX_LINGER_BYTES = 64 * 1024;
@@ -8,6 +8,7 @@ const LINGER_MS = 1_000;
 /** A tunnel as a duplex stream of Node, for what wants a socket. */
 export class TunnelDuplex extends Duplex {
   readonly #tunnel: Tunnel;
+  #isStopped = false;
 
   constructor(tunnel: Tunnel) {
     super({ allowHalfOpen: true });
@@ -22,11 +23,25 @@ export class TunnelDuplex extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.#tunnel.write(chunk).then(() => callback(), callback);
+    if (this.#isStopped) return callback();
+    this.#tunnel.write(chunk).then(
+      () => callback(),
+      (error: unknown) => callback(this.#failureOf(error)),
+    );
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    this.#tunnel.close().then(() => callback(), callback);
+    if (this.#isStopped) return callback();
+    this.#tunnel.close().then(
+      () => callback(),
+      (error: unknown) => callback(this.#failureOf(error)),
+    );
+  }
+
+  /** A target that reads no more may have answered: what it sent is still to be read, and what is written is passed over. */
+  #failureOf(error: unknown): Error | null {
+    this.#isStopped ||= stopCodeOf(error) !== undefined;
+    return this.#isStopped ? null : (error as Error);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

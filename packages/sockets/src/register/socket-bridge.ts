@@ -62,6 +62,9 @@ function tunnelEnd(stream: SocketStream): Parameters<typeof splice>[1] {
     read: () => stream.read(),
     write: (data) => stream.write(data),
     close: () => stream.close(),
+    flushed: () => stream.flushed(),
+    reset: (code) => stream.reset(code),
+    stopReading: (code) => stream.stopReading(code),
     abort: (code) => {
       stream.reset(code);
       stream.stopReading(code);
