@@ -201,3 +201,25 @@ test("a gateway that drains refuses what is new, waits for what is open, and bre
   expect(gateway.stats().connections).toBe(0);
   expect(() => new Gateway({ allow: ["nonsense"] })).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
 });
+
+test("what was given up is nobody's failure: a client that leaves, and a gateway that drains, do not count against the target", async () => {
+  await using bench = new TunnelBench();
+  const { server, gateway, events } = await bench.gateway({
+    allow: ["hangs.example:80"],
+    resolve: () => new Promise(() => undefined),
+  });
+  const session = await bench.cluster.dial(server);
+  const target = { kind: "tcp", host: "hangs.example", port: 80 } as const;
+  const leaving = await openTunnel(session, target);
+  await expect.poll(() => gateway.stats().connections).toBe(1);
+  leaving.abort(TunnelReset.cancelled);
+  await expect.poll(() => gateway.stats().connections).toBe(0);
+  const staying = await openTunnel(session, target);
+  await expect.poll(() => gateway.stats().connections).toBe(1);
+  const drained = gateway.drain(50);
+  expect(await refusalOf(staying.connected)).toBe("draining");
+  await drained;
+  expect(gateway.targets()).toEqual([]);
+  expect(events.map(({ type }) => type)).toEqual(["closed", "refused"]);
+  expect(gateway.stats().refusedTotal).toEqual({ draining: 1 });
+});

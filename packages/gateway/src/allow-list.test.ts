@@ -8,11 +8,13 @@ const names: Readonly<Record<string, readonly string[]>> = {
   "rebound.example.org": ["169.254.169.254"],
   "mixed.example.org": ["127.0.0.1", "93.184.216.34"],
   localhost: ["127.0.0.1", "::1"],
+  "own.example.org": ["93.184.216.99"],
 };
+const isOwn = (ip: string): boolean => ip === "93.184.216.99";
 
 async function check(rules: readonly string[], host: string, port: number, protocol: "tcp" | "udp" = "tcp"): Promise<string> {
   const asked: string[] = [];
-  const verdict = await new AllowList(rules).check(protocol, { host, port }, async (name) => {
+  const verdict = await new AllowList(rules, isOwn).check(protocol, { host, port }, async (name) => {
     asked.push(name);
     const found = names[name];
     if (found === undefined) throw new Error("no such name");
@@ -42,6 +44,15 @@ test.each<[readonly string[], string, number, string]>([
   [["10.0.0.0/8:5432"], "db.internal", 5432, "not-allowed"],
   [["localhost:80"], "localhost", 80, "127.0.0.1 ::1"],
   [["localhost:80"], "127.0.0.1", 80, "not-allowed"],
+  // every name is not this very one
+  [["*:80"], "localhost", 80, "not-allowed"],
+  [["*:80"], "localhost.", 80, "not-allowed"],
+  [["*:80", "localhost:81"], "localhost", 80, "not-allowed"],
+  // this machine's own addresses are as private as loopback
+  [["*:80"], "93.184.216.99", 80, "not-allowed"],
+  [["*:80"], "::ffff:93.184.216.99", 80, "not-allowed"],
+  [["*:80"], "own.example.org", 80, "not-allowed"],
+  [["93.184.216.99:80", "*:80"], "own.example.org", 80, "93.184.216.99"],
   // addresses
   [["*:80"], "93.184.216.34", 80, "93.184.216.34"],
   [["*:80"], "10.0.0.1", 80, "not-allowed"],
@@ -50,7 +61,9 @@ test.each<[readonly string[], string, number, string]>([
   [["0.0.0.0/0:80"], "93.184.216.34", 80, "93.184.216.34"],
   [["0.0.0.0/0:80"], "10.0.0.1", 80, "not-allowed"],
   [["10.0.0.0/8:80"], "10.0.0.1", 80, "10.0.0.1"],
-  [["10.0.0.0/8:80"], "::ffff:10.0.0.1", 80, "::ffff:10.0.0.1"],
+  [["10.0.0.0/8:80"], "::ffff:10.0.0.1", 80, "10.0.0.1"],
+  [["[::ffff:10.0.0.1]:80"], "10.0.0.1", 80, "10.0.0.1"],
+  [["[fd00::0:7]:80"], "FD00:0::7", 80, "fd00::7"],
   [["*:80"], "::ffff:10.0.0.1", 80, "not-allowed"],
   [["*:80"], "64:ff9b::7f00:1", 80, "not-allowed"],
   [["[::1]:80"], "::1", 80, "::1"],

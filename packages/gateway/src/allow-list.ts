@@ -1,6 +1,8 @@
 import { isIP } from "node:net";
 import type { TunnelAddress } from "@kwik/tunnel";
-import { kindOfAddress, parseTargetRule, type TargetRule } from "./target-rule.ts";
+import { canonicalIp } from "./canonical-ip.ts";
+import { isOwnAddress } from "./own-addresses.ts";
+import { type AddressKind, kindOfAddress, parseTargetRule, type TargetRule } from "./target-rule.ts";
 
 /** Resolves a name to IP addresses; rejects if it has none. */
 export type NameResolver = (name: string) => Promise<readonly string[]>;
@@ -13,10 +15,12 @@ export type Verdict =
 /** What clients may reach. Without a rule: nothing. */
 export class AllowList {
   readonly #rules: readonly TargetRule[];
+  readonly #isOwn: (ip: string) => boolean;
 
-  /** Rules as `parseTargetRule` reads them. Throws INVALID_ARGUMENT. */
-  constructor(rules: readonly string[]) {
+  /** Rules as `parseTargetRule` reads them; `isOwn` says which addresses are this machine's. Throws INVALID_ARGUMENT. */
+  constructor(rules: readonly string[], isOwn: (ip: string) => boolean = isOwnAddress) {
     this.#rules = rules.map(parseTargetRule);
+    this.#isOwn = isOwn;
   }
 
   get isEmpty(): boolean {
@@ -29,14 +33,13 @@ export class AllowList {
 
   /**
    * Whether a target is on the list, and where it is. A name has to be there as a name, and what it resolves to has to be public, or there as an address: so no
-   * name leads to a place that was not named. Names that are not on the list are not resolved. `localhost` may be loopback.
+   * name leads to a place that was not named. Names that are not on the list are not resolved. `localhost` may be loopback if the list has that very name.
    */
   async check(protocol: "tcp" | "udp", target: TunnelAddress, resolve: NameResolver): Promise<Verdict> {
     const rules = this.#rulesFor(protocol, target.port);
     if (isIP(target.host) !== 0) {
-      return isAllowedAddress(rules, target.host)
-        ? { allowed: true, ips: [target.host] }
-        : refused(`${target.host} port ${target.port} is not on the list`);
+      const ip = canonicalIp(target.host);
+      return this.#allows(rules, ip) ? { allowed: true, ips: [ip] } : refused(`${target.host} port ${target.port} is not on the list`);
     }
     const name = target.host.toLowerCase().replace(/\.$/, "");
     // What some resolver takes for a number would pass by the rules of addresses.
@@ -48,7 +51,10 @@ export class AllowList {
     } catch {
       return { allowed: false, refusal: "name-not-found", reason: `${target.host} does not resolve` };
     }
-    const allowed = ips.filter((ip) => kindOfAddress(ip) === "public" || isAllowedAddress(rules, ip) || isLocalhost(name, ip));
+    const isLoopback = rules.some((rule) => rule.isLocalhost) && name === "localhost";
+    const allowed = ips
+      .map(canonicalIp)
+      .filter((ip) => this.#kindOf(ip) === "public" || this.#allows(rules, ip) || (isLoopback && isLoopbackIp(ip)));
     return allowed.length > 0
       ? { allowed: true, ips: allowed }
       : refused(`${target.host} leads to an address that is not public and not on the list`);
@@ -62,7 +68,18 @@ export class AllowList {
 
   /** Whether an IP address is on the list by its number, or as a public one by `*`. */
   allowsAddress(protocol: "tcp" | "udp", { host, port }: TunnelAddress): boolean {
-    return isAllowedAddress(this.#rulesFor(protocol, port), host);
+    return this.#allows(this.#rulesFor(protocol, port), canonicalIp(host));
+  }
+
+  #allows(rules: readonly TargetRule[], ip: string): boolean {
+    const kind = this.#kindOf(ip);
+    return rules.some((rule) => rule.matchesAddress(ip, kind));
+  }
+
+  /** An address of this machine is as private as loopback: what listens there may count on being behind a firewall. */
+  #kindOf(ip: string): AddressKind {
+    const kind = kindOfAddress(ip);
+    return kind === "public" && this.#isOwn(ip) ? "private" : kind;
   }
 
   #rulesFor(protocol: "tcp" | "udp", port: number): TargetRule[] {
@@ -70,14 +87,9 @@ export class AllowList {
   }
 }
 
-function isAllowedAddress(rules: readonly TargetRule[], ip: string): boolean {
-  const kind = kindOfAddress(ip);
-  return rules.some((rule) => rule.matchesAddress(ip, kind));
-}
-
-/** RFC 6761: this name is loopback everywhere. */
-function isLocalhost(name: string, ip: string): boolean {
-  return name === "localhost" && (ip === "::1" || /^127\./.test(ip));
+/** RFC 6761: `localhost` is loopback everywhere. */
+function isLoopbackIp(ip: string): boolean {
+  return ip === "::1" || ip.startsWith("127.");
 }
 
 function refused(reason: string): Verdict {

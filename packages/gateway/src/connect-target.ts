@@ -1,8 +1,10 @@
-import { connect, type LookupFunction, type NetConnectOpts, type Socket } from "node:net";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
 import type { TunnelRefusal } from "@kwik/tunnel";
 
-/** How long one address of a target has for itself before the next is tried, in milliseconds. */
+/** How long one address of a target has for itself before the next is tried beside it, in milliseconds (RFC 8305, 5). */
 const HEAD_START_MS = 250;
+/** Addresses of one target that are tried, at most. */
+const MAX_ADDRESSES = 16;
 
 export type Destination = { readonly ips: readonly string[]; readonly port: number } | { readonly path: string };
 
@@ -10,37 +12,79 @@ export type Connection =
   | { readonly ok: true; readonly socket: Socket }
   | { readonly ok: false; readonly refusal: TunnelRefusal; readonly reason: string };
 
-/** Connects to a unix socket, or to the first of some addresses that answers; never to another one. Never rejects. */
+/** Connects to a unix socket, or to whichever of some addresses answers first; never to another one. Never rejects. */
 export function connectTarget(destination: Destination, timeoutMs: number, signal: AbortSignal): Promise<Connection> {
-  return new Promise((resolve) => {
-    const socket = connect(optionsFor(destination));
-    const finish = (outcome: Connection): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
-      socket.off("connect", onConnect).off("error", onError);
-      if (!outcome.ok) socket.on("error", () => undefined).destroy();
-      resolve(outcome);
-    };
-    const onConnect = (): void => finish({ ok: true, socket });
-    const onError = (error: Error): void => finish({ ok: false, ...refusalFor(error) });
-    const onAbort = (): void => finish({ ok: false, refusal: "failed", reason: "the client gave up" });
-    const timer = setTimeout(() => finish({ ok: false, refusal: "timed-out", reason: `no answer within ${timeoutMs} ms` }), timeoutMs);
-    socket.once("connect", onConnect).once("error", onError);
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
+  return new Attempts(attemptsFor(destination), timeoutMs, signal).outcome;
 }
 
-function optionsFor(destination: Destination): NetConnectOpts {
-  if ("path" in destination) return { path: destination.path, allowHalfOpen: true };
+/** Attempts that begin one after the other, and do not end because the next one has begun. */
+class Attempts {
+  readonly outcome: Promise<Connection>;
+  readonly #waiting: NetConnectOpts[];
+  readonly #open = new Set<Socket>();
+  readonly #failures: NodeJS.ErrnoException[] = [];
+  readonly #signal: AbortSignal;
+  readonly #timer: NodeJS.Timeout;
+  #next: NodeJS.Timeout | undefined;
+  #resolve!: (connection: Connection) => void;
+
+  constructor(attempts: readonly NetConnectOpts[], timeoutMs: number, signal: AbortSignal) {
+    this.outcome = new Promise((resolve) => (this.#resolve = resolve));
+    this.#waiting = [...attempts];
+    this.#signal = signal;
+    const late = { ok: false, refusal: "timed-out", reason: `no answer within ${timeoutMs} ms` } as const;
+    this.#timer = setTimeout(() => this.#finish(late), timeoutMs);
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal.aborted) this.#onAbort();
+    else this.#begin();
+  }
+
+  readonly #onAbort = (): void => this.#finish({ ok: false, refusal: "failed", reason: "it was given up" });
+
+  #begin(): void {
+    clearTimeout(this.#next);
+    const options = this.#waiting.shift();
+    if (options === undefined) return;
+    const socket = connect(options);
+    this.#open.add(socket);
+    socket.once("connect", () => this.#finish({ ok: true, socket }));
+    socket.on("error", (error) => this.#failed(socket, error));
+    if (this.#waiting.length > 0) this.#next = setTimeout(() => this.#begin(), HEAD_START_MS);
+  }
+
+  #failed(socket: Socket, error: NodeJS.ErrnoException): void {
+    if (!this.#open.delete(socket)) return;
+    this.#failures.push(error);
+    if (this.#waiting.length > 0) this.#begin();
+    else if (this.#open.size === 0) this.#finish({ ok: false, ...refusalFor(this.#failures) });
+  }
+
+  #finish(connection: Connection): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#next);
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#waiting.length = 0;
+    for (const socket of this.#open) if (!connection.ok || socket !== connection.socket) socket.destroy();
+    // From now on the winner's errors are whose it is.
+    if (connection.ok) connection.socket.removeAllListeners("error");
+    this.#open.clear();
+    this.#resolve(connection);
+  }
+}
+
+function attemptsFor(destination: Destination): NetConnectOpts[] {
+  if ("path" in destination) return [{ path: destination.path, allowHalfOpen: true }];
   const { ips, port } = destination;
-  const lookup: LookupFunction = (_name, options, callback) => {
-    const found = ips.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
-    if (options.all === true) callback(null, found);
-    else callback(null, found[0]?.address ?? "", found[0]?.family ?? 4);
-  };
-  const host = ips.length === 1 ? (ips[0] as string) : "the-checked-addresses.invalid";
-  return { host, port, lookup, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: HEAD_START_MS, allowHalfOpen: true, noDelay: true };
+  return alternating(ips)
+    .slice(0, MAX_ADDRESSES)
+    .map((host) => ({ host, port, allowHalfOpen: true, noDelay: true }));
+}
+
+/** Both kinds of addresses in turns, as one of them may lead nowhere; the first stays first. */
+function alternating(ips: readonly string[]): string[] {
+  const isFirstKind = (ip: string): boolean => ip.includes(":") === ips[0]?.includes(":");
+  const [first, second] = [ips.filter(isFirstKind), ips.filter((ip) => !isFirstKind(ip))];
+  return first.flatMap((ip, index) => [ip, ...second.slice(index, index + 1)]).concat(second.slice(first.length));
 }
 
 const refusals: Readonly<Record<string, TunnelRefusal>> = {
@@ -54,9 +98,8 @@ const refusals: Readonly<Record<string, TunnelRefusal>> = {
   ENOENT: "connection-refused",
 };
 
-function refusalFor(error: Error): { refusal: TunnelRefusal; reason: string } {
-  // Several addresses fail with one error each; one that was there counts most.
-  const errors = (error instanceof AggregateError ? error.errors : [error]) as NodeJS.ErrnoException[];
+function refusalFor(errors: readonly NodeJS.ErrnoException[]): { refusal: TunnelRefusal; reason: string } {
+  // Of several addresses one that was there counts most.
   const codes = errors.map((one) => one.code ?? "");
   const code = codes.find((one) => one === "ECONNREFUSED") ?? codes[0] ?? "";
   const refusal = refusals[code] ?? "failed";

@@ -1,8 +1,16 @@
 import type { Socket } from "node:net";
 import { KwikError, type ServerSession } from "@kwik/core";
 import { resolveHost } from "@kwik/resolve";
-import { splice } from "@kwik/splice";
-import { acceptTunnel, describeTarget, type IncomingTunnel, type TunnelAddress, tunnelDatagrams, type TunnelRefusal } from "@kwik/tunnel";
+import { splice, type SpliceEnd } from "@kwik/splice";
+import {
+  acceptTunnel,
+  describeTarget,
+  type IncomingTunnel,
+  type TunnelAddress,
+  tunnelDatagrams,
+  type TunnelRefusal,
+  TunnelReset,
+} from "@kwik/tunnel";
 import { AllowList, type NameResolver } from "./allow-list.ts";
 import { ClientQuota } from "./client-quota.ts";
 import { connectTarget, type Connection, type Destination } from "./connect-target.ts";
@@ -35,9 +43,15 @@ export interface GatewayClient {
 
 /** Something that a client has open. */
 interface Open {
-  /** Ends it now. */
+  /** Ends it now: the gateway shuts down. */
   stop(): void;
 }
+
+type Refuse = (refusal: TunnelRefusal, reason: string) => void;
+
+/** Why an attempt to connect was given up. */
+const GONE = "the client is gone";
+const DRAINING = "the gateway is shutting down";
 
 /** Connects the tunnels of sessions to targets. Its sessions come from a listener of the caller's. */
 export class Gateway {
@@ -137,13 +151,13 @@ export class Gateway {
 
   async #serve(session: ServerSession, tunnel: IncomingTunnel, client: string, source: TunnelAddress | undefined): Promise<void> {
     const target = describeTarget(tunnel.target);
-    const refuse = (refusal: TunnelRefusal, reason: string): void => {
+    const refuse: Refuse = (refusal, reason) => {
       this.#count(refusal);
       this.#onEvent({ type: "refused", client, target, refusal, reason });
       tunnel.refuse(refusal, reason);
     };
     if (this.#isDraining) {
-      refuse("draining", "the gateway is shutting down");
+      refuse("draining", DRAINING);
       return;
     }
     const full = this.#quota.take(client);
@@ -160,22 +174,22 @@ export class Gateway {
     }
   }
 
-  async #connect(
-    tunnel: IncomingTunnel,
-    client: string,
-    source: TunnelAddress | undefined,
-    refuse: (refusal: TunnelRefusal, reason: string) => void,
-  ): Promise<void> {
+  async #connect(tunnel: IncomingTunnel, client: string, source: TunnelAddress | undefined, refuse: Refuse): Promise<void> {
     const target = describeTarget(tunnel.target);
-    const cancelled = new AbortController();
-    const open: Open = { stop: () => cancelled.abort() };
+    const given = new AbortController();
+    const open: Open = { stop: () => given.abort(DRAINING) };
     this.#open.add(open);
+    // A client that gives up, or loses its session, is not connected for.
+    tunnel.readAhead().catch(() => given.abort(GONE));
     try {
       const start = performance.now();
-      const connection = await this.#connectionTo(tunnel, cancelled.signal);
+      const connection = await this.#connectionTo(tunnel, given.signal);
       if (!connection.ok) {
-        if (connection.refusal !== "not-allowed") this.health.failed(target);
-        refuse(connection.refusal, connection.reason);
+        if (given.signal.aborted) this.#giveUp(tunnel, client, start, given.signal.reason === DRAINING ? refuse : undefined);
+        else {
+          if (connection.refusal !== "not-allowed") this.health.failed(target);
+          refuse(connection.refusal, connection.reason);
+        }
         return;
       }
       const { socket } = connection;
@@ -189,11 +203,22 @@ export class Gateway {
       const { bytesIn, bytesOut, end } = await splice(socket, tunnel, this.#limits);
       this.#sentBytes += bytesOut;
       this.#receivedBytes += bytesIn;
-      const seconds = Math.round(performance.now() - start) / 1000;
-      this.#onEvent({ type: "closed", client, target, seconds, sentBytes: bytesOut, receivedBytes: bytesIn, end });
+      this.#closed(client, target, start, { sentBytes: bytesOut, receivedBytes: bytesIn, end });
     } finally {
       this.#open.delete(open);
     }
+  }
+
+  /** Nobody is to blame but the client, or this gateway. */
+  #giveUp(tunnel: IncomingTunnel, client: string, start: number, refuse: Refuse | undefined): void {
+    if (refuse !== undefined) return refuse("draining", DRAINING);
+    tunnel.abort(TunnelReset.cancelled);
+    this.#closed(client, describeTarget(tunnel.target), start, { sentBytes: 0, receivedBytes: 0, end: "tunnel-broken" });
+  }
+
+  #closed(client: string, target: string, start: number, outcome: { sentBytes: number; receivedBytes: number; end: SpliceEnd }): void {
+    const seconds = Math.round(performance.now() - start) / 1000;
+    this.#onEvent({ type: "closed", client, target, seconds, ...outcome });
   }
 
   async #connectionTo({ target }: IncomingTunnel, signal: AbortSignal): Promise<Connection> {
@@ -205,7 +230,7 @@ export class Gateway {
     }
     if (target.kind === "udp") return { ok: false, refusal: "not-supported", reason: "this is no connection" };
     const start = performance.now();
-    const verdict = await within(this.#allow.check("tcp", target, this.#resolve), connectTimeoutMs);
+    const verdict = await within(this.#allow.check("tcp", target, this.#resolve), connectTimeoutMs, signal);
     if (verdict === undefined)
       return { ok: false, refusal: "timed-out", reason: `${target.host} did not resolve within ${connectTimeoutMs} ms` };
     if (!verdict.allowed) return { ok: false, ...verdict };
@@ -213,12 +238,7 @@ export class Gateway {
     return connectTarget({ ips: verdict.ips, port: target.port }, restMs, signal);
   }
 
-  async #associate(
-    session: ServerSession,
-    tunnel: IncomingTunnel,
-    client: string,
-    refuse: (refusal: TunnelRefusal, reason: string) => void,
-  ): Promise<void> {
+  async #associate(session: ServerSession, tunnel: IncomingTunnel, client: string, refuse: Refuse): Promise<void> {
     if (!this.#allow.has("udp")) {
       refuse("not-supported", "the list has no UDP targets");
       return;
@@ -240,8 +260,7 @@ export class Gateway {
     this.#sentBytes += sentBytes;
     this.#receivedBytes += receivedBytes;
     this.#dropped += association.droppedDatagrams;
-    const seconds = Math.round(performance.now() - start) / 1000;
-    this.#onEvent({ type: "closed", client, target: "udp", seconds, sentBytes, receivedBytes, end });
+    this.#closed(client, "udp", start, { sentBytes, receivedBytes, end });
   }
 
   #wantsProxyHeader({ target }: IncomingTunnel, socket: Socket): boolean {
@@ -269,12 +288,17 @@ function remoteOf(socket: Socket): string {
   return port === 0 ? "unix" : `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** The promise's value, or undefined after `timeoutMs`; what comes later is ignored. */
-async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
+/** The promise's value, or undefined after `timeoutMs` or when it is given up; what comes later is ignored. */
+async function within<T>(promise: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T | undefined> {
+  let stop!: () => void;
+  const stopped = new Promise<undefined>((resolve) => (stop = () => resolve(undefined)));
+  const timer = setTimeout(stop, timeoutMs);
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
   try {
-    return await Promise.race([promise, new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), timeoutMs)))]);
+    return await Promise.race([promise, stopped]);
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
   }
 }

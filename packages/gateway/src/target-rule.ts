@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { checkResolved, KwikError } from "@kwik/core";
+import { canonicalIp } from "./canonical-ip.ts";
 
 /** Widest ranges that reach private addresses, in bits of prefix: 10.0.0.0/8 and fc00::/7. Wider ones mean public addresses only. */
 const MIN_PRIVATE_PREFIX_BITS = { 4: 8, 6: 7 } as const;
@@ -20,6 +21,8 @@ export interface TargetRule {
   matchesName(name: string): boolean;
   /** Whether an IP address is on this line by its number; `kind` is its kind. */
   matchesAddress(ip: string, kind: AddressKind): boolean;
+  /** Whether it is the name `localhost`, and no pattern that fits it too. */
+  readonly isLocalhost: boolean;
   readonly ports: { readonly from: number; readonly to: number };
   /** As it was written. */
   readonly text: string;
@@ -35,13 +38,14 @@ export function parseTargetRule(text: string): TargetRule {
   const [, protocol = "tcp", bracketed, plain = "", ports = ""] = match;
   const host = (bracketed ?? plain).toLowerCase().replace(/(?<=[a-z0-9])\.$/, "");
   const matchers = addressMatcher(text, host) ?? nameMatcher(text, host);
-  return { protocol: protocol as "tcp" | "udp", ports: portsOf(text, ports), text, ...matchers };
+  return { protocol: protocol as "tcp" | "udp", ports: portsOf(text, ports), text, isLocalhost: host === "localhost", ...matchers };
 }
 
 type Matchers = Pick<TargetRule, "matchesName" | "matchesAddress">;
 
 function addressMatcher(text: string, host: string): Matchers | undefined {
-  const [address = "", bits, ...more] = host.split("/");
+  const [written = "", bits, ...more] = host.split("/");
+  const address = bits === undefined ? canonicalIp(written) : written;
   const family = isIP(address);
   if (family !== 4 && family !== 6) {
     if (host.includes("/")) throw wrong(text, "a range is an address and the bits of its prefix, 10.0.0.0/8");

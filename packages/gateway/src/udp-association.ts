@@ -78,15 +78,13 @@ export class UdpAssociation {
     const key = keyOf(address);
     if (this.#targets.has(key)) return this.#send(this.#targets.get(key), payload);
     remember(this.#targets, key, undefined);
-    // The payload is good for this turn only.
-    const copy = new Uint8Array(payload);
     void this.#options.allow.check("udp", address, this.#options.resolve).then((verdict) => {
       const [host] = verdict.allowed ? verdict.ips : [];
       // A name that did not resolve may do so the next time.
       if (!verdict.allowed && verdict.refusal === "name-not-found") this.#targets.delete(key);
       const found = host === undefined ? undefined : { host, port: address.port };
       if (found !== undefined && this.#targets.has(key)) this.#targets.set(key, found);
-      this.#send(found, copy);
+      this.#send(found, payload);
     });
   }
 

@@ -42,6 +42,9 @@ const MOVE_MS = 1_000;
 const { maxConnections, maxConnectionsPerClient, connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, udpIdleTimeoutMs } =
   DEFAULT_GATEWAY_LIMITS;
 
+/** Streams of a session beyond its connections, so that one too many hears so instead of waiting for a stream. */
+const STREAMS_FOR_REFUSALS = 64;
+
 /** Adds `kwik gateway`. */
 export function addGateway(program: Command): void {
   const command = program
@@ -116,6 +119,7 @@ async function runGateway(command: Command): Promise<void> {
     onNotice: (message) => log.notice(message),
     ...(cluster === undefined ? {} : { cluster }),
     authenticate: authenticateBy(tokens),
+    limits: { maxStreams: flags.maxConnectionsPerClient + STREAMS_FOR_REFUSALS },
   });
   try {
     using metrics = new MetricsServer(() => gatewayMetrics(gateway, listener, flags.name));
