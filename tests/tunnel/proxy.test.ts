@@ -24,6 +24,13 @@ function next(socket: Socket): Promise<string> {
   });
 }
 
+/** At least so many bytes that a socket brings, as hex. */
+async function reads(socket: Socket, bytes: number): Promise<string> {
+  let hex = "";
+  while (hex.length < bytes * 2) hex += await next(socket);
+  return hex;
+}
+
 const socksConnect = (port: number): Buffer => Buffer.from([5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 255]);
 
 test("200 connections at once go through one session, each gets its own bytes, and nothing is left", async () => {
@@ -116,7 +123,7 @@ test("a user and a password are asked for where there are users", async () => {
   const nobody = await client(port);
   nobody.write(Buffer.from([5, 1, 0]));
   expect(Buffer.from(await textOf(nobody), "latin1").toString("hex")).toBe("05ff");
-  expect(proxy.stats().refusedTotal).toEqual({ auth: 1 });
+  expect(proxy.stats().refusedTotal).toEqual({ auth: 1, "bad-request": 1 });
   const http = await client(portOf(await proxy.http(LOOPBACK)));
   http.write(`CONNECT 127.0.0.1:${target} HTTP/1.1\r\n\r\n`);
   expect(await textOf(http)).toMatch(/^HTTP\/1\.1 407 [\s\S]*proxy-authenticate: Basic realm/);
@@ -275,4 +282,84 @@ test("when the session ends the next is dialled, and who comes meanwhile waits f
   mayDial.resolve();
   expect((await text).slice(-5)).toBe("hello");
   expect(proxy.stats()).toMatchObject({ sessions: 2, isConnected: true, refusedTotal: { "no-gateway": 1 } });
+});
+
+test("a session that ends while a gateway is asked costs the client nothing: the next one is asked", async () => {
+  await using bench = new TunnelBench();
+  const port = await bench.target((socket) => socket.end("hello"));
+  const asked = Promise.withResolvers<void>();
+  const hanging = await bench.gateway({
+    allow: ["target.example:*", "127.0.0.0/8:*"],
+    resolve: () => {
+      asked.resolve();
+      return new Promise(() => undefined);
+    },
+  });
+  const working = await bench.gateway({ allow: ["target.example:*", "127.0.0.0/8:*"], resolve: () => Promise.resolve(["127.0.0.1"]) });
+  let dials = 0;
+  const proxy = await bench.proxy([hanging], {
+    dial: () => {
+      dials += 1;
+      return bench.cluster.dial(dials === 1 ? hanging.server : working.server);
+    },
+  });
+  const socket = await client(portOf(await proxy.socks5(LOOPBACK)));
+  const name = Buffer.from("target.example");
+  socket.end(Buffer.concat([Buffer.from([5, 1, 0, 5, 1, 0, 3, name.length]), name, Buffer.from([port >> 8, port & 255])]));
+  const text = textOf(socket);
+  await asked.promise;
+  await hanging.sessions[0]?.closeWithError(7, "over");
+  expect((await text).slice(-5)).toBe("hello");
+  expect(dials).toBe(2);
+  await expect.poll(() => hanging.gateway.stats().connections).toBe(0);
+});
+
+test("a connection beyond the streams that a gateway allows hears so in time, and a client that leaves meanwhile is counted as such", async () => {
+  await using bench = new TunnelBench();
+  const port = await bench.target(() => undefined);
+  const gateway = await bench.gateway({ allow: ["127.0.0.1:*"] }, { limits: { maxStreams: 2 } });
+  const proxy = await bench.proxy([gateway], { limits: { connectTimeoutMs: 200 } });
+  const socks = portOf(await proxy.socks5(LOOPBACK));
+  const open = async (): Promise<Socket> => {
+    const socket = await client(socks);
+    socket.write(socksConnect(port));
+    return socket;
+  };
+  const sockets: Socket[] = [];
+  let reply = "";
+  // A client may open a few before it has heard of the limit, whatever that is.
+  for (; sockets.length < 200 && !reply.startsWith("05000506"); reply = await reads(sockets.at(-1) as Socket, 12))
+    sockets.push(await open());
+  expect(reply.slice(0, 8)).toBe("05000506");
+  const leaving = await open();
+  await next(leaving);
+  leaving.resetAndDestroy();
+  await expect.poll(() => proxy.stats().refusedTotal).toEqual({ "timed-out": 1, "client-gone": 1 });
+  for (const socket of sockets) socket.destroy();
+});
+
+test("UDP ASSOCIATE serves the port that its request names, and no other", async () => {
+  await using bench = new TunnelBench();
+  const echo = createSocket("udp4", (message, from) => echo.send(message, from.port, from.address));
+  await new Promise<void>((resolve) => echo.bind(0, "127.0.0.1", resolve));
+  const { port } = echo.address();
+  const proxy = await bench.proxy([await bench.gateway({ allow: [`udp/127.0.0.1:${port}`] })]);
+  const control = await client(portOf(await proxy.socks5(LOOPBACK)));
+  const [mine, stranger] = [createSocket("udp4"), createSocket("udp4")];
+  for (const socket of [mine, stranger]) await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  const { port: myPort } = mine.address();
+  control.write(Buffer.from([5, 1, 0]));
+  expect(await next(control)).toBe("0500");
+  control.write(Buffer.from([5, 3, 0, 1, 127, 0, 0, 1, myPort >> 8, myPort & 255]));
+  const reply = Buffer.from(await next(control), "hex");
+  const relayPort = reply.readUInt16BE(8);
+  const got: string[] = [];
+  mine.on("message", (message) => got.push(message.toString("latin1").slice(-3)));
+  stranger.on("message", () => got.push("stranger"));
+  const head = Buffer.from([0, 0, 0, 1, 127, 0, 0, 1, port >> 8, port & 255]);
+  await new Promise((resolve) => stranger.send(Buffer.concat([head, Buffer.from("bad")]), relayPort, "127.0.0.1", resolve));
+  await new Promise((resolve) => mine.send(Buffer.concat([head, Buffer.from("one")]), relayPort, "127.0.0.1", resolve));
+  await expect.poll(() => got).toEqual(["one"]);
+  control.destroy();
+  for (const socket of [mine, stranger, echo]) socket.close();
 });

@@ -1,9 +1,12 @@
-import { createServer, type IncomingMessage, request as httpRequest, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { describeTarget, type TcpTarget } from "@kwik/tunnel";
+import { describeTarget } from "@kwik/tunnel";
 import { failureName } from "./failure-name.ts";
-import { endToEndHeaders } from "./hop-headers.ts";
+import { answer, answerConnect } from "./http-answer.ts";
+import { hasForeignCoding, hasForwards, HttpExchange } from "./http-exchange.ts";
+import { MAX_HTTP_HEAD_BYTES } from "./http-head-limit.ts";
 import { httpStatusOf } from "./http-status.ts";
+import { parseAbsoluteForm, parseAuthority } from "./http-target.ts";
 import { type Bind, bindServer } from "./local-listener.ts";
 import { type ProxyLedger, secondsSince } from "./proxy-ledger.ts";
 import type { ProxyLimits } from "./proxy-limits.ts";
@@ -11,9 +14,8 @@ import type { DialledTunnel, TunnelDialer } from "./tunnel-dialer.ts";
 import { TunnelDuplex } from "./tunnel-duplex.ts";
 import type { Users } from "./users.ts";
 
-/** The head of a request, at most, in bytes; beyond it the answer is 431. */
-export const MAX_HTTP_HEAD_BYTES = 16 * 1024;
-
+/** Requests that one connection may have asked before they are answered, at most. */
+const MAX_PIPELINED = 32;
 const REALM = { "proxy-authenticate": 'Basic realm="kwik"' };
 
 export interface HttpListenerOptions {
@@ -23,11 +25,18 @@ export interface HttpListenerOptions {
   readonly limits: ProxyLimits;
 }
 
+/** Requests of one connection, which are answered one after the other. */
+interface Pipeline {
+  waiting: number;
+  last: Promise<void>;
+}
+
 /** An HTTP proxy: CONNECT, and requests for http:// in absolute form, one connection to the target for each. */
 export class HttpListener {
   readonly #options: HttpListenerOptions;
   readonly #server: Server;
   readonly #tunnelled = new Set<Socket>();
+  readonly #pipelines = new WeakMap<Socket, Pipeline>();
 
   constructor(options: HttpListenerOptions) {
     this.#options = options;
@@ -41,7 +50,8 @@ export class HttpListener {
     });
     this.#server.maxConnections = options.limits.maxConnections;
     this.#server.on("connect", (request: IncomingMessage, socket: Socket, head: Buffer) => void this.#connect(request, socket, head));
-    this.#server.on("request", (request, response) => void this.#forward(request, response));
+    this.#server.on("request", (request, response) => this.#line(request, response, false));
+    this.#server.on("checkContinue", (request, response) => this.#line(request, response, true));
   }
 
   /** Answers where it is really bound. Rejects with IO. */
@@ -73,13 +83,13 @@ export class HttpListener {
     if (head.length > 0) socket.unshift(head);
     if (!users.allowsHeader(request.headers["proxy-authorization"])) {
       ledger.unauthorized("http");
-      endWith(socket, 407, "the proxy needs a user and a password", REALM);
+      answerConnect(socket, 407, "the proxy needs a user and a password", REALM);
       return;
     }
     const target = parseAuthority(request.url ?? "");
     if (target === undefined) {
       ledger.malformed("http", "CONNECT needs HOST:PORT");
-      endWith(socket, 400, "CONNECT needs HOST:PORT");
+      answerConnect(socket, 400, "CONNECT needs HOST:PORT");
       return;
     }
     let dialled: DialledTunnel;
@@ -87,129 +97,68 @@ export class HttpListener {
       dialled = await dialer.connect(target, gone.signal);
     } catch (error) {
       ledger.refused("http", describeTarget(target), error);
-      endWith(socket, httpStatusOf(failureName(error)), (error as Error).message);
+      answerConnect(socket, httpStatusOf(failureName(error)), (error as Error).message);
       return;
     }
     socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
     await ledger.join("http", target, socket, dialled);
   }
 
-  async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** Requests of one connection take turns, so that one that asks a thousand at once has one connection to a target at a time. */
+  #line(request: IncomingMessage, response: ServerResponse, mustAsk: boolean): void {
+    const { socket } = request;
+    const pipeline = this.#pipelines.get(socket) ?? { waiting: 0, last: Promise.resolve() };
+    this.#pipelines.set(socket, pipeline);
+    pipeline.waiting += 1;
+    if (pipeline.waiting > MAX_PIPELINED) {
+      this.#options.ledger.malformed("http", `more than ${MAX_PIPELINED} requests at once on one connection`);
+      socket.destroy();
+      return;
+    }
+    pipeline.last = pipeline.last
+      .then(async () => {
+        if (!socket.destroyed) await this.#forward(request, response, mustAsk);
+      })
+      .catch(() => void socket.destroy())
+      .finally(() => (pipeline.waiting -= 1));
+  }
+
+  async #forward(request: IncomingMessage, response: ServerResponse, mustAsk: boolean): Promise<void> {
     const { dialer, ledger, users } = this.#options;
     if (!users.allowsHeader(request.headers["proxy-authorization"])) {
       ledger.unauthorized("http");
       answer(response, 407, "the proxy needs a user and a password", REALM);
       return;
     }
-    const url = URL.canParse(request.url ?? "") ? new URL(request.url ?? "") : undefined;
-    if (url?.protocol !== "http:" || url.hostname === "") {
+    const found = parseAbsoluteForm(request.method ?? "", request.url ?? "");
+    if (found === undefined) {
       ledger.malformed("http", "a request without http://HOST/");
       answer(response, 400, "this is a proxy: ask it for http://HOST/PATH, or with CONNECT");
       return;
     }
-    const target: TcpTarget = { kind: "tcp", host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 80) };
+    if (hasForeignCoding(request)) {
+      ledger.malformed("http", "a transfer coding other than chunked");
+      answer(response, 501, "the only transfer coding of requests is chunked");
+      return;
+    }
+    // RFC 9110, 7.6.2: this is where it was to end.
+    if (hasForwards(request) && Number(request.headers["max-forwards"]) === 0) {
+      answer(response, request.method === "OPTIONS" ? 200 : 405, "this is a proxy");
+      return;
+    }
+    const { target } = found;
     const gone = new AbortController();
     response.once("close", () => gone.abort());
     try {
       const dialled = await dialer.connect(target, gone.signal);
-      await ledger.counted(() => this.#exchange(request, response, url, target, dialled));
+      const start = performance.now();
+      const exchange = new HttpExchange(request, response, new TunnelDuplex(dialled.tunnel), mustAsk);
+      const outcome = await ledger.counted(() => exchange.run(found));
+      dialled.done();
+      ledger.closed("http", target, { ...outcome, seconds: secondsSince(start) });
     } catch (error) {
       ledger.refused("http", describeTarget(target), error);
       answer(response, httpStatusOf(failureName(error)), (error as Error).message);
     }
   }
-
-  /** One request and its response over a tunnel. */
-  #exchange(request: IncomingMessage, response: ServerResponse, url: URL, target: TcpTarget, dialled: DialledTunnel): Promise<void> {
-    const start = performance.now();
-    const duplex = new TunnelDuplex(dialled.tunnel);
-    // Between the response and its own end nobody else listens.
-    duplex.on("error", () => undefined);
-    let sentBytes = 0;
-    let receivedBytes = 0;
-    const isChunked = request.headers["transfer-encoding"] !== undefined;
-    const headers = endToEndHeaders(request.rawHeaders, ["host"]);
-    headers.push("Host", url.host, "Via", "1.1 kwik", "Connection", "close");
-    if (isChunked) headers.push("Transfer-Encoding", "chunked");
-    return new Promise((resolve) => {
-      const upstream = httpRequest({
-        createConnection: () => duplex,
-        method: request.method ?? "GET",
-        path: url.pathname + url.search,
-        headers,
-        setDefaultHeaders: false,
-        // An answer's head is bounded like a request's, but servers send more than clients.
-        maxHeaderSize: 4 * MAX_HTTP_HEAD_BYTES,
-      });
-      const finish = (end: "closed" | "socket-broken" | "tunnel-broken"): void => {
-        if (end === "closed") duplex.end(() => duplex.destroy());
-        else duplex.destroy();
-        dialled.done();
-        this.#options.ledger.closed("http", target, { end, sentBytes, receivedBytes, seconds: secondsSince(start) });
-        resolve();
-      };
-      let isOver = false;
-      const over = (end: "closed" | "socket-broken" | "tunnel-broken"): void => {
-        if (isOver) return;
-        isOver = true;
-        finish(end);
-      };
-      upstream.on("error", () => {
-        if (!isOver) answer(response, 502, "the target broke the connection off");
-        over("tunnel-broken");
-      });
-      upstream.on("response", (incoming) => {
-        try {
-          response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage ?? "", [
-            ...endToEndHeaders(incoming.rawHeaders),
-            "Via",
-            "1.1 kwik",
-          ]);
-        } catch {
-          answer(response, 502, "the target's answer has a head that cannot be passed on");
-          return over("tunnel-broken");
-        }
-        incoming.on("data", (data: Buffer) => (receivedBytes += data.length));
-        // Cut off is not the same as complete.
-        incoming.on("aborted", () => response.destroy());
-        incoming.on("error", () => response.destroy());
-        incoming.pipe(response);
-      });
-      response.on("finish", () => over("closed"));
-      response.on("close", () => over("socket-broken"));
-      request.on("data", (data: Buffer) => (sentBytes += data.length));
-      request.on("error", () => upstream.destroy());
-      request.pipe(upstream);
-    });
-  }
-}
-
-/** HOST:PORT, IPv6 in brackets. */
-function parseAuthority(text: string): TcpTarget | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9A-Za-z._-]{1,255})):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  return host === undefined || port < 1 || port > 65_535 ? undefined : { kind: "tcp", host, port };
-}
-
-function answer(response: ServerResponse, status: number, reason: string, headers: Record<string, string> = {}): void {
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
-  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", connection: "close", ...headers });
-  response.end(`${reason}\n`);
-}
-
-function endWith(socket: Socket, status: number, reason: string, headers: Record<string, string> = {}): void {
-  const body = `${reason}\n`;
-  const lines = Object.entries({
-    "content-type": "text/plain; charset=utf-8",
-    "content-length": String(Buffer.byteLength(body)),
-    connection: "close",
-    ...headers,
-  }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} Proxy\r\n${lines.join("")}\r\n${body}`);
-  // Nobody reads what else it sends.
-  socket.resume();
 }

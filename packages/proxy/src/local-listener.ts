@@ -34,7 +34,7 @@ export class LocalListener {
   readonly #sockets = new Set<Socket>();
 
   constructor(maxConnections: number, serve: (socket: Socket, signal: AbortSignal) => Promise<void>) {
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       this.#sockets.add(socket);
       const gone = new AbortController();
       socket.on("error", () => undefined);

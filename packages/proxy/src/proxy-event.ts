@@ -29,7 +29,7 @@ export interface ProxyStats {
   /** How often the sessions were without any path. */
   readonly suspensions: number;
   readonly closedTotal: number;
-  /** By the code of the failure: a name of TunnelStatus, "no-gateway", "timed-out", "auth", "bad-request" or "failed". */
+  /** By the code of the failure: a name of TunnelStatus, "no-gateway", "auth", or "client-gone". */
   readonly refusedTotal: Readonly<Record<string, number>>;
   /** Of ended connections. */
   readonly sentBytes: number;

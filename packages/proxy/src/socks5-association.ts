@@ -1,7 +1,9 @@
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { isIP, type Socket } from "node:net";
-import { describeTarget, tunnelDatagrams } from "@kwik/tunnel";
+import { KwikError } from "@kwik/core";
+import { describeTarget, type TunnelAddress, tunnelDatagrams, TunnelReset } from "@kwik/tunnel";
 import { encodeSocksDatagram, encodeSocksReply, parseSocksDatagram, SocksReply, socksReplyOf } from "./socks5-codec.ts";
+import { endWith } from "./end-with.ts";
 import { failureName } from "./failure-name.ts";
 import { type ProxyLedger, secondsSince } from "./proxy-ledger.ts";
 import type { DialledTunnel, TunnelDialer } from "./tunnel-dialer.ts";
@@ -10,42 +12,62 @@ const UDP = { kind: "udp" } as const;
 
 /**
  * Serves UDP ASSOCIATE: a UDP socket beside the TCP connection, for as long as that one and the tunnel last. Only the client of the connection is served, at the
- * port from which it sends first.
+ * port that its request names, else at the one from which it sends first.
  */
-export async function associate(socket: Socket, signal: AbortSignal, dialer: TunnelDialer, ledger: ProxyLedger): Promise<void> {
+export async function associate(
+  socket: Socket,
+  signal: AbortSignal,
+  asked: TunnelAddress | undefined,
+  { dialer, ledger }: { readonly dialer: TunnelDialer; readonly ledger: ProxyLedger },
+): Promise<void> {
   let dialled: DialledTunnel;
+  let udp: UdpSocket;
+  try {
+    udp = await bound(plain(socket.localAddress ?? "127.0.0.1"));
+  } catch (error) {
+    ledger.refused("socks5", describeTarget(UDP), error);
+    endWith(socket, encodeSocksReply(SocksReply.failure));
+    return;
+  }
   try {
     dialled = await dialer.connect(UDP, signal);
   } catch (error) {
+    udp.close();
     ledger.refused("socks5", describeTarget(UDP), error);
-    socket.end(encodeSocksReply(socksReplyOf(failureName(error))));
+    endWith(socket, encodeSocksReply(socksReplyOf(failureName(error))));
     return;
   }
   const start = performance.now();
-  const outcome = await ledger.counted(() => relay(socket, signal, dialled, dialer));
+  const client = { address: plain(socket.remoteAddress ?? ""), port: asked?.port === 0 ? undefined : asked?.port };
+  const outcome = await ledger.counted(() => relay(socket, signal, udp, client, dialled, dialer));
   dialled.done();
   ledger.closed("socks5", UDP, { ...outcome, seconds: secondsSince(start) });
+}
+
+/** Where datagrams come from and go to; the port is not known before the first. */
+interface UdpClient {
+  readonly address: string;
+  port: number | undefined;
 }
 
 async function relay(
   socket: Socket,
   signal: AbortSignal,
+  udp: UdpSocket,
+  client: UdpClient,
   { session, tunnel, gateway }: DialledTunnel,
   dialer: TunnelDialer,
 ): Promise<{ end: "closed"; sentBytes: number; receivedBytes: number }> {
-  const localAddress = socket.localAddress ?? "127.0.0.1";
-  const udp = createSocket(isIP(localAddress) === 6 ? "udp6" : "udp4");
   const datagrams = tunnelDatagrams(session);
-  let client: { address: string; port: number } | undefined;
   let pathId: number | undefined;
   let sentBytes = 0;
   let receivedBytes = 0;
   udp.on("error", () => socket.destroy());
   udp.on("message", (message, from) => {
-    if (plain(from.address) !== plain(socket.remoteAddress ?? "") || (client !== undefined && client.port !== from.port)) return;
+    if (plain(from.address) !== client.address || (client.port !== undefined && client.port !== from.port)) return;
     const packet = parseSocksDatagram(message);
     if (packet === undefined) return;
-    client = from;
+    client.port = from.port;
     pathId ??= dialer.choice.pathTo(session, gateway);
     if (pathId === undefined) return;
     if (datagrams.send(tunnel.id, packet, { over: pathId })) sentBytes += packet.payload.length;
@@ -53,13 +75,13 @@ async function relay(
     else pathId = undefined;
   });
   const detach = datagrams.attach(tunnel.id, ({ address, payload }) => {
-    if (client === undefined) return;
+    if (client.port === undefined) return;
     receivedBytes += payload.length;
     udp.send(encodeSocksDatagram(address, payload), client.port, client.address, () => undefined);
   });
   try {
-    await new Promise<void>((resolve) => udp.bind(0, localAddress, resolve));
-    socket.write(encodeSocksReply(SocksReply.succeeded, { host: plain(localAddress), port: udp.address().port }));
+    const { address, port } = udp.address();
+    socket.write(encodeSocksReply(SocksReply.succeeded, { host: address, port }));
     socket.on("end", () => socket.end());
     socket.resume();
     const gone = new Promise<void>((resolve) => {
@@ -72,9 +94,24 @@ async function relay(
     udp.close();
     socket.destroy();
     tunnel.close().catch(() => undefined);
-    tunnel.abort(0);
+    tunnel.abort(TunnelReset.cancelled);
   }
   return { end: "closed", sentBytes, receivedBytes };
+}
+
+/** A UDP socket at any free port of an address. Rejects with IO. */
+async function bound(address: string): Promise<UdpSocket> {
+  const udp = createSocket(isIP(address) === 6 ? "udp6" : "udp4");
+  try {
+    await new Promise<void>((resolve, reject) => {
+      udp.once("error", reject);
+      udp.bind(0, address, resolve);
+    });
+  } catch (cause) {
+    udp.close();
+    throw new KwikError("IO", `no UDP port could be bound at ${address}`, { cause });
+  }
+  return udp.removeAllListeners("error");
 }
 
 async function streamEnd(tunnel: DialledTunnel["tunnel"]): Promise<void> {

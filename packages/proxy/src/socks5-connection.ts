@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { isKwikError } from "@kwik/core";
 import { describeTarget } from "@kwik/tunnel";
+import { endWith } from "./end-with.ts";
 import { failureName } from "./failure-name.ts";
 import type { ProxyLedger } from "./proxy-ledger.ts";
 import { associate } from "./socks5-association.ts";
@@ -33,9 +34,11 @@ export async function serveSocks5(socket: Socket, signal: AbortSignal, options: 
   const request = await handshake(socket, options);
   if (request === undefined) return;
   const { command, address } = request;
-  if (command === SocksCommand.associate) return associate(socket, signal, dialer, ledger);
+  if (command === SocksCommand.associate) return associate(socket, signal, address, options);
   if (command !== SocksCommand.connect || address === undefined) {
-    socket.end(encodeSocksReply(command === SocksCommand.connect ? SocksReply.addressNotSupported : SocksReply.commandNotSupported));
+    const reply = command === SocksCommand.connect ? SocksReply.addressNotSupported : SocksReply.commandNotSupported;
+    ledger.malformed("socks5", `a request that is not served: command ${command}`);
+    endWith(socket, encodeSocksReply(reply));
     return;
   }
   const target = { kind: "tcp", ...address } as const;
@@ -45,8 +48,7 @@ export async function serveSocks5(socket: Socket, signal: AbortSignal, options: 
     await ledger.join("socks5", target, socket, dialled);
   } catch (error) {
     ledger.refused("socks5", describeTarget(target), error);
-    socket.end(encodeSocksReply(socksReplyOf(failureName(error))));
-    socket.resume();
+    endWith(socket, encodeSocksReply(socksReplyOf(failureName(error))));
   }
 }
 
@@ -57,7 +59,8 @@ async function handshake(socket: Socket, { users, ledger, handshakeTimeoutMs }: 
     const offered = await readMessage(socket, parseGreeting, MAX_SOCKS_MESSAGE_BYTES);
     const method = users.isEmpty ? SocksMethod.none : SocksMethod.password;
     if (!offered.includes(method)) {
-      socket.end(Uint8Array.of(5, SocksMethod.unacceptable));
+      ledger.malformed("socks5", `the client offers no way of authentication that is used here (${users.isEmpty ? "none" : "password"})`);
+      endWith(socket, Uint8Array.of(5, SocksMethod.unacceptable));
       return undefined;
     }
     socket.write(Uint8Array.of(5, method));
@@ -65,7 +68,7 @@ async function handshake(socket: Socket, { users, ledger, handshakeTimeoutMs }: 
       const { name, password } = await readMessage(socket, parsePassword, MAX_SOCKS_MESSAGE_BYTES);
       if (!users.knows(name, password)) {
         ledger.unauthorized("socks5");
-        socket.end(Uint8Array.of(1, 1));
+        endWith(socket, Uint8Array.of(1, 1));
         return undefined;
       }
       socket.write(Uint8Array.of(1, 0));

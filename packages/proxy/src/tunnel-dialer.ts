@@ -1,6 +1,6 @@
-import { type ClientSession, isKwikError, KwikError } from "@kwik/core";
+import { type ClientSession, KwikError } from "@kwik/core";
 import { openTunnel, type Tunnel, type TunnelAddress, TunnelRefusedError, type TunnelTarget } from "@kwik/tunnel";
-import { GatewayChoice } from "./gateway-choice.ts";
+import { type GatewayAtPath, GatewayChoice } from "./gateway-choice.ts";
 import type { KeptSession } from "./kept-session.ts";
 import type { ProxyLimits } from "./proxy-limits.ts";
 
@@ -28,10 +28,43 @@ export class TunnelDialer {
     this.#limits = limits;
   }
 
-  /** Resolves before the gateway has answered. Rejects with a KwikError. */
-  async open(target: TunnelTarget, signal: AbortSignal, tried: ReadonlySet<string> = new Set()): Promise<DialledTunnel> {
-    const session = await this.#kept.next(this.#limits.sessionWaitMs, signal);
-    const gateway = this.choice.choose(session, tried);
+  /** Resolves before the gateway has answered, as soon as one of them has a stream. Rejects with a KwikError. */
+  open(target: TunnelTarget, signal: AbortSignal): Promise<DialledTunnel> {
+    return this.#ask(target, signal, (dialled) => Promise.resolve(dialled));
+  }
+
+  /** Waits for the answer, and asks another gateway where one is lost, leaving or full: nothing was sent yet. Rejects with a KwikError. */
+  connect(target: TunnelTarget, signal: AbortSignal): Promise<DialledTunnel & { readonly bound: TunnelAddress | undefined }> {
+    return this.#ask(target, signal, async (dialled) => ({ ...dialled, bound: await dialled.tunnel.connected }));
+  }
+
+  /** Until one of the gateways has given what is wanted of it, or each was at fault. */
+  async #ask<T>(target: TunnelTarget, signal: AbortSignal, wanted: (dialled: DialledTunnel) => Promise<T>): Promise<T> {
+    const tried = new Set<string>();
+    for (let tries = 1; ; tries += 1) {
+      const session = await this.#kept.next(this.#limits.sessionWaitMs, signal);
+      const gateway = this.choice.choose(session, tried);
+      const key = gateway?.key ?? "";
+      let dialled: DialledTunnel | undefined;
+      try {
+        dialled = await this.#openAt(session, gateway, target, signal);
+        return await wanted(dialled);
+      } catch (error) {
+        dialled?.done();
+        const failure = KwikError.from(error);
+        if (signal.aborted || tries >= MAX_TRIES || !isWorthAnother(failure)) throw failure;
+        tried.add(key);
+        if (this.#kept.current === session && !(await this.#isOver(session)) && !this.#hasOther(session, tried)) throw failure;
+      }
+    }
+  }
+
+  async #openAt(
+    session: ClientSession,
+    gateway: GatewayAtPath | undefined,
+    target: TunnelTarget,
+    signal: AbortSignal,
+  ): Promise<DialledTunnel> {
     const tunnel = await openTunnel(session, target, {
       signal,
       timeoutMs: this.#limits.connectTimeoutMs,
@@ -50,22 +83,11 @@ export class TunnelDialer {
     return { session, tunnel, gateway: key, done };
   }
 
-  /** Waits for the answer, and asks another gateway where one is lost, leaving or full: nothing was sent yet. Rejects with a KwikError. */
-  async connect(target: TunnelTarget, signal: AbortSignal): Promise<DialledTunnel & { readonly bound: TunnelAddress | undefined }> {
-    const tried = new Set<string>();
-    for (;;) {
-      let dialled: DialledTunnel | undefined;
-      try {
-        dialled = await this.open(target, signal, tried);
-        return { ...dialled, bound: await dialled.tunnel.connected };
-      } catch (error) {
-        dialled?.done();
-        if (dialled !== undefined) tried.add(dialled.gateway);
-        const failure = KwikError.from(error);
-        if (signal.aborted || dialled === undefined || tried.size >= MAX_TRIES || !isWorthAnother(failure)) throw failure;
-        if (this.#kept.current === dialled.session && !this.#hasOther(dialled.session, tried)) throw failure;
-      }
-    }
+  /** Whether a session has ended, and the next one is awaited. */
+  async #isOver(session: ClientSession): Promise<boolean> {
+    // A turn, in which whoever keeps it hears of its end as well.
+    await new Promise(setImmediate);
+    return this.#kept.current !== session;
   }
 
   #hasOther(session: ClientSession, tried: ReadonlySet<string>): boolean {
@@ -81,5 +103,5 @@ function isFullOrLeaving(error: TunnelRefusedError): boolean {
 /** Whether the gateway is at fault and not the target. */
 function isWorthAnother(error: KwikError): boolean {
   if (error instanceof TunnelRefusedError) return isFullOrLeaving(error);
-  return isKwikError(error) && error.code !== "TIMEOUT" && error.code !== "ABORTED" && error.code !== "INVALID_ARGUMENT";
+  return error.code !== "TIMEOUT" && error.code !== "ABORTED" && error.code !== "INVALID_ARGUMENT";
 }

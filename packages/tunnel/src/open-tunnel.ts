@@ -1,4 +1,4 @@
-import { KwikError, type Session, type Stream, type StreamOptions, TimeoutError } from "@kwik/core";
+import { KwikError, PathError, type Session, type Stream, StreamLimitError, type StreamOptions, TimeoutError } from "@kwik/core";
 import { ANSWER_HEAD_BYTES, answerBodyBytes, decodeTunnelAnswer } from "./answer-codec.ts";
 import { TunnelRefusedError, TunnelReset } from "./refusal.ts";
 import { encodeTunnelRequest } from "./request-codec.ts";
@@ -11,7 +11,7 @@ export const ANSWER_TIMEOUT_MS = 15_000;
 export interface OpenTunnelOptions extends StreamOptions {
   /** Ends the wait for a stream and for the answer, and the tunnel with it; has no effect once connected. */
   signal?: AbortSignal;
-  /** How long to wait for the answer, in milliseconds. Default 15000. */
+  /** How long to wait for a stream and for the answer, in milliseconds. Default 15000. */
   timeoutMs?: number;
 }
 
@@ -22,21 +22,34 @@ export interface OpenTunnelOptions extends StreamOptions {
  * Rejects with INVALID_ARGUMENT for a target that cannot be written, with TimeoutError where no stream can be had in `timeoutMs`, and as `openStreamSync`.
  */
 export async function openTunnel(session: Session, target: TunnelTarget, options: OpenTunnelOptions = {}): Promise<Tunnel> {
-  const { timeoutMs = ANSWER_TIMEOUT_MS, ...streamOptions } = options;
+  const { timeoutMs = ANSWER_TIMEOUT_MS, signal, ...streamOptions } = options;
   const request = encodeTunnelRequest(target);
-  return new OpenedTunnel(await streamWithin(session, streamOptions, timeoutMs), target, request, timeoutMs, options.signal);
+  const deadline = performance.now() + timeoutMs;
+  const stream = await streamWithin(session, streamOptions, timeoutMs, signal);
+  return new OpenedTunnel(stream, target, request, Math.max(0, deadline - performance.now()), timeoutMs, signal);
 }
 
 /** At the limit of streams, or while a session has no server, there may be none for long. */
-async function streamWithin(session: Session, options: OpenTunnelOptions, timeoutMs: number): Promise<Stream> {
-  const late = AbortSignal.timeout(timeoutMs);
-  const signal = options.signal === undefined ? late : AbortSignal.any([options.signal, late]);
+async function streamWithin(session: Session, options: StreamOptions, timeoutMs: number, signal: AbortSignal | undefined): Promise<Stream> {
   try {
-    return await session.openStreamSync({ ...options, signal });
+    // Nearly always there is one at once.
+    if (signal?.aborted !== true) return session.openStream(options);
   } catch (error) {
-    if (late.aborted && options.signal?.aborted !== true)
+    if (!(error instanceof StreamLimitError) && !(error instanceof PathError && error.code === "NO_PATHS")) throw error;
+  }
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), timeoutMs);
+  try {
+    return await session.openStreamSync({
+      ...options,
+      signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
+    });
+  } catch (error) {
+    if (late.signal.aborted && signal?.aborted !== true)
       throw new TimeoutError(`no stream for a tunnel within ${timeoutMs} ms`, { cause: error });
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -57,13 +70,14 @@ class OpenedTunnel extends TunnelStream implements Tunnel {
     stream: ConstructorParameters<typeof TunnelStream>[0],
     target: TunnelTarget,
     request: Uint8Array,
+    restMs: number,
     timeoutMs: number,
     signal: AbortSignal | undefined,
   ) {
     super(stream);
     // A failure shows in the answer as well.
     stream.write(request).catch(() => undefined);
-    this.connected = this.#connect(target, timeoutMs, signal);
+    this.connected = this.#connect(target, restMs, timeoutMs, signal);
     this.connected.catch(() => undefined);
   }
 
@@ -77,14 +91,19 @@ class OpenedTunnel extends TunnelStream implements Tunnel {
     return super.readInto(buffer);
   }
 
-  async #connect(target: TunnelTarget, timeoutMs: number, signal: AbortSignal | undefined): Promise<TunnelAddress | undefined> {
+  async #connect(
+    target: TunnelTarget,
+    restMs: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<TunnelAddress | undefined> {
     let given: KwikError | undefined;
     const giveUp = (error: KwikError): void => {
       given = error;
       this.abort(TunnelReset.cancelled);
     };
     const onAbort = (): void => giveUp(new KwikError("ABORTED", "the tunnel was aborted", { cause: signal?.reason }));
-    const timer = setTimeout(() => giveUp(new TimeoutError(`no answer about ${describeTarget(target)} within ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(() => giveUp(new TimeoutError(`no answer about ${describeTarget(target)} within ${timeoutMs} ms`)), restMs);
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
       if (signal?.aborted === true) onAbort();
