@@ -6,7 +6,7 @@ import type { TunnelRoute } from "../net/route.ts";
 import { SocketCode } from "../net/attachment.ts";
 import { connectError } from "../net/node-error.ts";
 import { type Dial, SessionPool } from "../net/session-pool.ts";
-import { gatewayFor, type RouteRule } from "./route-rules.ts";
+import { type RouteRule, RouteTable } from "./route-rules.ts";
 import { SocketBridge } from "./socket-bridge.ts";
 
 /** What `net.Socket` has beside its public face. */
@@ -26,16 +26,24 @@ export function routeConnections(dial: Dial, rules: readonly RouteRule[], dialOp
   const own = new AsyncLocalStorage<true>();
   // kwik's own connections to the gateways are none of the program's.
   const connector = connectorOver(new SessionPool((target, options) => own.run(true, () => dial(target, options))));
+  const table = new RouteTable(rules);
   const bridge = new SocketBridge();
   const connect = Reflect.get(Socket.prototype, "connect") as (this: Socket, ...args: unknown[]) => Socket;
 
   function routed(this: InnerSocket, ...args: unknown[]): Socket {
     const call = own.getStore() === true ? undefined : readCall(args);
-    const gateway = call === undefined ? undefined : gatewayFor(rules, call.host, call.port);
+    const gateways = call === undefined ? undefined : table.find(call.host, call.port);
     showPeer(this, undefined);
-    if (call === undefined || gateway === undefined) return Reflect.apply(connect, this, args);
+    if (call === undefined || gateways === undefined) return Reflect.apply(connect, this, args);
     const { host, port, listener } = call;
-    const route: TunnelRoute = { kind: "tunnel", gateway, host, port, dial: dialOptions };
+    const [gateway, ...servers] = gateways;
+    const route: TunnelRoute = {
+      kind: "tunnel",
+      gateway,
+      host,
+      port,
+      dial: servers.length === 0 ? dialOptions : { ...dialOptions, servers },
+    };
     if (listener !== undefined) this.once("connect", listener);
     if (this.destroyed) this._undestroy();
     this.connecting = true;

@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
-import { gatewayFor, parseRouteRules } from "./route-rules.ts";
+import { parseRouteRules, RouteTable } from "./route-rules.ts";
 
 test("the first rule that fits counts; hosts are names, addresses, *.name and *", () => {
-  const rules = parseRouteRules(
-    "db.example:5432=kwik://a:1, *.shop.example:*=kwik+tcp://b:2,[2001:db8::1]:80=kwik://c:3,10.0.0.7:6379=kwik://[::1]:4,*:443=kwik://e",
+  const table = new RouteTable(
+    parseRouteRules(
+      "db.example:5432=kwik://a:1, *.shop.example:*=kwik+tcp://b:2,[2001:db8::1]:80=kwik://c:3,10.0.0.7:6379=kwik://[::1]:4,*:443=kwik://e",
+    ),
   );
   for (const [host, port, gateway] of [
     ["db.example", 5432, "kwik://a:1"],
@@ -17,14 +19,15 @@ test("the first rule that fits counts; hosts are names, addresses, *.name and *"
     ["10.0.0.7", 6379, "kwik://[::1]:4"],
     ["anything", 443, "kwik://e"],
   ] as const) {
-    expect(gatewayFor(rules, host, port), `${host}:${port}`).toBe(gateway);
+    expect(table.find(host, port), `${host}:${port}`).toEqual(gateway === undefined ? undefined : [gateway]);
   }
 });
 
 test("a gateway itself is reached directly, whatever the rules say", () => {
-  const rules = parseRouteRules("*:*=kwik://gw.example:4433");
-  expect(gatewayFor(rules, "gw.example", 4433)).toBeUndefined();
-  expect(gatewayFor(rules, "gw.example", 80)).toBe("kwik://gw.example:4433");
+  const table = new RouteTable(parseRouteRules("*:*=kwik://gw.example:4433 | kwik+tcp://[fd00::1]:443"));
+  expect(table.find("gw.example", 4433)).toBeUndefined();
+  expect(table.find("fd00::1", 443)).toBeUndefined();
+  expect(table.find("gw.example", 80)).toEqual(["kwik://gw.example:4433", "kwik+tcp://[fd00::1]:443"]);
 });
 
 test("rules that make no sense are refused by name, with what to write", () => {
@@ -41,6 +44,7 @@ test("rules that make no sense are refused by name, with what to write", () => {
     ["d*b:80=kwik://a:1", /"d\*b" is no host/],
     ["[db]:80=kwik://a:1", /"db" is no host/],
     ["ok:80=kwik://a:1,bad", /"bad"/],
+    ["db:80=kwik://a:1|b:2", /"b:2" does not begin with kwik:/],
   ] as const) {
     expect(() => parseRouteRules(text), text).toThrow(
       expect.objectContaining({ code: "INVALID_ARGUMENT", message: expect.stringMatching(words) }),
