@@ -156,6 +156,10 @@ export class Gateway {
       this.#onEvent({ type: "refused", client, target, refusal, reason });
       tunnel.refuse(refusal, reason);
     };
+    if (tunnel.target.kind === "link") {
+      refuse("not-supported", "this gateway carries no links");
+      return;
+    }
     if (this.#isDraining) {
       refuse("draining", DRAINING);
       return;

@@ -1,5 +1,5 @@
 /** What a tunnel leads to. */
-export type TunnelTarget = TcpTarget | UnixTarget | UdpTarget;
+export type TunnelTarget = TcpTarget | UnixTarget | UdpTarget | LinkTarget;
 
 /** A TCP connection that the gateway makes. */
 export interface TcpTarget extends TunnelAddress {
@@ -18,6 +18,11 @@ export interface UdpTarget {
   readonly kind: "udp";
 }
 
+/** A kwik server to which a relay carries a link; docs/protocol/relay.md. */
+export interface LinkTarget extends TunnelAddress {
+  readonly kind: "link";
+}
+
 export interface TunnelAddress {
   /** A name, an IPv4 address, or an IPv6 address without brackets. 1 to 255 characters of A-Z a-z 0-9 . _ : - */
   readonly host: string;
@@ -25,8 +30,8 @@ export interface TunnelAddress {
   readonly port: number;
 }
 
-/** "tcp example.org:80", "unix db", "udp": for messages. */
+/** "tcp example.org:80", "unix db", "udp", "link example.org:4433": for messages. */
 export function describeTarget(target: TunnelTarget): string {
   if (target.kind === "unix") return `unix ${target.name}`;
-  return target.kind === "udp" ? "udp" : `tcp ${target.host.includes(":") ? `[${target.host}]` : target.host}:${target.port}`;
+  return target.kind === "udp" ? "udp" : `${target.kind} ${target.host.includes(":") ? `[${target.host}]` : target.host}:${target.port}`;
 }

@@ -6,19 +6,22 @@ import { decodeTunnelRequest, encodeTunnelRequest, REQUEST_HEAD_BYTES, requestBo
 import { TunnelStatus } from "./refusal.ts";
 import type { TunnelTarget } from "./target.ts";
 
-const page = readFileSync(new URL("../../../docs/protocol/tunnel.md", import.meta.url), "utf8");
+const pageOf = (name: string): string => readFileSync(new URL(`../../../docs/protocol/${name}.md`, import.meta.url), "utf8");
+const page = pageOf("tunnel");
+const pages = page + pageOf("relay");
 
 function vector(name: string): Uint8Array {
-  const block = new RegExp(`\`\`\`hex ${name}\\n([^]*?)\`\`\``).exec(page)?.[1];
+  const block = new RegExp(`\`\`\`hex ${name}\\n([^]*?)\`\`\``).exec(pages)?.[1];
   if (block === undefined) throw new Error(`the page has no vector ${name}`);
   return new Uint8Array(Buffer.from(block.replace(/#.*$/gm, "").replace(/\s/g, ""), "hex"));
 }
 
-// spec: TUN-1
+// spec: TUN-1, RELAY-1
 test.each<[string, TunnelTarget]>([
   ["tunnel-request-tcp", { kind: "tcp", host: "example.org", port: 80 }],
   ["tunnel-request-unix", { kind: "unix", name: "db" }],
   ["tunnel-request-udp", { kind: "udp" }],
+  ["relay-request", { kind: "link", host: "home.example.org", port: 4433 }],
 ])("%s is written and read as the page says", (name, target) => {
   const bytes = vector(name);
   expect(encodeTunnelRequest(target)).toEqual(bytes);
@@ -31,6 +34,7 @@ test.each<[string, TunnelAnswer]>([
   ["tunnel-answer-connected", { connected: true, bound: { host: "10.0.0.7", port: 50_000 } }],
   ["tunnel-answer-connected-unix", { connected: true, bound: undefined }],
   ["tunnel-answer-refused", { connected: false, refusal: "not-allowed", reason: "no way !" }],
+  ["relay-refused", { connected: false, refusal: "limit", reason: "too many" }],
 ])("%s is written and read as the page says", (name, answer) => {
   const bytes = vector(name);
   expect(encodeTunnelAnswer(answer)).toEqual(bytes);
