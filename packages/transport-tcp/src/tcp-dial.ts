@@ -3,7 +3,7 @@ import type { DialRequest, Link } from "@kwik/core";
 import { raceAddresses, resolveServer } from "@kwik/resolve";
 import { clientContext, plaintextUntrusted, serverNameOf } from "@kwik/tls";
 import { connectTcp } from "./connect.ts";
-import type { TlsRequest } from "./connect.ts";
+import type { TlsRequest } from "./connect-over.ts";
 import type { TlsSessions } from "./tls-sessions.ts";
 
 /** Dials a server: one handshake at whichever of its addresses answers first. Rejects as `Transport.dial` says, and with NOT_KWIK. */
