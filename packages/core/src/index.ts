@@ -18,6 +18,7 @@ export {
   formatAddress,
   parseAddress,
   parseTransportName,
+  type Relay,
   type ServerAddress,
   type TransportName,
 } from "./transport/address.ts";

@@ -11,6 +11,7 @@ const DIAL: Record<keyof DialOptions, OptionKinds> = {
   trust: { ca: "string", pins: "list", certificates: "list", dangerouslyTrustAnyServer: "boolean" },
   credentials: { token: "string", cert: "string", key: "string" },
   servers: "list",
+  relays: "list",
   pathPolicy: { maxPaths: "count", allow: "function", allowPrivateAddresses: "boolean" },
   transport: "string",
   scheduler: ["string", "function"],

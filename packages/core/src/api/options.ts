@@ -17,6 +17,11 @@ export interface DialOptions {
   credentials?: Credentials;
   /** Further servers that this session may use, beside those that a server adds. Default: none. */
   servers?: readonly (string | URL)[];
+  /**
+   * Kwik servers that carry links: through each of them the session has one path more to the server that is dialled, and to each of `servers`. What they carry is
+   * encrypted end to end. A text is "kwik://host:port", with "#sha256:<hex>" behind it where the relay is known by its key. Default: none. NOT_SUPPORTED in browsers.
+   */
+  relays?: readonly (string | URL | RelayOptions)[];
   pathPolicy?: PathPolicy;
   /** "quic", "tcp", "websocket" or, in browsers, "webtransport": the one transport for every server that does not name its own. Default: whichever works first. */
   transport?: TransportName;
@@ -24,6 +29,18 @@ export interface DialOptions {
   scheduler?: string | SchedulerFactory;
   /** Any part of the limits; see docs/limits.md. */
   limits?: Partial<Limits>;
+}
+
+/** A relay of a session. */
+export interface RelayOptions {
+  /** "kwik://host:port" */
+  address: string | URL;
+  /**
+   * Whom to believe as the relay. Default: that of the session, but without its pins and certificates, of which each is good for a server: a relay that one of them fits could pass for one.
+   */
+  trust?: TrustOptions;
+  /** Who the relay is told the client is. Default: nobody. `credentials` of the session are for its servers, and never given to a relay. */
+  credentials?: Credentials;
 }
 
 export interface TrustOptions {

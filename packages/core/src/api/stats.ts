@@ -14,6 +14,8 @@ export interface PathInfo {
   readonly address: string;
   /** "host:port" of the other end as this side's transport sees it: on servers where the client comes from. Undefined without a connection, and of paths to other servers. */
   readonly remoteAddress?: string | undefined;
+  /** "host:port" of the relay that carries it; undefined for a direct path. */
+  readonly relay: string | undefined;
   readonly transport: string;
   /** Undefined on servers, which take what clients chose, and before the path is connected. */
   readonly transportChoice: TransportChoice | undefined;

@@ -18,10 +18,10 @@ import type { PathInfo } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { BaseSession } from "../session/base-session.ts";
 import { SessionKey } from "../session-key/session-key.ts";
-import { formatAddress, parseAddress, type ServerAddress } from "../transport/address.ts";
-import type { Link } from "../transport/link.ts";
+import { formatAddress, formatServer, parseAddress, type Relay, type ServerAddress } from "../transport/address.ts";
 import type { Transport } from "../transport/transport.ts";
 import { PathDialer } from "./path-dialer.ts";
+import type { ReachedServer } from "./server-ways.ts";
 
 /** What the runtime's facade gives to `dial`. */
 export interface DialEnvironment {
@@ -37,8 +37,9 @@ export async function dialWith(environment: DialEnvironment, target: string | UR
   checkDialOptions(options);
   const address = parseAddress(target);
   const servers = (options.servers ?? []).map((server) => parseAddress(server));
+  const relays = relaysOf(environment.transport, options);
   const key = await SessionKey.create();
-  const session = new ClientSessionOverPaths(environment, options, key);
+  const session = new ClientSessionOverPaths(environment, options, relays, key);
   await session.start(address, servers, options.signal, options.early ?? false);
   return session;
 }
@@ -48,7 +49,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
   #ready = Promise.resolve();
   #establishing: { resolve(): void; reject(reason: unknown): void } | undefined;
 
-  constructor(environment: DialEnvironment, options: DialOptions, key: SessionKey) {
+  constructor(environment: DialEnvironment, options: DialOptions, relays: readonly Relay[], key: SessionKey) {
     const { runtime } = environment;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const seed = new DataView(runtime.randomBytes(4).buffer).getUint32(0);
@@ -68,6 +69,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     this.#dialer = new PathDialer(this.driver, {
       transport: environment.transport,
       transportName: options.transport,
+      relays,
       trust: options.trust ?? {},
       policy: options.pathPolicy ?? {},
       key,
@@ -86,22 +88,25 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
   }
 
   async start(address: ServerAddress, servers: readonly ServerAddress[], signal: AbortSignal | undefined, isEarly: boolean): Promise<void> {
-    const text = formatAddress(address);
-    if (signal?.aborted === true) throw new KwikError("ABORTED", "the dial was aborted", { cause: signal.reason });
-    let link: Link;
+    if (isAborted(signal)) throw aborted(signal);
+    let reached: ReachedServer;
     try {
-      link = await this.#dialer.dialPrimary(address, signal);
+      reached = await this.#dialer.dialPrimary(address, signal);
     } catch (error) {
       this.driver.stop();
-      throw KwikError.from(error, "UNREACHABLE");
+      // Of several ways each fails in its own.
+      throw isAborted(signal) ? aborted(signal) : KwikError.from(error, "UNREACHABLE");
     }
+    const { link } = reached;
+    const text = formatAddress(reached.address);
     // The transport may have been done before it saw the signal.
     if (isAborted(signal)) {
       link.close(ErrorCode.NO_ERROR, "the dial was aborted");
-      throw new KwikError("ABORTED", "the dial was aborted", { cause: signal?.reason });
+      throw aborted(signal);
     }
     const path = this.proto.opening.openPath(this.runtime.now(), {
       address: text,
+      server: formatServer(address),
       identity: link.properties.provenIdentity,
       priority: 128,
       request: undefined,
@@ -110,12 +115,12 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       this.#establishing = { resolve, reject };
     });
     this.#ready = established.then(() => {
-      for (const server of servers) this.#dialer.addOwn(formatAddress(server));
+      this.#dialer.addOwn([address, ...servers]);
     });
     // Whoever is early need not look at it: streams tell as well.
     this.#ready.catch(() => undefined);
     const abort = (): void => {
-      this.#establishing?.reject(new KwikError("ABORTED", "the dial was aborted", { cause: signal?.reason }));
+      this.#establishing?.reject(aborted(signal));
       this.proto.close(this.runtime.now(), ErrorCode.NO_ERROR, "the dial was aborted", false);
       this.driver.pump();
     };
@@ -253,6 +258,16 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       },
     );
   }
+}
+
+function aborted(signal: AbortSignal | undefined): KwikError {
+  return new KwikError("ABORTED", "the dial was aborted", { cause: signal?.reason });
+}
+
+function relaysOf(transport: Transport, options: DialOptions): readonly Relay[] {
+  if ((options.relays ?? []).length === 0) return [];
+  if (transport.relaysOf !== undefined) return transport.relaysOf(options);
+  throw new KwikError("NOT_SUPPORTED", "there are no relays here (relays): a page cannot encrypt end to end through another server");
 }
 
 /** By itself, because the signal changes while others are awaited. */

@@ -5,11 +5,12 @@ import type { SessionDriver } from "../driver/session-driver.ts";
 import { checkAddress, checkResolved, isPrivateHost, type AddressPolicy } from "../policy/address-policy.ts";
 import { joinTranscript } from "../session-key/join-transcript.ts";
 import type { SessionKey } from "../session-key/session-key.ts";
-import { formatAddress, parseAddress, type ServerAddress, type TransportName } from "../transport/address.ts";
+import { formatAddress, formatServer, parseAddress, type Relay, type ServerAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { Transport } from "../transport/transport.ts";
 import { type RedialledServer, Redials } from "./redials.ts";
 import { trustFor } from "./server-trust.ts";
+import { type ReachedServer, reachFirst, ServerWays } from "./server-ways.ts";
 import { type Ticket, TicketRequests } from "./ticket-requests.ts";
 import { TransportChoices } from "./transport-choices.ts";
 import { type FallbackDialer, TransportFallback, type TransportLimit } from "./transport-fallback.ts";
@@ -24,6 +25,7 @@ export interface PathDialerOptions {
   readonly transport: Transport;
   /** The one to use where an address names none. */
   readonly transportName: TransportName | undefined;
+  readonly relays: readonly Relay[];
   readonly trust: TrustOptions;
   readonly policy: PathPolicy;
   readonly key: SessionKey;
@@ -41,6 +43,7 @@ export class PathDialer {
   readonly #options: PathDialerOptions;
   readonly #tickets: TicketRequests;
   readonly #redials: Redials;
+  readonly #ways: ServerWays;
   readonly #fallback: TransportFallback;
   readonly #return: TransportReturn;
   readonly #timers = new Set<unknown>();
@@ -50,6 +53,7 @@ export class PathDialer {
   constructor(driver: SessionDriver, options: PathDialerOptions) {
     this.#driver = driver;
     this.#options = options;
+    this.#ways = new ServerWays(options.relays);
     this.#policy = { ...options.policy, primaryIsPrivate: false };
     this.#tickets = new TicketRequests(driver);
     const dialer: FallbackDialer = {
@@ -79,20 +83,19 @@ export class PathDialer {
     driver.session.state.prospects = () => this.#redials.count;
   }
 
-  /** Dials the session's first server. */
-  async dialPrimary(address: ServerAddress, signal: AbortSignal | undefined): Promise<Link> {
-    this.#redials.own(address);
-    const link = await this.#dial(address, undefined, signal);
-    const dialled = parseRemote(link.properties.remoteAddress) ?? address;
-    this.#policy = { ...this.#policy, primaryIsPrivate: isPrivateHost(dialled.host) || isPrivateHost(address.host) };
-    return link;
+  /** Dials the session's first server, in whichever way leads there. */
+  async dialPrimary(address: ServerAddress, signal: AbortSignal | undefined): Promise<ReachedServer> {
+    const reached = await reachFirst(this.#ownWays(address), (way, either) => this.#dial(way, undefined, either), signal);
+    const dialled = parseRemote(reached.link.properties.remoteAddress) ?? address;
+    // What is private to a relay is in the network of the relay.
+    const isPrivate = reached.address.relay === undefined && (isPrivateHost(dialled.host) || isPrivateHost(address.host));
+    this.#policy = { ...this.#policy, primaryIsPrivate: isPrivate };
+    return reached;
   }
 
-  /** A server that the user named: joined with a ticket of the primary if it gives one, else directly. */
-  addOwn(target: string | URL): void {
-    const address = parseAddress(target);
-    this.#redials.own(address);
-    this.#redials.dial(address);
+  /** The user's servers, each in every way: joined with a ticket of the primary if it gives one, else directly. */
+  addOwn(servers: readonly ServerAddress[]): void {
+    for (const server of servers) for (const way of this.#ownWays(server)) this.#redials.dial(way);
   }
 
   /** A server that leaves named another one to be used instead. spec: DRAIN-2 */
@@ -204,7 +207,7 @@ export class PathDialer {
 
   /** A path has fallen silent, or is heard again. */
   pathDegraded(path: SessionPath): void {
-    this.#fallback.pathDegraded(path);
+    if (this.#ways.of(path).relay === undefined) this.#fallback.pathDegraded(path);
   }
 
   pathRecovered(path: SessionPath): void {
@@ -238,6 +241,12 @@ export class PathDialer {
     return this.#driver.session.state.peerOf(path.member);
   }
 
+  #ownWays(server: ServerAddress): readonly ServerAddress[] {
+    const ways = this.#ways.to(server);
+    for (const way of ways) this.#redials.own(way);
+    return ways;
+  }
+
   async #connect({ address, key, identity, priority, authority }: RedialledServer): Promise<void> {
     const link = await this.#dial(address, identity, this.#abort.signal);
     // A fallback was there first.
@@ -267,7 +276,8 @@ export class PathDialer {
       throw this.#full();
     }
     const proven = link.properties.provenIdentity ?? identity;
-    const full = session.clientPaths?.refusalOf(formatAddress(address), proven);
+    const server = formatServer(address);
+    const full = session.clientPaths?.refusalOf(server, proven);
     if (full !== undefined) {
       link.close(full.code, full.reason);
       throw new KwikError("LIMIT_REACHED", full.reason);
@@ -277,10 +287,11 @@ export class PathDialer {
     const isAuthorityHere = authority !== undefined && !session.state.peerOf(authority).isLost;
     const path = session.opening.openPath(runtime.now(), {
       address: key,
+      server,
       identity: proven,
       priority,
       request: undefined,
-      authority: isAuthorityHere ? authority : session.clientPaths?.voucherOf(key, proven),
+      authority: isAuthorityHere ? authority : session.clientPaths?.voucherOf(server, proven),
     });
     const isKnown = session.state.peerOf(path.member).isKnown;
     const ticket = isKnown ? undefined : await this.#tickets.request(path.id, proven ?? "");
@@ -334,17 +345,20 @@ export class PathDialer {
   ): Promise<Link> {
     const { transport, transportName } = this.#options;
     const { avoid, only } = limit;
+    const isRelayed = address.relay !== undefined;
+    // Through a relay it is the server that is known, or nobody. spec: RELAY-3
+    const expected = identity ?? (isRelayed ? this.#driver.session.clientPaths?.identityAt(formatServer(address)) : undefined);
     const link = await transport.dial({
       address: { ...address, transport: address.transport ?? transportName ?? only },
-      identity,
-      trust: trustFor(this.#options.trust, identity),
+      identity: expected,
+      trust: trustFor(this.#options.trust, expected),
       clientCertificate: this.#options.clientCertificate,
       timeoutMs: this.#driver.session.state.limits.handshakeTimeoutMs,
       signal,
       avoid,
       checkResolved: this.#redials.isOwn(formatAddress(address)) ? undefined : (ips) => this.#refusalOf(ips),
     });
-    const named = address.transport === undefined ? transportName && "option" : "address";
+    const named = isRelayed ? "only" : address.transport === undefined ? transportName && "option" : "address";
     const limited = avoid !== undefined ? "fallback" : only && "return";
     this.choices.dialled(link, named ?? limited ?? transport.choiceOf?.(link) ?? "only");
     return link;

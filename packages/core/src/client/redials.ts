@@ -91,7 +91,7 @@ export class Redials {
   }
 
   pathActive(path: SessionPath): void {
-    const entry = this.#entry(parseAddress(path.address));
+    const entry = this.#entryOf(path);
     entry.activeSince = this.#port.now();
     entry.identity = path.identity;
     entry.priority = path.priority;
@@ -101,7 +101,7 @@ export class Redials {
 
   /** A path died: its server is dialled until it answers or the session is over. */
   pathDied(path: SessionPath): void {
-    const entry = this.#entry(parseAddress(path.address));
+    const entry = this.#entryOf(path);
     entry.identity = path.identity;
     entry.priority = path.priority;
     // One that died as soon as it was there counts as a failure: whoever accepts and then breaks off must not be dialled without end.
@@ -161,6 +161,11 @@ export class Redials {
     for (const entry of this.#servers.values()) {
       if (entry.isOwn && entry.isWanted && entry.activeSince === undefined && this.#port.hasRoom()) this.#dial(entry);
     }
+  }
+
+  /** What leads through a relay is the user's own, and known here: nobody can read its name back. */
+  #entryOf(path: SessionPath): Entry {
+    return this.#servers.get(path.address) ?? this.#entry(parseAddress(path.address));
   }
 
   #entry(address: ServerAddress): Entry {

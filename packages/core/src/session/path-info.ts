@@ -8,7 +8,7 @@ const STATES: readonly PathState[] = ["connecting", "authenticating", "active", 
 export function publicPath(path: SessionPath, now: number, link: Link | undefined, transportChoice?: TransportChoice): PathInfo {
   return {
     id: path.id,
-    address: path.address,
+    ...placeOf(path.address),
     remoteAddress: link?.properties.remoteAddress,
     transport: path.transport,
     transportChoice,
@@ -32,7 +32,7 @@ export function publicPath(path: SessionPath, now: number, link: Link | undefine
 export function remotePath(status: RemotePathStatus): PathInfo {
   return {
     id: status.pathId,
-    address: status.address,
+    ...placeOf(status.address),
     transport: status.transport,
     transportChoice: undefined,
     identity: status.identity === "" ? undefined : status.identity,
@@ -49,4 +49,10 @@ export function remotePath(status: RemotePathStatus): PathInfo {
     inFlightBytes: 0,
     inFlightLimitBytes: 0,
   };
+}
+
+/** The name of a path, taken apart. spec: RELAY-11 */
+function placeOf(name: string): Pick<PathInfo, "address" | "relay"> {
+  const [address = "", relay] = name.split(" via ", 2);
+  return { address, relay };
 }

@@ -7,6 +7,14 @@ export interface ServerAddress {
   readonly port: number;
   /** The one transport to use; undefined for whichever works best. */
   readonly transport?: TransportName | undefined;
+  /** The relay that carries links to it; undefined for links of one's own. */
+  readonly relay?: Relay | undefined;
+}
+
+/** A relay of a session. What else belongs to it is known to the transport that made it (`Transport.relaysOf`). */
+export interface Relay {
+  /** Its address, as in the names of paths. */
+  readonly name: string;
 }
 
 /** Names of the transports, as `PathInfo.transport` and KWIK_TRANSPORT have them. */
@@ -40,8 +48,14 @@ export function parseAddress(target: string | URL): ServerAddress {
   return transport === undefined ? { host, port } : { host, port, transport };
 }
 
-/** "host:port", IPv6 in brackets; with its scheme if it names a transport. */
+/** "host:port", IPv6 in brackets; with its scheme if it names a transport; with " via " and the relay if it names one. spec: RELAY-11 */
 export function formatAddress(address: ServerAddress): string {
+  const server = formatServer(address);
+  return address.relay === undefined ? server : `${server} via ${address.relay.name}`;
+}
+
+/** The same without the relay: what names the server, whichever way leads to it. */
+export function formatServer(address: ServerAddress): string {
   const { host, port, transport } = address;
   const place = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   return transport === undefined ? place : `kwik+${transport === "websocket" ? "ws" : transport}://${place}`;

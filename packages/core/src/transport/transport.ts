@@ -1,6 +1,6 @@
-import type { WebOptions } from "../api/options.ts";
+import type { DialOptions, WebOptions } from "../api/options.ts";
 import type { TransportChoice } from "../api/stats.ts";
-import type { ServerAddress } from "./address.ts";
+import type { Relay, ServerAddress } from "./address.ts";
 import type { Link } from "./link.ts";
 
 /** Makes links. One object per kind of transport; a process may use several at once. */
@@ -18,6 +18,8 @@ export interface Transport {
   prefers?(name: string, over: string): boolean;
   /** Why a link that `dial` made to an address that names no transport has the one it has; undefined says "only". */
   choiceOf?(link: Link): TransportChoice | undefined;
+  /** The relays of a dial, for `ServerAddress.relay`; undefined where no server is reached through another. Throws INVALID_ARGUMENT. */
+  relaysOf?(options: Pick<DialOptions, "relays" | "trust" | "transport">): readonly Relay[];
 }
 
 export interface DialRequest {

@@ -11,6 +11,8 @@ import type { SessionState } from "./session-state.ts";
 export interface PathPlan {
   /** "host:port" */
   readonly address: string;
+  /** What its server is known by, where the address names a way to it and not it alone. */
+  readonly server?: string;
   /** "sha256:…" if it is known whom to expect. */
   readonly identity: string | undefined;
   readonly priority: number;
@@ -66,9 +68,16 @@ export class ClientPaths {
     return failure(ErrorCode.LIMIT_REACHED, `a session has at most ${MAX_MEMBERS - 1} servers, all numbers were used`);
   }
 
+  /** What the server at an address has proven to be, if anything. */
+  identityAt(address: string): string | undefined {
+    const member = this.#memberByAddress.get(address);
+    return member === undefined ? undefined : this.#state.peerOf(member).identity;
+  }
+
   open(plan: PathPlan): SessionPath {
     const id = this.#nextPath++;
-    const member = this.#memberFor(plan.address, plan.identity);
+    const server = plan.server ?? plan.address;
+    const member = this.#memberFor(server, plan.identity);
     const path: SessionPath = new Path<SentFrame>(id, member, this.#state.limits, this.#state.now);
     path.address = plan.address;
     path.identity = plan.identity;
@@ -82,7 +91,7 @@ export class ClientPaths {
     this.#state.paths.add(path);
     this.#planned.set(id, { path, plan, authority: plan.request?.member ?? plan.authority ?? this.#state.primary });
     const peer = this.#state.peerOf(member);
-    if (peer.address === "") peer.address = plan.address;
+    if (peer.address === "") peer.address = server;
     this.report(path);
     return path;
   }
