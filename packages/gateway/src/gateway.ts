@@ -16,9 +16,11 @@ import { ClientQuota } from "./client-quota.ts";
 import { connectTarget, type Connection, type Destination } from "./connect-target.ts";
 import type { GatewayEvent, GatewayStats } from "./gateway-event.ts";
 import { DEFAULT_GATEWAY_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
+import type { Relay } from "./relay/relay.ts";
 import { proxyHeader } from "./proxy-protocol.ts";
 import { TargetHealth, type TargetStatus } from "./target-health.ts";
 import { UdpAssociation } from "./udp-association.ts";
+import { within } from "./within.ts";
 
 export interface GatewayOptions {
   /** What clients may reach, as `parseTargetRule` reads it. Default: nothing. */
@@ -27,6 +29,8 @@ export interface GatewayOptions {
   readonly unixSockets?: Readonly<Record<string, string>>;
   /** Targets that are told their client by the PROXY protocol, version 2; rules as in `allow`. Default: none. */
   readonly proxyProtocol?: readonly string[];
+  /** Carries links of clients to homes. Its limits, numbers and drain are its own. Default: nobody does. */
+  readonly relay?: Relay;
   readonly limits?: Partial<GatewayLimits>;
   /** How names are resolved. Default: by the system. */
   readonly resolve?: NameResolver;
@@ -59,6 +63,7 @@ export class Gateway {
   readonly #allow: AllowList;
   readonly #proxyProtocol: AllowList;
   readonly #unixSockets: ReadonlyMap<string, string>;
+  readonly #relay: Relay | undefined;
   readonly #limits: GatewayLimits;
   readonly #resolve: NameResolver;
   readonly #onEvent: (event: GatewayEvent) => void;
@@ -79,6 +84,7 @@ export class Gateway {
     this.#allow = new AllowList(options.allow ?? []);
     this.#proxyProtocol = new AllowList(options.proxyProtocol ?? []);
     this.#unixSockets = new Map(Object.entries(options.unixSockets ?? {}));
+    this.#relay = options.relay;
     this.#limits = { ...DEFAULT_GATEWAY_LIMITS, ...options.limits };
     this.#resolve = options.resolve ?? resolveHost;
     this.#onEvent = options.onEvent ?? (() => undefined);
@@ -157,7 +163,8 @@ export class Gateway {
       tunnel.refuse(refusal, reason);
     };
     if (tunnel.target.kind === "link") {
-      refuse("not-supported", "this gateway carries no links");
+      if (this.#relay === undefined) refuse("not-supported", "this gateway carries no links");
+      else await this.#relay.carry(tunnel, client);
       return;
     }
     if (this.#isDraining) {
@@ -290,19 +297,4 @@ function destinationOf(socket: Socket): TunnelAddress {
 function remoteOf(socket: Socket): string {
   const { host, port } = destinationOf(socket);
   return port === 0 ? "unix" : `${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-/** The promise's value, or undefined after `timeoutMs` or when it is given up; what comes later is ignored. */
-async function within<T>(promise: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T | undefined> {
-  let stop!: () => void;
-  const stopped = new Promise<undefined>((resolve) => (stop = () => resolve(undefined)));
-  const timer = setTimeout(stop, timeoutMs);
-  signal.addEventListener("abort", stop, { once: true });
-  if (signal.aborted) stop();
-  try {
-    return await Promise.race([promise, stopped]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
-  }
 }

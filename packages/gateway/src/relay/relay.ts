@@ -1,0 +1,173 @@
+import type { Socket } from "node:net";
+import { resolveHost } from "@kwik/resolve";
+import { splice, type TunnelEnd } from "@kwik/splice";
+import { describeTarget, type IncomingTunnel, type TunnelAddress, type TunnelRefusal } from "@kwik/tunnel";
+import { AllowList, type NameResolver } from "../allow-list.ts";
+import { ClientQuota } from "../client-quota.ts";
+import { connectTarget, type Connection } from "../connect-target.ts";
+import { within } from "../within.ts";
+import { leadsTo } from "./own-address.ts";
+import type { RelayClientStats, RelayEvent, RelayStats } from "./relay-event.ts";
+import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./relay-limits.ts";
+import { type LinkMeter, RelayMeter } from "./relay-meter.ts";
+
+export interface RelayOptions {
+  /** Homes to which links are carried, as `parseTargetRule` reads them. Default: none. */
+  readonly homes?: readonly string[];
+  readonly limits?: Partial<RelayLimits>;
+  /** How names are resolved. Default: by the system. */
+  readonly resolve?: NameResolver;
+  /** Resolves when so many bytes of a client, in either direction, may go on. Default: at once. */
+  readonly pace?: (client: string, bytes: number) => Promise<void>;
+  readonly onEvent?: (event: RelayEvent) => void;
+}
+
+/** Carries links between clients and homes; a gateway gives it the tunnels of this kind. docs/protocol/relay.md */
+export class Relay {
+  readonly #homes: AllowList;
+  readonly #limits: RelayLimits;
+  readonly #resolve: NameResolver;
+  readonly #pace: ((client: string, bytes: number) => Promise<void>) | undefined;
+  readonly #onEvent: (event: RelayEvent) => void;
+  readonly #quota: ClientQuota;
+  readonly #meter = new RelayMeter();
+  readonly #open = new Set<{ stop(): void }>();
+  readonly #refused: Partial<Record<TunnelRefusal, number>> = {};
+  #bound: TunnelAddress | undefined;
+  #isDraining = false;
+  #whenEmpty: (() => void)[] = [];
+
+  /** Throws INVALID_ARGUMENT for rules that make no sense. */
+  constructor(options: RelayOptions = {}) {
+    this.#homes = new AllowList(options.homes ?? []);
+    this.#limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
+    this.#resolve = options.resolve ?? resolveHost;
+    this.#pace = options.pace;
+    this.#onEvent = options.onEvent ?? (() => undefined);
+    this.#quota = new ClientQuota(this.#limits.maxLinks, this.#limits.maxLinksPerClient, "links");
+  }
+
+  /** Says where its own sessions come in: no link is carried to there. spec: RELAY-4 */
+  listensAt(bound: TunnelAddress): void {
+    this.#bound = bound;
+  }
+
+  /** Carries the link that a tunnel asks for to its end. What goes wrong ends that one alone; never rejects. */
+  async carry(tunnel: IncomingTunnel, client: string): Promise<void> {
+    const home = describeTarget(tunnel.target).replace(/^link /, "");
+    const refuse = (refusal: TunnelRefusal, reason: string): void => {
+      this.#refused[refusal] = (this.#refused[refusal] ?? 0) + 1;
+      this.#onEvent({ type: "link-refused", client, home, refusal, reason });
+      tunnel.refuse(refusal, reason);
+    };
+    const { target } = tunnel;
+    if (target.kind !== "link" || this.#isDraining) {
+      if (this.#isDraining) refuse("draining", "the relay is shutting down");
+      else refuse("not-supported", "a relay carries links only");
+      return;
+    }
+    const full = this.#quota.take(client);
+    if (full !== undefined) {
+      refuse("limit", full);
+      return;
+    }
+    try {
+      await this.#carry(tunnel, target, client, home, refuse);
+    } finally {
+      this.#quota.giveBack(client);
+      if (this.#quota.total === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
+    }
+  }
+
+  /** New links are refused from now on. Resolves when none is left, or after `graceMs`, when those that are left are broken off. */
+  async drain(graceMs: number): Promise<void> {
+    this.#isDraining = true;
+    if (this.#quota.total === 0) return;
+    const empty = new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
+    const timer = setTimeout(() => {
+      for (const open of this.#open) open.stop();
+    }, graceMs);
+    await empty;
+    clearTimeout(timer);
+  }
+
+  stats(): RelayStats {
+    return { ...this.#meter.total, refusedTotal: { ...this.#refused } };
+  }
+
+  /** The numbers of the last 1000 clients. */
+  clients(): RelayClientStats[] {
+    return this.#meter.clients();
+  }
+
+  async #carry(
+    tunnel: IncomingTunnel,
+    target: TunnelAddress,
+    client: string,
+    home: string,
+    refuse: (refusal: TunnelRefusal, reason: string) => void,
+  ): Promise<void> {
+    const cancelled = new AbortController();
+    const open = { stop: () => cancelled.abort() };
+    this.#open.add(open);
+    try {
+      const start = performance.now();
+      const connection = await this.#connectionTo(target, cancelled.signal);
+      if (!connection.ok) {
+        refuse(connection.refusal, connection.reason);
+        return;
+      }
+      const { socket } = connection;
+      const connectMs = Math.round((performance.now() - start) * 10) / 10;
+      this.#onEvent({ type: "link-opened", client, home, address: socket.remoteAddress ?? "", connectMs });
+      tunnel.accept(localOf(socket));
+      open.stop = () => socket.destroy();
+      const meter = this.#meter.open(client);
+      const { bytesIn, bytesOut, end } = await splice(socket, this.#metered(tunnel, meter, client), this.#limits);
+      meter.closed();
+      const seconds = Math.round(performance.now() - start) / 1000;
+      this.#onEvent({ type: "link-closed", client, home, seconds, sentBytes: bytesOut, receivedBytes: bytesIn, end });
+    } finally {
+      this.#open.delete(open);
+    }
+  }
+
+  async #connectionTo(target: TunnelAddress, signal: AbortSignal): Promise<Connection> {
+    const { connectTimeoutMs } = this.#limits;
+    const start = performance.now();
+    const verdict = await within(this.#homes.check("tcp", target, this.#resolve), connectTimeoutMs);
+    if (verdict === undefined)
+      return { ok: false, refusal: "timed-out", reason: `${target.host} did not resolve within ${connectTimeoutMs} ms` };
+    if (!verdict.allowed) return { ok: false, ...verdict };
+    const bound = this.#bound;
+    if (bound !== undefined && verdict.ips.some((ip) => leadsTo(bound, ip, target.port)))
+      return { ok: false, refusal: "not-allowed", reason: "that is this relay" };
+    const restMs = Math.max(1, connectTimeoutMs - (performance.now() - start));
+    return connectTarget({ ips: verdict.ips, port: target.port }, restMs, signal);
+  }
+
+  /** The client's end, counted and no faster than allowed. */
+  #metered(tunnel: IncomingTunnel, meter: LinkMeter, client: string): TunnelEnd {
+    const pace = this.#pace;
+    return {
+      read: async () => {
+        const data = await tunnel.read();
+        if (data === null) return null;
+        await pace?.(client, data.length);
+        meter.sent(data.length);
+        return data;
+      },
+      write: async (data) => {
+        await pace?.(client, data.length);
+        meter.received(data.length);
+        return tunnel.write(data);
+      },
+      close: () => tunnel.close(),
+      abort: (code) => tunnel.abort(code),
+    };
+  }
+}
+
+function localOf({ localAddress, localPort }: Socket): TunnelAddress | undefined {
+  return localAddress === undefined || localPort === undefined ? undefined : { host: localAddress, port: localPort };
+}
