@@ -1,14 +1,5 @@
-import { X509Certificate } from "node:crypto";
-import {
-  checkDialOptions,
-  type ClientSession,
-  type DialOptions,
-  dialWith,
-  KwikError,
-  parseTransportName,
-  type TrustOptions,
-} from "@kwik/core";
-import { identityOf } from "@kwik/trust";
+import { checkDialOptions, type ClientSession, type DialOptions, dialWith, parseTransportName } from "@kwik/core";
+import { withPins } from "./certificate-pins.ts";
 import { environment } from "./environment.ts";
 
 /**
@@ -23,23 +14,6 @@ export async function dial(target: string | URL, options: DialOptions = {}): Pro
   return dialWith(environment(), target, {
     ...options,
     ...(transport === undefined ? {} : { transport }),
-    ...(options.trust === undefined ? {} : { trust: withPins(options.trust) }),
+    ...withPins(options),
   });
-}
-
-/** Node's transports see the servers' keys: certificates are pins of theirs. Throws INVALID_ARGUMENT. */
-function withPins({ certificates, ...trust }: TrustOptions): TrustOptions {
-  if (certificates === undefined) return trust;
-  if (certificates.length === 0) throw new KwikError("INVALID_ARGUMENT", "trust.certificates is empty: no server would be accepted");
-  return { ...trust, pins: [...(trust.pins ?? []), ...certificates.map(identityOfCertificate)] };
-}
-
-function identityOfCertificate(pem: string): string {
-  try {
-    return identityOf(new X509Certificate(pem));
-  } catch (cause) {
-    throw new KwikError("INVALID_ARGUMENT", "trust.certificates holds what is no certificate; give the text of the server's PEM file", {
-      cause,
-    });
-  }
 }

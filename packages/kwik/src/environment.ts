@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import { anyTransport, type Runtime, systemRuntime, type Transport } from "@kwik/core";
+import { anyTransport, dialWith, type Runtime, systemRuntime, type Transport } from "@kwik/core";
 import { isQuicAvailable, quicTransport } from "@kwik/transport-quic";
+import { withRelays } from "@kwik/transport-relay";
 import { tcpTransport } from "@kwik/transport-tcp";
 import { webSocketOver, webSocketTransport } from "@kwik/transport-websocket";
 import { trustAnchorFor, trustAnchorUnder } from "@kwik/trust";
 import { AGENT } from "./agent.ts";
+import { withPins } from "./certificate-pins.ts";
 
 const nodeRuntime: Runtime = {
   ...systemRuntime,
@@ -17,17 +19,21 @@ const nodeRuntime: Runtime = {
   },
 };
 
+/** What `dial` and `listen` of core want beside a transport. */
+const base = { runtime: nodeRuntime, agent: AGENT, checksum: (data: Uint8Array, seed: number): number => crc32(data, seed) };
+
 let transport: Transport | undefined;
 
 /** What this runtime gives to core: its clock and hashes, and the transports that work here. */
-export function environment(): {
-  transport: Transport;
-  runtime: Runtime;
-  agent: string;
-  checksum: (data: Uint8Array, seed: number) => number;
-} {
-  transport ??= anyTransport(transports());
-  return { transport, runtime: nodeRuntime, agent: AGENT, checksum: (data, seed) => crc32(data, seed) };
+export function environment(): typeof base & { readonly transport: Transport } {
+  transport ??= makeTransport();
+  return { ...base, transport };
+}
+
+function makeTransport(): Transport {
+  const direct = anyTransport(transports());
+  // A relay is reached directly. spec: RELAY-5
+  return withRelays(direct, (target, options) => dialWith({ ...base, transport: direct }, target, { ...options, ...withPins(options) }));
 }
 
 /** The preferred one first. Where the QUIC engine has no binary, the others carry everything. */

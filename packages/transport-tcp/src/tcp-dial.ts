@@ -1,9 +1,11 @@
-import { dialPlan } from "@kwik/core";
+import type { Duplex } from "node:stream";
+import { dialPlan, formatAddress } from "@kwik/core";
 import type { DialRequest, Link } from "@kwik/core";
 import { raceAddresses, resolveServer } from "@kwik/resolve";
 import { clientContext, plaintextUntrusted, serverNameOf } from "@kwik/tls";
+import { attemptAt } from "./attempt.ts";
 import { connectTcp } from "./connect.ts";
-import type { TlsRequest } from "./connect-over.ts";
+import { connectOver, type TlsRequest } from "./connect-over.ts";
 import type { TlsSessions } from "./tls-sessions.ts";
 
 /** Dials a server: one handshake at whichever of its addresses answers first. Rejects as `Transport.dial` says, and with NOT_KWIK. */
@@ -17,13 +19,29 @@ export async function dialTcp(request: DialRequest, isPlaintext: boolean, sessio
   );
 }
 
-function tlsRequest({ address, trust, identity, clientCertificate }: DialRequest, sessions: TlsSessions): TlsRequest {
+/**
+ * The same at the other end of a stream of bytes that leads to the server's TCP port; owns the stream from here on. `transport` is the name of what it is carried by. Nothing is
+ * resumed: the handshakes on the way cost more.
+ */
+export async function dialOver(stream: Duplex, request: DialRequest, transport: string): Promise<Link> {
+  const { address, timeoutMs, signal } = request;
+  try {
+    const tls = tlsRequest(request, undefined);
+    const properties = { transport, remoteAddress: formatAddress({ host: address.host, port: address.port }), localAddress: undefined };
+    return await connectOver(stream, tls, properties, attemptAt(formatAddress(address), timeoutMs, signal));
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
+}
+
+function tlsRequest({ address, trust, identity, clientCertificate }: DialRequest, sessions: TlsSessions | undefined): TlsRequest {
   const plan = dialPlan(address, trust, identity);
   const serverName = serverNameOf(address.host);
   return {
     context: clientContext(trust.ca, clientCertificate),
     serverName,
     plan,
-    sessions: sessions.placeFor([plan, serverName, clientCertificate?.cert]),
+    sessions: sessions?.placeFor([plan, serverName, clientCertificate?.cert]),
   };
 }
