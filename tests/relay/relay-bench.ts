@@ -4,9 +4,12 @@ import {
   type ClientSession,
   type DialOptions,
   dialWith,
+  formatAddress,
+  type JoinAuthority,
   type Listener,
   type ListenOptions,
   listenWith,
+  parseAddress,
   type RelayOptions,
   type ServerSession,
   systemRuntime,
@@ -17,28 +20,32 @@ import { firstDifference, type MemoryNetwork, memoryNetwork, patternBytes, type 
 import { withRelays } from "@kwik/transport-relay";
 import { tcpTransport } from "@kwik/transport-tcp";
 import { identityOf } from "@kwik/trust";
-import { selfSigned } from "../compliance/tls-material.ts";
+import { selfSigned, type ServerMaterial } from "../compliance/tls-material.ts";
 
 const identityOfCertificate = (cert: string): string => identityOf(new X509Certificate(cert));
 
 /** A home of a test. */
 export interface TestHome {
   readonly listener: Listener;
-  /** "127.0.0.1:port": in memory for a client, and over TCP for relays. */
+  /** "host:port": in memory for a client, and over TCP for relays. */
   readonly address: string;
   readonly identity: string;
   next(): Promise<ServerSession>;
 }
 
-/** A relay of a test, with the line to it. */
-export interface TestRelay {
-  readonly relay: Relay;
+/** A server of a test that a client takes for a relay, with the line to it. */
+export interface TestRelayServer {
   readonly listener: Listener;
   readonly network: MemoryNetwork;
-  readonly events: RelayEvent[];
   readonly sessions: ServerSession[];
   /** What to give to `dial`. */
   readonly options: RelayOptions;
+}
+
+/** One that is a relay. */
+export interface TestRelay extends TestRelayServer {
+  readonly relay: Relay;
+  readonly events: RelayEvent[];
 }
 
 /**
@@ -50,10 +57,13 @@ export class RelayBench implements AsyncDisposable {
   readonly #relays = new Map<string, MemoryNetwork>();
   readonly #closers: (() => unknown)[] = [];
   readonly transport: Transport;
+  /** What relays that are made from now on give a client for its request. */
+  requestTimeoutMs = 10_000;
   #relayCount = 0;
 
-  constructor(shape: Partial<PipeShape> = {}) {
-    this.line = memoryNetwork({ shape, identityOf: identityOfCertificate });
+  /** `identityOf` is what a direct connection proves of a server's key; by default all of it. */
+  constructor(shape: Partial<PipeShape> = {}, identityOf: (cert: string) => string | undefined = identityOfCertificate) {
+    this.line = memoryNetwork({ shape, identityOf });
     this.transport = withRelays(this.line.transport, (target, options) => {
       const network = this.#relays.get(target);
       if (network === undefined) throw new Error(`there is no relay ${target}`);
@@ -61,8 +71,8 @@ export class RelayBench implements AsyncDisposable {
     });
   }
 
-  async home(options: Partial<ListenOptions> = {}): Promise<TestHome> {
-    const tls = await selfSigned();
+  async home(options: Partial<ListenOptions> = {}, material?: ServerMaterial, host = "127.0.0.1"): Promise<TestHome> {
+    const tls = material ?? (await selfSigned());
     const listener = await listenWith(
       {
         transport: anyTransport([tcpTransport(), this.line.transport]),
@@ -72,11 +82,12 @@ export class RelayBench implements AsyncDisposable {
         identity: tls.identity,
         authority: undefined,
       },
-      "127.0.0.1:0",
+      `${host}:0`,
       { tls: "self-signed", ...options },
     );
     this.#closers.push(() => listener.close());
-    return { listener, address: listener.address, identity: tls.identity, next: () => listener.accept() };
+    const address = formatAddress({ host, port: parseAddress(listener.address).port });
+    return { listener, address, identity: tls.identity, next: () => listener.accept() };
   }
 
   /** A relay for `homes`; `shape` is that of the line to it. */
@@ -86,27 +97,39 @@ export class RelayBench implements AsyncDisposable {
     shape: Partial<PipeShape> = {},
     listen: Partial<ListenOptions> = {},
   ): Promise<TestRelay> {
+    const events: RelayEvent[] = [];
+    const relay = new Relay({ homes: homes.map((home) => home.address), onEvent: (event) => events.push(event), ...options });
+    const gateway = new Gateway({ relay, limits: { requestTimeoutMs: this.requestTimeoutMs } });
+    const serve = (session: ServerSession): Promise<void> =>
+      gateway.serve(session, { name: session.clientIdentity ?? "client", source: undefined });
+    return { ...(await this.relayServer(serve, shape, listen)), relay, events };
+  }
+
+  /** What a client takes for a relay, and `serve` makes of its sessions. */
+  async relayServer(
+    serve: (session: ServerSession) => Promise<void>,
+    shape: Partial<PipeShape> = {},
+    listen: Partial<ListenOptions> = {},
+    authority?: JoinAuthority,
+  ): Promise<TestRelayServer> {
     this.#relayCount += 1;
     const tls = await selfSigned();
     const network = memoryNetwork({ shape, identityOf: identityOfCertificate });
     const listener = await listenWith(
-      { transport: network.transport, runtime: systemRuntime, agent: "test", tls, identity: tls.identity, authority: undefined },
+      { transport: network.transport, runtime: systemRuntime, agent: "test", tls, identity: tls.identity, authority },
       `relay${this.#relayCount}:4433`,
       { tls: "self-signed", ...listen },
     );
-    const events: RelayEvent[] = [];
     const sessions: ServerSession[] = [];
-    const relay = new Relay({ homes: homes.map((home) => home.address), onEvent: (event) => events.push(event), ...options });
-    const gateway = new Gateway({ relay });
     void (async () => {
       for await (const session of listener) {
         sessions.push(session);
-        void gateway.serve(session, { name: session.clientIdentity ?? "client", source: undefined });
+        serve(session).catch(() => undefined);
       }
     })();
     this.#relays.set(listener.url, network);
     this.#closers.push(() => listener.close());
-    return { relay, listener, network, events, sessions, options: { address: listener.url, trust: { pins: [tls.identity] } } };
+    return { listener, network, sessions, options: { address: listener.url, trust: { pins: [tls.identity] } } };
   }
 
   async dial(home: TestHome, options: DialOptions = {}): Promise<ClientSession> {

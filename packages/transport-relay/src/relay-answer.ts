@@ -32,14 +32,17 @@ export class RelayAnswer {
   }
 }
 
+/** What says something of this client or its options. Everything else means that there is no way through this relay. */
+const TELLING = new Set<KwikErrorCode>(["INVALID_ARGUMENT", "NOT_TRUSTED", "AUTH_REFUSED"]);
+
 function failureOf(error: unknown, { address, timeoutMs }: DialRequest): KwikError {
   const where = formatAddress(address);
   const { code, message, remote } = KwikError.from(error, "UNREACHABLE");
   const because = (what: KwikErrorCode, text: string): KwikError =>
     new KwikError(what, `${where} cannot be reached: ${text}`, { remote, cause: error });
   if (error instanceof TunnelRefusedError) return because(codeOf(error), `the relay says of ${message}`);
-  if (code !== "ABORTED") return because(code, message);
-  return because("UNREACHABLE", `the relay did not answer within ${Math.round(timeoutMs / 100) / 10} s`);
+  if (code === "ABORTED") return because("UNREACHABLE", `the relay did not answer within ${Math.round(timeoutMs / 100) / 10} s`);
+  return because(TELLING.has(code) ? code : "UNREACHABLE", message);
 }
 
 /** A limit of the relay's is none of the session's, and may be gone at the next try. */

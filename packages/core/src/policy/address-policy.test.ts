@@ -310,3 +310,10 @@ test("an IPv4 address means the same in every notation and in every IPv6 address
     { numRuns: 500 },
   );
 });
+
+// spec: RELAY-11
+test("the name of a relayed path is no address that a server may ask for", () => {
+  for (const text of ["192.0.2.1:4433 via relay.example:4433", "a.example:4433 via 10.0.0.1:4433", "a.example via b.example"]) {
+    expect(checkAddress(text, { ...fromPrivate, allowPrivateAddresses: true })).toMatchObject({ allowed: false });
+  }
+});

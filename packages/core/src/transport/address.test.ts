@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatAddress, parseAddress, parseTransportName } from "./address.ts";
+import { formatAddress, formatServer, parseAddress, parseTransportName } from "./address.ts";
 
 test.each([
   ["a.example", { host: "a.example", port: 4433 }, "a.example:4433"],
@@ -24,6 +24,14 @@ test.each([
   expect(parseAddress(text)).toEqual(address);
   expect(formatAddress(parseAddress(text))).toBe(again);
   expect(parseAddress(again)).toEqual(address);
+});
+
+// spec: RELAY-11
+test("a way through a relay has a name that is no address", () => {
+  const way = { host: "::1", port: 7, relay: { name: "kwik+tcp://relay.example:4433" } };
+  expect(formatAddress(way)).toBe("[::1]:7 via kwik+tcp://relay.example:4433");
+  expect(formatServer(way)).toBe("[::1]:7");
+  expect(() => parseAddress(formatAddress(way))).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
 });
 
 test("names of transports", () => {
