@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { type Running, startKwik } from "./kwik-process.ts";
 
-/** A `kwik gateway` process that is ready. */
+/** A `kwik gateway` or `kwik relay` process that is ready. */
 export interface GatewayProcess extends Running {
   /** "kwik://host:port" */
   readonly url: string;
@@ -22,8 +22,16 @@ export async function startGateway(...flags: string[]): Promise<GatewayProcess> 
   return { ...running, url, identity };
 }
 
+/** Starts `kwik relay` at any free port of the loopback. */
+export async function startRelay(...flags: string[]): Promise<GatewayProcess> {
+  const address = flags.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
+  const running = startKwik(["relay", ...address, ...flags, "--json"]);
+  const { url, identity } = JSON.parse(await firstLine(running)) as { url: string; identity: string };
+  return { ...running, url, identity };
+}
+
 /** Starts `kwik proxy` with the keys of its gateways pinned. */
-export async function startProxy(gateways: readonly GatewayProcess[], ...flags: string[]): Promise<ProxyProcess> {
+export async function startProxy(gateways: readonly Pick<GatewayProcess, "url" | "identity">[], ...flags: string[]): Promise<ProxyProcess> {
   const pins = gateways.flatMap((gateway) => ["--pin", gateway.identity]);
   const running = startKwik(["proxy", ...gateways.map((gateway) => gateway.url), ...pins, ...flags, "--json"]);
   const { listeners } = JSON.parse(await firstLine(running)) as Pick<ProxyProcess, "listeners">;

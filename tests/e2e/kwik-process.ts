@@ -149,6 +149,7 @@ export interface Report {
   readonly paths: readonly {
     readonly id: number;
     readonly address: string;
+    readonly relay?: string;
     readonly transport: string;
     readonly transportChoice: string;
     readonly state: string;

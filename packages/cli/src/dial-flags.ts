@@ -2,15 +2,18 @@ import { readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DialOptions, parseTransportName, type TransportName, type TrustOptions } from "kwik";
 import { CommandError, ExitStatus, sentenceOf } from "./exit-status.ts";
+import { readToken } from "./token-file.ts";
 
 export interface DialFlags {
   readonly ca?: string;
   readonly pin?: readonly string[];
   readonly insecure?: boolean;
   readonly transport?: TransportName;
+  readonly relay?: readonly string[];
+  readonly relayTokenFile?: string;
 }
 
-/** Adds --ca, --pin, --insecure and --transport. */
+/** Adds --ca, --pin, --insecure, --transport, --relay and --relay-token-file. */
 export function withDialFlags(command: Command): Command {
   return command
     .option("--ca <file>", "believe servers whose certificate comes from this authority (PEM)")
@@ -20,13 +23,23 @@ export function withDialFlags(command: Command): Command {
       new Option("--transport <name>", "quic, tcp or websocket (default: whichever works first)")
         .env("KWIK_TRANSPORT")
         .argParser(transportName),
-    );
+    )
+    .option("--relay <url>", "one path more through this relay, kwik://HOST:PORT, #sha256:… behind it for its key; repeatable", collect)
+    .option("--relay-token-file <file>", "file with the token that the relays ask for");
 }
 
 /** What the flags say of dialling. */
-export async function dialOptionsOf(flags: DialFlags): Promise<Pick<DialOptions, "trust" | "transport">> {
+export async function dialOptionsOf(flags: DialFlags): Promise<Pick<DialOptions, "trust" | "transport" | "relays">> {
   const trust = await trustOf(flags);
-  return flags.transport === undefined ? { trust } : { trust, transport: flags.transport };
+  const relays = await relaysOf(flags);
+  return { trust, ...(flags.transport === undefined ? {} : { transport: flags.transport }), ...(relays === undefined ? {} : { relays }) };
+}
+
+async function relaysOf({ relay, relayTokenFile }: DialFlags): Promise<DialOptions["relays"]> {
+  const token = relayTokenFile === undefined ? undefined : await readToken(relayTokenFile);
+  if (relay === undefined && token !== undefined)
+    throw new CommandError(ExitStatus.usage, "--relay-token-file needs a relay; add --relay kwik://HOST:PORT");
+  return relay?.map((address) => (token === undefined ? address : { address, credentials: { token } }));
 }
 
 function transportName(text: string): TransportName | undefined {

@@ -6,6 +6,7 @@ import { addGateway } from "./commands/gateway.ts";
 import { addGet } from "./commands/get.ts";
 import { addLs } from "./commands/ls.ts";
 import { addProxy } from "./commands/proxy.ts";
+import { addRelay } from "./commands/relay.ts";
 import { addServe } from "./commands/serve.ts";
 import { ExitStatus, exitStatusOf, sentenceOf } from "./exit-status.ts";
 import { VERSION } from "./version.ts";
@@ -45,6 +46,6 @@ function newProgram(): Command {
     .showHelpAfterError("Run it with --help to see what there is.")
     .exitOverride()
     .addHelpText("after", epilogue);
-  for (const add of [addServe, addGet, addLs, addProxy, addGateway, addCluster, addDemo, addBench]) add(program);
+  for (const add of [addServe, addGet, addLs, addProxy, addGateway, addRelay, addCluster, addDemo, addBench]) add(program);
   return program;
 }

@@ -1,22 +1,25 @@
 import { type Command, Option } from "commander";
-import { DEFAULT_GATEWAY_LIMITS, Gateway, type GatewayLimits, TargetChecks } from "@kwik/gateway";
+import { DEFAULT_GATEWAY_LIMITS, Gateway, type GatewayLimits, Relay, TargetChecks } from "@kwik/gateway";
 import { loadClusterFile } from "@kwik/trust";
-import { formatAddress, type Listener, parseAddress } from "kwik";
+import { type Listener, parseAddress } from "kwik";
 import { flagsWithConfig } from "../config-file.ts";
 import { collect } from "../dial-flags.ts";
 import { EventLog, type LogForm } from "../event-log.ts";
-import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
-import { authenticateBy, clientOf, readTokens } from "../gateway/client-tokens.ts";
+import { CommandError, ExitStatus } from "../exit-status.ts";
+import { authenticateBy, readTokens } from "../gateway/client-tokens.ts";
 import { gatewayMetrics } from "../gateway/gateway-metrics.ts";
+import { serveSessions } from "../gateway/serve-sessions.ts";
 import { parseUnixSockets } from "../gateway/unix-sockets.ts";
 import { Interruption } from "../interruption.ts";
 import { MetricsServer } from "../metrics/metrics-server.ts";
 import { count, seconds } from "../number-flags.ts";
+import { type LinkFlags, relayOptionsOf, withLinkFlags } from "../relay/link-flags.ts";
 import { type ReplacementFlags, replacementsOf, withReplacementFlag } from "../serve/replacement-flags.ts";
 import { listening, type TlsFlags, tlsOf } from "../tls-flags.ts";
 
-interface GatewayFlags extends TlsFlags, ReplacementFlags {
+interface GatewayFlags extends TlsFlags, LinkFlags, ReplacementFlags {
   readonly listen?: string;
+  readonly relay?: readonly string[];
   readonly allow?: readonly string[];
   readonly unix?: readonly string[];
   readonly proxyProtocol?: readonly string[];
@@ -67,6 +70,7 @@ export function addGateway(program: Command): void {
       "tell these targets who the client is (PROXY protocol, version 2); as --allow; repeatable",
       collect,
     )
+    .option("--relay <home>", "be a relay too, for links to these servers; HOST:PORTS as --allow; repeatable", collect)
     .option("--check <target>", "HOST:PORT of a target to connect to regularly, for logs and metrics; repeatable", collect)
     .option("--check-interval <seconds>", "how often", seconds, 10)
     .option("--max-connections <count>", "connections and associations in all", count, maxConnections)
@@ -74,7 +78,8 @@ export function addGateway(program: Command): void {
     .option("--connect-timeout <seconds>", "how long a target may take", seconds, connectTimeoutMs / 1000)
     .option("--idle-timeout <seconds>", "ends connections in which nothing moves; 0 is never", seconds, idleTimeoutMs / 1000)
     .option("--half-close-timeout <seconds>", "the same once one direction has ended", seconds, halfCloseTimeoutMs / 1000)
-    .option("--udp-idle-timeout <seconds>", "ends associations in which nothing moves", seconds, udpIdleTimeoutMs / 1000)
+    .option("--udp-idle-timeout <seconds>", "ends associations in which nothing moves", seconds, udpIdleTimeoutMs / 1000);
+  withLinkFlags(command)
     .option("--grace <seconds>", "how long connections may go on after SIGTERM", seconds, 10)
     .option("--metrics <address>", "HOST:PORT for Prometheus, http://HOST:PORT/metrics")
     .addOption(
@@ -98,7 +103,12 @@ async function runGateway(command: Command): Promise<void> {
   if (flags.listen === undefined)
     throw new CommandError(ExitStatus.usage, "--listen is missing; say where clients connect, for instance --listen 0.0.0.0:4433");
   const log = new EventLog(flags.log, flags.name);
+  const relay =
+    flags.relay === undefined
+      ? undefined
+      : new Relay({ ...relayOptionsOf(flags), homes: flags.relay, onEvent: (event) => log.event(event) });
   const gateway = new Gateway({
+    ...(relay === undefined ? {} : { relay }),
     allow: flags.allow ?? [],
     unixSockets: parseUnixSockets(flags.unix ?? []),
     proxyProtocol: flags.proxyProtocol ?? [],
@@ -122,7 +132,8 @@ async function runGateway(command: Command): Promise<void> {
     limits: { maxStreams: flags.maxConnectionsPerClient + STREAMS_FOR_REFUSALS },
   });
   try {
-    using metrics = new MetricsServer(() => gatewayMetrics(gateway, listener, flags.name));
+    relay?.listensAt(parseAddress(listener.address));
+    using metrics = new MetricsServer(() => gatewayMetrics(gateway, relay, listener, flags.name));
     if (flags.metrics !== undefined) log.notice(`metrics at http://${await metrics.listen(flags.metrics)}/metrics`);
     using _checks = new TargetChecks(
       checked.map(({ host, port }) => ({
@@ -134,7 +145,7 @@ async function runGateway(command: Command): Promise<void> {
       gateway.health,
       (target, isUp, reason) => log.event({ type: isUp ? "target-up" : "target-down", target, reason }),
     );
-    if ((flags.allow ?? []).length === 0 && (flags.unix ?? []).length === 0)
+    if (relay === undefined && (flags.allow ?? []).length === 0 && (flags.unix ?? []).length === 0)
       log.notice("nothing is allowed: add --allow HOST:PORT or --unix NAME=PATH");
     if (tokens === undefined) log.notice("every client may use it; --tokens FILE lets in those with a token only");
     announce(listener, flags);
@@ -144,24 +155,13 @@ async function runGateway(command: Command): Promise<void> {
     if (connections + associations > 0) log.notice(`stopping; what is open has ${flags.grace} s to finish (again to stop at once)`);
     const graceMs = flags.grace * 1000;
     const closed = listener.close({ graceMs, replacements });
-    await gateway.drain(graceMs);
+    await Promise.all([gateway.drain(graceMs), relay?.drain(graceMs)]);
     // Clients that have nothing open go elsewhere by themselves, and get a moment for it.
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, Math.min(graceMs, MOVE_MS)).unref())]);
     await listener.close();
     await serving;
   } finally {
     await listener.close();
-  }
-}
-
-async function serveSessions(gateway: Gateway, listener: Listener, log: EventLog): Promise<void> {
-  for await (const session of listener) {
-    const id = session.id.slice(0, 8);
-    const client = clientOf(session);
-    const source = client.source === undefined ? "" : formatAddress(client.source);
-    log.event({ type: "session", session: id, client: client.name, source, role: session.role });
-    gateway.serve(session, client).catch((error: unknown) => log.notice(`session ${id}: ${sentenceOf(error)}`));
-    void session.closed.then(({ code, reason }) => log.event({ type: "session-closed", session: id, client: client.name, code, reason }));
   }
 }
 

@@ -1,16 +1,17 @@
-import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { type Bind, DEFAULT_PROXY_LIMITS, describeBind, parseBind, parseForward, LocalProxy } from "@kwik/proxy";
 import { dial, isKwikError } from "kwik";
 import { flagsWithConfig } from "../config-file.ts";
 import { collect, type DialFlags, dialOptionsOf, withDialFlags } from "../dial-flags.ts";
 import { EventLog, type LogForm } from "../event-log.ts";
-import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
+import { CommandError, ExitStatus } from "../exit-status.ts";
 import { Interruption } from "../interruption.ts";
 import { MetricsServer } from "../metrics/metrics-server.ts";
 import { count, seconds } from "../number-flags.ts";
+import { logPaths } from "../proxy/path-log.ts";
 import { proxyMetrics } from "../proxy/proxy-metrics.ts";
 import { parseTarget } from "../target.ts";
+import { readToken } from "../token-file.ts";
 
 interface ProxyFlags extends DialFlags {
   readonly servers?: readonly string[];
@@ -113,8 +114,8 @@ async function runProxy(urls: readonly string[], command: Command): Promise<void
       connectTimeoutMs: flags.connectTimeout * 1000,
       sessionWaitMs: flags.sessionWait * 1000,
     },
-    dial: (signal) =>
-      dialAny([first, ...others], (target, servers) =>
+    dial: async (signal) => {
+      const session = await dialAny([first, ...others], (target, servers) =>
         dial(target, {
           ...dialOptions,
           servers,
@@ -122,7 +123,10 @@ async function runProxy(urls: readonly string[], command: Command): Promise<void
           limits: { graceMs: flags.outage * 1000 },
           ...(token === undefined ? {} : { credentials: { token } }),
         }),
-      ),
+      );
+      void logPaths(session, log);
+      return session;
+    },
     onEvent: (event) => log.event(event),
   });
   using metrics = new MetricsServer(() => proxyMetrics(proxy, flags.name));
@@ -183,14 +187,4 @@ async function untilInterrupted(interruption: Interruption, promise: Promise<voi
     promise,
     new Promise<void>((resolve) => interruption.signal.addEventListener("abort", () => resolve(), { once: true })),
   ]);
-}
-
-async function readToken(file: string): Promise<string> {
-  try {
-    const token = (await readFile(file, "utf8")).trim();
-    if (token !== "") return token;
-  } catch (error) {
-    throw new CommandError(ExitStatus.local, `cannot read ${file}: ${sentenceOf(error)}`, { cause: error });
-  }
-  throw new CommandError(ExitStatus.usage, `${file} is empty; it should hold the token of this client`);
 }

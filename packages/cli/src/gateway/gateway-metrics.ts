@@ -1,15 +1,16 @@
-import type { Gateway } from "@kwik/gateway";
+import type { Gateway, Relay } from "@kwik/gateway";
 import type { Listener } from "kwik";
 import { MetricText, type MetricValue } from "../metrics/metric-text.ts";
+import { withRelay } from "../relay/relay-metrics.ts";
 
-/** The numbers of a gateway in the text format of Prometheus. */
-export function gatewayMetrics(gateway: Gateway, listener: Listener, name: string | undefined): string {
+/** The numbers of a gateway, and of its relay if it has one, in the text format of Prometheus. */
+export function gatewayMetrics(gateway: Gateway, relay: Relay | undefined, listener: Listener, name: string | undefined): string {
   const stats = gateway.stats();
   const { sessions, suspendedSessions, resumedSessions, expiredSessions, acceptedSessions, refusedSessions, bytesSent, bytesReceived } =
     listener.stats();
   const targets = gateway.targets();
   const row = (target: string, value: number): MetricValue => [{ target }, value];
-  return new MetricText(name === undefined ? {} : { server: name })
+  const text = new MetricText(name === undefined ? {} : { server: name })
     .gauge("kwik_sessions", "Sessions that are open.", sessions)
     .gauge("kwik_sessions_suspended", "Sessions without a path, that wait for their client.", suspendedSessions)
     .counter("kwik_sessions_resumed_total", "Times that a client came back to a suspended session.", resumedSessions)
@@ -53,6 +54,6 @@ export function gatewayMetrics(gateway: Gateway, listener: Listener, name: strin
       "kwik_gateway_target_up",
       "Whether a checked target takes connections.",
       targets.flatMap((one) => (one.isUp === undefined ? [] : [row(one.target, one.isUp ? 1 : 0)])),
-    )
-    .toString();
+    );
+  return (relay === undefined ? text : withRelay(text, relay)).toString();
 }

@@ -18,7 +18,7 @@ export interface DownloadOptions {
   readonly servers: readonly string[];
   readonly path: string;
   readonly output: Output;
-  readonly dial: Pick<DialOptions, "trust" | "pathPolicy">;
+  readonly dial: Pick<DialOptions, "trust" | "transport" | "relays" | "pathPolicy">;
   /** How long it waits for a server when none is left, in milliseconds. */
   readonly graceMs: number;
   readonly signal: AbortSignal;

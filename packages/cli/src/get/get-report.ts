@@ -11,6 +11,8 @@ export interface GetReport {
   readonly paths: readonly {
     readonly id: number;
     readonly address: string;
+    /** The relay that carries it; absent for a direct path. */
+    readonly relay: string | undefined;
     readonly transport: string;
     /** Why it is this one, a `TransportChoice`. */
     readonly transportChoice: string | undefined;
@@ -63,6 +65,7 @@ function pathRow(path: PathInfo): GetReport["paths"][number] {
   return {
     id: path.id,
     address: path.address,
+    relay: path.relay,
     transport: path.transport,
     transportChoice: path.transportChoice,
     state: path.state,

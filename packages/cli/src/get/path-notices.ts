@@ -1,4 +1,5 @@
 import type { ClientSession, SessionEvent } from "kwik";
+import { placeOf } from "../path-place.ts";
 
 /** A server that is not used (any more), and why. */
 export interface IsolatedServer {
@@ -34,12 +35,12 @@ export class PathNotices {
     switch (event.type) {
       case "path-active":
         if (event.path.transportChoice === "fallback")
-          this.#say(`${event.path.address} goes on over ${event.path.transport}; the other transport is silent`);
-        else if (event.path.transportChoice === "return") this.#say(`${event.path.address} is reached over ${event.path.transport} again`);
-        else if (event.path.id !== 0) this.#say(`${event.path.address} takes part`);
+          this.#say(`${placeOf(event.path)} goes on over ${event.path.transport}; the other transport is silent`);
+        else if (event.path.transportChoice === "return") this.#say(`${placeOf(event.path)} is reached over ${event.path.transport} again`);
+        else if (event.path.id !== 0) this.#say(`${placeOf(event.path)} takes part`);
         return;
       case "path-dead":
-        this.#say(`lost ${event.path.address}: ${event.reason}`);
+        this.#say(`lost ${placeOf(event.path)}: ${event.reason}`);
         return;
       case "path-failed":
         this.#say(`cannot use ${event.address}: ${event.reason}`);

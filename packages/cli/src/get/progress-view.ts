@@ -1,5 +1,6 @@
 import type { PathInfo } from "kwik";
 import { formatBytes, formatRate, formatSeconds } from "../byte-size.ts";
+import { placeOf } from "../path-place.ts";
 
 const TERMINAL_REFRESH_MS = 150;
 const PLAIN_REFRESH_MS = 2_000;
@@ -92,13 +93,13 @@ export class ProgressView {
 
 /** One line per path: address, transport, state, rate, bytes, share. A path that was lost stays unless its server came back. */
 export function pathLines(paths: readonly PathInfo[]): string[] {
-  const shown = paths.filter((path, index) => !isOver(path) || !paths.slice(index + 1).some((later) => later.address === path.address));
+  const shown = paths.filter((path, index) => !isOver(path) || !paths.slice(index + 1).some((later) => placeOf(later) === placeOf(path)));
   const total = shown.reduce((sum, path) => sum + path.bytesReceived, 0);
-  const width = Math.max(16, ...shown.map((path) => path.address.length));
+  const width = Math.max(16, ...shown.map((path) => placeOf(path).length));
   return shown.map((path) => {
     const share = total === 0 ? 0 : Math.round((100 * path.bytesReceived) / total);
     const rate = isOver(path) ? "" : formatRate(path.receiveRate);
-    return `  ${path.address.padEnd(width)}  ${path.transport.padEnd(5)} ${path.state.padEnd(14)} ${rate.padStart(11)} ${formatBytes(path.bytesReceived).padStart(9)} ${String(share).padStart(3)} %`;
+    return `  ${placeOf(path).padEnd(width)}  ${path.transport.padEnd(5)} ${path.state.padEnd(14)} ${rate.padStart(11)} ${formatBytes(path.bytesReceived).padStart(9)} ${String(share).padStart(3)} %`;
   });
 }
 
