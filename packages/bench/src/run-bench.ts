@@ -8,6 +8,7 @@ import { get } from "./measures/get.ts";
 import { memory } from "./measures/memory.ts";
 import { messages } from "./measures/messages.ts";
 import { open } from "./measures/open.ts";
+import { relay } from "./measures/relay.ts";
 import { tcp } from "./measures/tcp.ts";
 import { websocket } from "./measures/websocket.ts";
 
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = {
   tcp,
   websocket,
   dial,
+  relay,
   browser,
 };
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { anyTransport, dialWith, type Runtime, systemRuntime, type Transport } from "@kwik/core";
 import { isQuicAvailable, quicTransport } from "@kwik/transport-quic";
-import { withRelays } from "@kwik/transport-relay";
+import { type RelayDial, withRelays } from "@kwik/transport-relay";
 import { tcpTransport } from "@kwik/transport-tcp";
 import { webSocketOver, webSocketTransport } from "@kwik/transport-websocket";
 import { trustAnchorFor, trustAnchorUnder } from "@kwik/trust";
@@ -31,15 +31,15 @@ export function environment(): typeof base & { readonly transport: Transport } {
 }
 
 function makeTransport(): Transport {
-  const direct = anyTransport(transports());
-  // A relay is reached directly. spec: RELAY-5
-  return withRelays(direct, (target, options) => dialWith({ ...base, transport: direct }, target, { ...options, ...withPins(options) }));
-}
-
-/** The preferred one first. Where the QUIC engine has no binary, the others carry everything. */
-function transports(): Transport[] {
   // A server answers WebSocket on its TCP port.
-  const others = [tcpTransport({ http: webSocketOver() }), webSocketTransport()];
-  if (!isQuicAvailable().ok) return others;
-  return [quicTransport({ resolvePin: trustAnchorFor, resolveAuthority: trustAnchorUnder }), ...others];
+  const tcp = tcpTransport({ http: webSocketOver() });
+  const webSocket = webSocketTransport();
+  // Where the QUIC engine has no binary, the others carry everything.
+  const quic = isQuicAvailable().ok ? [quicTransport({ resolvePin: trustAnchorFor, resolveAuthority: trustAnchorUnder })] : [];
+  // A link is one stream, to which TCP is as good as QUIC, for half of the processor's time; and what happens to UDP then leaves relayed paths alone.
+  const toRelays = anyTransport([tcp, ...quic, webSocket]);
+  // A relay is reached directly. spec: RELAY-5
+  const dialRelay: RelayDial = (target, options) =>
+    dialWith({ ...base, transport: toRelays }, target, { ...options, ...withPins(options) });
+  return withRelays(anyTransport([...quic, tcp, webSocket]), dialRelay);
 }

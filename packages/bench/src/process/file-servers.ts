@@ -3,7 +3,8 @@ import { createHash, randomFillSync } from "node:crypto";
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
+import { kwikCommand } from "./kwik-command.ts";
 
 /** Time for a server process to say that it is ready, in milliseconds. */
 const READY_MS = 15_000;
@@ -43,11 +44,7 @@ export class FileServers implements AsyncDisposable {
 
   /** Works in the kwik command only, which it starts again. */
   static async start({ count, fileBytes, rate, flags }: FileServersOptions): Promise<FileServers> {
-    const script = process.argv[1];
-    if (script === undefined || !/^(kwik(\.js)?|main\.[jt]s)$/.test(basename(script))) {
-      throw new Error("it starts the kwik command itself; run it as `kwik bench NAME`");
-    }
-    const servers = new FileServers([...process.execArgv, script], await mkdtemp(join(tmpdir(), "kwik-bench-")));
+    const servers = new FileServers(kwikCommand(), await mkdtemp(join(tmpdir(), "kwik-bench-")));
     try {
       const files = join(servers.directory, "files");
       await mkdir(files);

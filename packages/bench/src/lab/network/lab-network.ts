@@ -8,8 +8,11 @@ const NAME_PREFIX = "kwik-lab-";
 const CLIENT = "client";
 const ROUTER = "router";
 
-/** How client and servers are joined: each server by its own line, one server by all lines, or all servers behind one line. */
-export type Topology = "servers" | "home" | "shared";
+/**
+ * How client and servers are joined: each server by its own line, one server by all lines, or all servers behind one line. With "relays" each server has its own line, and the
+ * others are joined with the first by lines of their own, which are as fast as the machine.
+ */
+export type Topology = "servers" | "home" | "shared" | "relays";
 
 /** Which way packets of a black hole disappear. */
 export type HoleSide = "both" | "to-client" | "to-server";
@@ -132,9 +135,24 @@ export class LabNetwork {
         this.#ip(this.#serverHost(index), "addr", "add", `${this.serverAddress(index)}/24`, "dev", this.device(index));
       }
     }
+    if (this.topology === "relays") this.#buildBackbone();
     for (const host of hosts) {
       const losses = this.lines.map((line, index) => ({ device: this.device(index), share: line.lossShare ?? 0 }));
       hostCommand("ip", ["netns", "exec", this.#namespace(host), "nft", "-f", "-"], lossRules(losses));
+    }
+  }
+
+  /** Joins every server with the first, at the address at which clients reach that one. */
+  #buildBackbone(): void {
+    const first = this.#serverHost(0);
+    for (let index = 1; index < this.#serverCount; index += 1) {
+      const [host, device, network] = [this.#serverHost(index), `backbone${index}`, `10.79.${index}`];
+      const ends = ["netns", this.#namespace(first), "type", "veth", "peer", "name", device, "netns", this.#namespace(host)];
+      hostCommand("ip", ["link", "add", device, ...ends]);
+      this.#ip(first, "addr", "add", `${network}.1/24`, "dev", device);
+      this.#ip(host, "addr", "add", `${network}.2/24`, "dev", device);
+      for (const end of [first, host]) this.#ip(end, "link", "set", device, "up");
+      this.#ip(host, "route", "add", `${this.serverAddress(0)}/32`, "via", `${network}.1`);
     }
   }
 
@@ -173,8 +191,8 @@ export class LabNetwork {
     const namespace = this.#namespace(host);
     hostCommand("ip", ["netns", "add", namespace]);
     this.#hosts.add(host);
-    // The client has no loopback: see routeLoopback. A server asks the route to its own address for the size of its packets.
-    if (host !== CLIENT) this.#ip(host, "link", "set", "lo", "mtu", "1500", "up");
+    // The client has no loopback, but where its programs talk to each other: see routeLoopback. A server asks the route to its own address for the size of its packets.
+    if (host !== CLIENT || this.topology === "relays") this.#ip(host, "link", "set", "lo", "mtu", "1500", "up");
     const settings = [
       "net.ipv4.ip_forward=1",
       "net.ipv4.conf.all.rp_filter=0",

@@ -14,6 +14,7 @@ const TOOLS: readonly (readonly [string, string])[] = [
   ["aria2c", "aria2"],
   ["mptcpize", "mptcpize"],
   ["ping", "iputils-ping"],
+  ["curl", "curl"],
 ];
 
 /** What the network itself needs, without what is compared on it. */

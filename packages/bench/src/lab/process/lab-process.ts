@@ -6,6 +6,7 @@ import { counter } from "../roles/counter.ts";
 import { dialClient, dialServer } from "../roles/dial-ends.ts";
 import { engineClient, engineServer } from "../roles/engine-ends.ts";
 import { homeClient, homeServer } from "../roles/home-ends.ts";
+import { httpTarget } from "../roles/http-target.ts";
 import { tcpClient, tcpServer } from "../roles/tcp-ends.ts";
 import type { LabRoleName } from "./lab-role.ts";
 
@@ -23,6 +24,7 @@ const roles: Record<LabRoleName, (argument: never) => Promise<Role>> = {
   "content-client": contentClient,
   "dial-server": dialServer,
   "dial-client": dialClient,
+  "http-target": httpTarget,
   counter,
 };
 

@@ -13,6 +13,7 @@ export type LabRoleName =
   | "content-client"
   | "dial-server"
   | "dial-client"
+  | "http-target"
   | "counter";
 
 /** What a client of any kind is asked for. */
