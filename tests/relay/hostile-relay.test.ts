@@ -96,6 +96,38 @@ for (const direction of ["up", "down"] as const) {
   });
 }
 
+// spec: RELAY-2, RELAY-9
+test("a relay that listens hears nothing of what is said, nor what the client shows to the home", async () => {
+  await using bench = new RelayBench();
+  const seen: Buffer[] = [];
+  const listen: Change = (data) => {
+    seen.push(Buffer.from(data));
+    return data;
+  };
+  const tokens: (string | undefined)[] = [];
+  const home = await bench.home({
+    authenticate: ({ token }) => {
+      tokens.push(token);
+      return { ok: true };
+    },
+  });
+  const nosy = await bench.relayServer(eachTunnel(carry(home, listen, listen)));
+  const far = { ...home, address: home.address.replace("127.0.0.1", "home.example") };
+  const client = await bench.dial(far, { relays: [nosy.options], credentials: { token: "s3cret-t0ken" } });
+  const server = await home.next();
+  const secret = Buffer.from("nobody else hears this. ".repeat(1_000));
+  const stream = await client.openStreamSync();
+  await stream.write(secret);
+  const incoming = await server.acceptStream();
+  await incoming.write(secret);
+  await Promise.all([stream.close(), incoming.close()]);
+  for await (const data of stream) expect(secret.includes(Buffer.from(data.subarray(0, 20)))).toBe(true);
+  expect(tokens).toEqual(["s3cret-t0ken"]);
+  const heard = Buffer.concat(seen);
+  expect(heard.length).toBeGreaterThan(2 * secret.length);
+  for (const word of ["nobody else", "s3cret-t0ken", "KWIK"]) expect(heard.includes(word)).toBe(false);
+});
+
 test("a relay that holds bytes back for a while is only slow", async () => {
   await using bench = new RelayBench(LINE);
   const home = await bench.home();

@@ -15,7 +15,7 @@ import {
   systemRuntime,
   type Transport,
 } from "@kwik/core";
-import { Gateway, Relay, type RelayEvent, type RelayOptions as ServedRelayOptions } from "@kwik/gateway";
+import { Gateway, Relay, type RelayEvent, type RelayServerOptions } from "@kwik/gateway";
 import { firstDifference, type MemoryNetwork, memoryNetwork, patternBytes, type PipeShape } from "@kwik/testkit";
 import { withRelays } from "@kwik/transport-relay";
 import { tcpTransport } from "@kwik/transport-tcp";
@@ -93,7 +93,7 @@ export class RelayBench implements AsyncDisposable {
   /** A relay for `homes`; `shape` is that of the line to it. */
   async relay(
     homes: readonly TestHome[],
-    options: ServedRelayOptions = {},
+    options: RelayServerOptions = {},
     shape: Partial<PipeShape> = {},
     listen: Partial<ListenOptions> = {},
   ): Promise<TestRelay> {

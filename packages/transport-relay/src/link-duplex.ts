@@ -8,6 +8,8 @@ export class LinkDuplex extends Duplex {
   constructor(tunnel: Tunnel) {
     super({ allowHalfOpen: true });
     this.#tunnel = tunnel;
+    // TLS over it tells what goes wrong; what comes before and after that is of no interest, and must not end the process.
+    this.on("error", () => undefined);
   }
 
   override _read(): void {

@@ -1,3 +1,4 @@
+import { domainToASCII } from "node:url";
 import {
   type DialOptions,
   type DialRequest,
@@ -80,7 +81,9 @@ class RelayedTransport implements Transport {
     const { timeoutMs } = request;
     const late = AbortSignal.timeout(timeoutMs);
     const signal = request.signal === undefined ? late : AbortSignal.any([request.signal, late]);
-    const { host, port } = request.address;
+    const { port } = request.address;
+    // Other alphabets travel as punycode; what is an address and no name stays as it is.
+    const host = domainToASCII(request.address.host) || request.address.host;
     const lease = await answer.orFailure(this.#sessions.lease(relay, timeoutMs, signal));
     let duplex: LinkDuplex;
     try {

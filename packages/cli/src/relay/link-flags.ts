@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { DEFAULT_RELAY_LIMITS, type RelayLimits, type RelayOptions } from "@kwik/gateway";
+import { DEFAULT_RELAY_LIMITS, type RelayLimits, type RelayServerOptions } from "@kwik/gateway";
 import { parseRate } from "../byte-size.ts";
 import { count, seconds } from "../number-flags.ts";
 import { relayPace } from "./relay-pace.ts";
@@ -26,7 +26,7 @@ export function withLinkFlags(command: Command): Command {
 }
 
 /** Options of a relay as the flags say. Throws a usage error for what is no rate. */
-export function relayOptionsOf(flags: LinkFlags): Pick<RelayOptions, "limits" | "pace"> {
+export function relayOptionsOf(flags: LinkFlags): Pick<RelayServerOptions, "limits" | "pace"> {
   const limits: Partial<RelayLimits> = {
     maxLinks: flags.maxLinks,
     maxLinksPerClient: flags.maxLinksPerClient,

@@ -1,4 +1,4 @@
-/** What a relay takes upon itself. Each is a field of `RelayOptions.limits`. */
+/** What a relay takes upon itself. Each is a field of `RelayServerOptions.limits`. */
 export interface RelayLimits {
   /** Links of all clients together. */
   readonly maxLinks: number;

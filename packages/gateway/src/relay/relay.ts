@@ -11,7 +11,8 @@ import type { RelayClientStats, RelayEvent, RelayStats } from "./relay-event.ts"
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./relay-limits.ts";
 import { type LinkMeter, RelayMeter } from "./relay-meter.ts";
 
-export interface RelayOptions {
+/** What a relay carries, and how. */
+export interface RelayServerOptions {
   /** Homes to which links are carried, as `parseTargetRule` reads them. Default: none. */
   readonly homes?: readonly string[];
   readonly limits?: Partial<RelayLimits>;
@@ -38,7 +39,7 @@ export class Relay {
   #whenEmpty: (() => void)[] = [];
 
   /** Throws INVALID_ARGUMENT for rules that make no sense. */
-  constructor(options: RelayOptions = {}) {
+  constructor(options: RelayServerOptions = {}) {
     this.#homes = new AllowList(options.homes ?? []);
     this.#limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
     this.#resolve = options.resolve ?? resolveHost;
