@@ -98,6 +98,29 @@ test("each failure to reach a home has its status", async () => {
   });
 });
 
+test("a client that gives up while its home is looked for takes no room any more, and nothing is connected for it", async () => {
+  await using bench = new RelayBench();
+  const asked: string[] = [];
+  const resolve = (name: string): Promise<readonly string[]> => {
+    asked.push(name);
+    return new Promise(() => undefined);
+  };
+  const limits = { maxLinks: 1, connectTimeoutMs: 600_000 };
+  const relay = await bench.relay([], { homes: ["hangs.example:1"], limits, resolve });
+  const session = await clientOf(relay);
+  const given = await link(session, 1, "hangs.example");
+  await expect.poll(() => asked).toHaveLength(1);
+  given.abort(TunnelReset.cancelled);
+  await expect
+    .poll(() => relay.events)
+    .toMatchObject([{ type: "link-closed", home: "hangs.example:1", sentBytes: 0, end: "tunnel-broken" }]);
+  const next = link(session, 1, "hangs.example");
+  await expect.poll(() => asked).toHaveLength(2);
+  await relay.relay.drain(0);
+  expect(await outcome(next)).toBe("draining");
+  expect(relay.relay.stats()).toMatchObject({ links: 0, openedTotal: 0, refusedTotal: { draining: 1 } });
+});
+
 // spec: RELAY-10
 test("links are limited per client and in all, over all sessions of a client, and what ends makes room", async () => {
   await using bench = new RelayBench();

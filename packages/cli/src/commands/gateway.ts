@@ -8,7 +8,7 @@ import { EventLog, type LogForm } from "../event-log.ts";
 import { CommandError, ExitStatus } from "../exit-status.ts";
 import { authenticateBy, readTokens } from "../gateway/client-tokens.ts";
 import { gatewayMetrics } from "../gateway/gateway-metrics.ts";
-import { serveSessions } from "../gateway/serve-sessions.ts";
+import { serveSessions, STREAMS_FOR_REFUSALS } from "../gateway/serve-sessions.ts";
 import { parseUnixSockets } from "../gateway/unix-sockets.ts";
 import { Interruption } from "../interruption.ts";
 import { MetricsServer } from "../metrics/metrics-server.ts";
@@ -44,9 +44,6 @@ const MOVE_MS = 1_000;
 
 const { maxConnections, maxConnectionsPerClient, connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, udpIdleTimeoutMs } =
   DEFAULT_GATEWAY_LIMITS;
-
-/** Streams of a session beyond its connections, so that one too many hears so instead of waiting for a stream. */
-const STREAMS_FOR_REFUSALS = 64;
 
 /** Adds `kwik gateway`. */
 export function addGateway(program: Command): void {
@@ -129,7 +126,7 @@ async function runGateway(command: Command): Promise<void> {
     onNotice: (message) => log.notice(message),
     ...(cluster === undefined ? {} : { cluster }),
     authenticate: authenticateBy(tokens),
-    limits: { maxStreams: flags.maxConnectionsPerClient + STREAMS_FOR_REFUSALS },
+    limits: { maxStreams: flags.maxConnectionsPerClient + (relay === undefined ? 0 : flags.maxLinksPerClient) + STREAMS_FOR_REFUSALS },
   });
   try {
     relay?.listensAt(parseAddress(listener.address));

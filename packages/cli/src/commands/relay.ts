@@ -6,7 +6,7 @@ import { collect } from "../dial-flags.ts";
 import { EventLog, type LogForm } from "../event-log.ts";
 import { CommandError, ExitStatus } from "../exit-status.ts";
 import { authenticateBy, readTokens } from "../gateway/client-tokens.ts";
-import { serveSessions } from "../gateway/serve-sessions.ts";
+import { serveSessions, STREAMS_FOR_REFUSALS } from "../gateway/serve-sessions.ts";
 import { Interruption } from "../interruption.ts";
 import { MetricsServer } from "../metrics/metrics-server.ts";
 import { seconds } from "../number-flags.ts";
@@ -84,7 +84,7 @@ async function runRelay(command: Command): Promise<void> {
     onNotice: (message) => log.notice(message),
     authenticate: authenticateBy(tokens),
     // Whoever has lost all paths has lost its links. spec: RELAY-8
-    limits: { graceMs: 0 },
+    limits: { graceMs: 0, maxStreams: flags.maxLinksPerClient + STREAMS_FOR_REFUSALS },
   });
   try {
     relay.listensAt(parseAddress(listener.address));

@@ -4,6 +4,9 @@ import type { EventLog } from "../event-log.ts";
 import { sentenceOf } from "../exit-status.ts";
 import { clientOf } from "./client-tokens.ts";
 
+/** Streams of a session beyond those that it may have connected, so that one too many hears so instead of waiting for a stream. */
+export const STREAMS_FOR_REFUSALS = 64;
+
 /** Gives the sessions of a listener to a gateway, until the listener is closed. */
 export async function serveSessions(gateway: Gateway, listener: Listener, log: EventLog): Promise<void> {
   for await (const session of listener) {

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { resolveHost } from "@kwik/resolve";
-import { splice, type TunnelEnd } from "@kwik/splice";
-import { describeTarget, type IncomingTunnel, type TunnelAddress, type TunnelRefusal } from "@kwik/tunnel";
+import { splice, type SpliceEnd } from "@kwik/splice";
+import { describeTarget, type IncomingTunnel, type TunnelAddress, type TunnelRefusal, TunnelReset } from "@kwik/tunnel";
 import { AllowList, type NameResolver } from "../allow-list.ts";
 import { ClientQuota } from "../client-quota.ts";
 import { connectTarget, type Connection } from "../connect-target.ts";
@@ -9,7 +9,14 @@ import { within } from "../within.ts";
 import { leadsTo } from "./own-address.ts";
 import type { RelayClientStats, RelayEvent, RelayStats } from "./relay-event.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./relay-limits.ts";
-import { type LinkMeter, RelayMeter } from "./relay-meter.ts";
+import { MeteredEnd } from "./metered-end.ts";
+import { RelayMeter } from "./relay-meter.ts";
+
+/** Why an attempt to connect was given up. */
+const GONE = "the client is gone";
+const DRAINING = "the relay is shutting down";
+
+type Refuse = (refusal: TunnelRefusal, reason: string) => void;
 
 /** What a relay carries, and how. */
 export interface RelayServerOptions {
@@ -18,7 +25,7 @@ export interface RelayServerOptions {
   readonly limits?: Partial<RelayLimits>;
   /** How names are resolved. Default: by the system. */
   readonly resolve?: NameResolver;
-  /** Resolves when so many bytes of a client, in either direction, may go on. Default: at once. */
+  /** Resolves when so many bytes of a client, in either direction, may go on; must not reject. Default: at once. */
   readonly pace?: (client: string, bytes: number) => Promise<void>;
   readonly onEvent?: (event: RelayEvent) => void;
 }
@@ -28,7 +35,7 @@ export class Relay {
   readonly #homes: AllowList;
   readonly #limits: RelayLimits;
   readonly #resolve: NameResolver;
-  readonly #pace: ((client: string, bytes: number) => Promise<void>) | undefined;
+  readonly #pace: (client: string, bytes: number) => Promise<void>;
   readonly #onEvent: (event: RelayEvent) => void;
   readonly #quota: ClientQuota;
   readonly #meter = new RelayMeter();
@@ -43,7 +50,7 @@ export class Relay {
     this.#homes = new AllowList(options.homes ?? []);
     this.#limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
     this.#resolve = options.resolve ?? resolveHost;
-    this.#pace = options.pace;
+    this.#pace = options.pace ?? (() => Promise.resolve());
     this.#onEvent = options.onEvent ?? (() => undefined);
     this.#quota = new ClientQuota(this.#limits.maxLinks, this.#limits.maxLinksPerClient, "links");
   }
@@ -56,15 +63,18 @@ export class Relay {
   /** Carries the link that a tunnel asks for to its end. What goes wrong ends that one alone; never rejects. */
   async carry(tunnel: IncomingTunnel, client: string): Promise<void> {
     const home = describeTarget(tunnel.target).replace(/^link /, "");
-    const refuse = (refusal: TunnelRefusal, reason: string): void => {
+    const refuse: Refuse = (refusal, reason) => {
       this.#refused[refusal] = (this.#refused[refusal] ?? 0) + 1;
       this.#onEvent({ type: "link-refused", client, home, refusal, reason });
       tunnel.refuse(refusal, reason);
     };
     const { target } = tunnel;
-    if (target.kind !== "link" || this.#isDraining) {
-      if (this.#isDraining) refuse("draining", "the relay is shutting down");
-      else refuse("not-supported", "a relay carries links only");
+    if (target.kind !== "link") {
+      refuse("not-supported", "a relay carries links only");
+      return;
+    }
+    if (this.#isDraining) {
+      refuse("draining", DRAINING);
       return;
     }
     const full = this.#quota.take(client);
@@ -101,21 +111,26 @@ export class Relay {
     return this.#meter.clients();
   }
 
-  async #carry(
-    tunnel: IncomingTunnel,
-    target: TunnelAddress,
-    client: string,
-    home: string,
-    refuse: (refusal: TunnelRefusal, reason: string) => void,
-  ): Promise<void> {
-    const cancelled = new AbortController();
-    const open = { stop: () => cancelled.abort() };
+  async #carry(tunnel: IncomingTunnel, target: TunnelAddress, client: string, home: string, refuse: Refuse): Promise<void> {
+    const given = new AbortController();
+    const open = { stop: () => given.abort(DRAINING) };
     this.#open.add(open);
+    // A client that gives up, or loses its session, is not connected for.
+    tunnel.readAhead().catch(() => given.abort(GONE));
+    const start = performance.now();
+    const closed = (sentBytes: number, receivedBytes: number, end: SpliceEnd): void => {
+      const seconds = Math.round(performance.now() - start) / 1000;
+      this.#onEvent({ type: "link-closed", client, home, seconds, sentBytes, receivedBytes, end });
+    };
     try {
-      const start = performance.now();
-      const connection = await this.#connectionTo(target, cancelled.signal);
+      const connection = await this.#connectionTo(target, given.signal);
       if (!connection.ok) {
-        refuse(connection.refusal, connection.reason);
+        if (!given.signal.aborted) refuse(connection.refusal, connection.reason);
+        else if (given.signal.reason === DRAINING) refuse("draining", DRAINING);
+        else {
+          tunnel.abort(TunnelReset.cancelled);
+          closed(0, 0, "tunnel-broken");
+        }
         return;
       }
       const { socket } = connection;
@@ -124,10 +139,13 @@ export class Relay {
       tunnel.accept(localOf(socket));
       open.stop = () => socket.destroy();
       const meter = this.#meter.open(client);
-      const { bytesIn, bytesOut, end } = await splice(socket, this.#metered(tunnel, meter, client), this.#limits);
+      const { bytesIn, bytesOut, end } = await splice(
+        socket,
+        new MeteredEnd(tunnel, meter, (bytes) => this.#pace(client, bytes)),
+        this.#limits,
+      );
       meter.closed();
-      const seconds = Math.round(performance.now() - start) / 1000;
-      this.#onEvent({ type: "link-closed", client, home, seconds, sentBytes: bytesOut, receivedBytes: bytesIn, end });
+      closed(bytesOut, bytesIn, end);
     } finally {
       this.#open.delete(open);
     }
@@ -136,7 +154,7 @@ export class Relay {
   async #connectionTo(target: TunnelAddress, signal: AbortSignal): Promise<Connection> {
     const { connectTimeoutMs } = this.#limits;
     const start = performance.now();
-    const verdict = await within(this.#homes.check("tcp", target, this.#resolve), connectTimeoutMs);
+    const verdict = await within(this.#homes.check("tcp", target, this.#resolve), connectTimeoutMs, signal);
     if (verdict === undefined)
       return { ok: false, refusal: "timed-out", reason: `${target.host} did not resolve within ${connectTimeoutMs} ms` };
     if (!verdict.allowed) return { ok: false, ...verdict };
@@ -145,27 +163,6 @@ export class Relay {
       return { ok: false, refusal: "not-allowed", reason: "that is this relay" };
     const restMs = Math.max(1, connectTimeoutMs - (performance.now() - start));
     return connectTarget({ ips: verdict.ips, port: target.port }, restMs, signal);
-  }
-
-  /** The client's end, counted and no faster than allowed. */
-  #metered(tunnel: IncomingTunnel, meter: LinkMeter, client: string): TunnelEnd {
-    const pace = this.#pace;
-    return {
-      read: async () => {
-        const data = await tunnel.read();
-        if (data === null) return null;
-        await pace?.(client, data.length);
-        meter.sent(data.length);
-        return data;
-      },
-      write: async (data) => {
-        await pace?.(client, data.length);
-        meter.received(data.length);
-        return tunnel.write(data);
-      },
-      close: () => tunnel.close(),
-      abort: (code) => tunnel.abort(code),
-    };
   }
 }
 
