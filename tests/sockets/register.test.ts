@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import type { AppReport } from "./app-process.ts";
-import { startGateway, type TestGateway } from "./test-gateway.ts";
+import { startGateway, startRelay, type TestGateway } from "./test-gateway.ts";
 
 const APP = fileURLToPath(new URL("app-process.ts", import.meta.url));
 const ending: (() => unknown)[] = [];
@@ -70,6 +70,22 @@ test("an unchanged program reaches a name of the gateway's network, by http, fet
   expect(gate.resolved.filter((name) => name.endsWith(".invalid"))).toHaveLength(1);
 });
 
+test("an unchanged program reaches a gateway that only a relay can reach", async () => {
+  const [target, other, gate] = [await web(), await web(), await gateway()];
+  const relay = await startRelay("home.invalid", "s3cret");
+  ending.push(() => relay.close());
+  const variables = {
+    KWIK_ROUTE: `inner.example:*=kwik://home.invalid:${new URL(gate.url).port}`,
+    KWIK_PIN: gate.identity,
+    KWIK_RELAY: relay.address,
+    KWIK_RELAY_TOKEN: "s3cret",
+  };
+  const { out, error } = await run(variables, ["inner.example", target.port, other.port]);
+  expect(error).toBe("");
+  expect(JSON.parse(out)).toMatchObject({ fetched: "served /fetched", got: "served /got", untouched: "served /" });
+  expect(relay.stats().openedTotal).toBe(1);
+});
+
 test("without a rule nothing changes", async () => {
   const target = await web();
   const { out, error } = await run({ KWIK_ROUTE: "" }, ["127.0.0.1", target.port, target.port]);
@@ -96,6 +112,9 @@ test("a rule or variable that makes no sense ends the program before it begins, 
     [{ KWIK_ROUTE: "db:1=kwik://a", KWIK_PIN: "sha256:12" }, /KWIK_PIN: "sha256:12" is no identity/],
     [{ KWIK_ROUTE: "db:1=kwik://a", KWIK_CA: "/no/such/file" }, /KWIK_CA: cannot read/],
     [{ KWIK_ROUTE: "db:1=kwik://a", KWIK_INSECURE: "yes" }, /KWIK_INSECURE is 1 or 0/],
+    [{ KWIK_ROUTE: "db:1=kwik://a", KWIK_RELAY: "no where" }, /KWIK_RELAY: .*not a server address/],
+    [{ KWIK_ROUTE: "db:1=kwik://a", KWIK_RELAY: "kwik://a#sha256:1" }, /KWIK_RELAY: .*not an identity/],
+    [{ KWIK_ROUTE: "db:1=kwik://a", KWIK_RELAY_TOKEN: "t" }, /KWIK_RELAY_TOKEN needs a relay/],
   ] as const) {
     const { status, error, out } = await run(variables, ["x", 1, 1]);
     expect(status).toBe(1);

@@ -1,5 +1,5 @@
-import { Gateway } from "@kwik/gateway";
-import { listen } from "kwik";
+import { Gateway, Relay, type RelayStats } from "@kwik/gateway";
+import { listen, type Listener } from "kwik";
 
 /** A gateway of a test. */
 export interface TestGateway {
@@ -24,9 +24,30 @@ export async function startGateway(): Promise<TestGateway> {
       return ["127.0.0.1"];
     },
   });
-  void (async () => {
-    for await (const session of listener) void gateway.serve(session, { name: "test", source: undefined }).catch(() => undefined);
-  })();
+  void serveAll(gateway, listener);
   const sessions = (): number => listener.stats().acceptedSessions;
   return { url: listener.url, identity: listener.identity, resolved, sessions, close: () => listener.close() };
+}
+
+/** A relay of a test. */
+export interface TestRelay {
+  /** With its key. */
+  readonly address: string;
+  stats(): RelayStats;
+  close(): Promise<void>;
+}
+
+/** A relay that asks for a token; in its network the name `home` is this machine. */
+export async function startRelay(home: string, token: string): Promise<TestRelay> {
+  const listener = await listen("127.0.0.1:0", {
+    tls: "self-signed",
+    authenticate: ({ token: given }) => (given === token ? { ok: true, identity: "test" } : { ok: false, reason: "another token" }),
+  });
+  const relay = new Relay({ homes: [`${home}:*`, "127.0.0.1:*"], resolve: () => Promise.resolve(["127.0.0.1"]) });
+  void serveAll(new Gateway({ relay }), listener);
+  return { address: `${listener.url}#${listener.identity}`, stats: () => relay.stats(), close: () => listener.close() };
+}
+
+async function serveAll(gateway: Gateway, listener: Listener): Promise<void> {
+  for await (const session of listener) void gateway.serve(session, { name: "test", source: undefined }).catch(() => undefined);
 }

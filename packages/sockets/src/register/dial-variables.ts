@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
-import { type DialOptions, KwikError, type TrustOptions } from "@kwik/core";
+import { type DialOptions, KwikError, parseAddress, parseIdentity, type TrustOptions } from "@kwik/core";
 
 /**
- * How the gateways are dialled, from the environment: KWIK_CA (a PEM file), KWIK_PIN (identities, with commas between), KWIK_INSECURE=1, KWIK_TOKEN.
+ * How the gateways are dialled, from the environment: KWIK_CA (a PEM file), KWIK_PIN (identities, with commas between), KWIK_INSECURE=1, KWIK_TOKEN, KWIK_RELAY (addresses
+ * of relays, with commas between), KWIK_RELAY_TOKEN.
  * Throws INVALID_ARGUMENT that names the variable. KWIK_TRANSPORT is read by `dial` itself.
  */
 export function dialOptionsFrom(variables: Readonly<Record<string, string | undefined>>): DialOptions {
@@ -30,7 +31,33 @@ export function dialOptionsFrom(variables: Readonly<Record<string, string | unde
       );
     trust.dangerouslyTrustAnyServer = true;
   }
-  return { trust, ...(token === "" ? {} : { credentials: { token } }) };
+  const relays = relaysFrom(variables);
+  return { trust, ...(token === "" ? {} : { credentials: { token } }), ...(relays === undefined ? {} : { relays }) };
+}
+
+function relaysFrom({
+  KWIK_RELAY: list = "",
+  KWIK_RELAY_TOKEN: token = "",
+}: Readonly<Record<string, string | undefined>>): DialOptions["relays"] {
+  const relays = list
+    .split(",")
+    .map((relay) => relay.trim())
+    .filter((relay) => relay !== "");
+  for (const relay of relays) checkRelay(relay);
+  if (relays.length > 0) return relays.map((address) => (token === "" ? address : { address, credentials: { token } }));
+  if (token !== "") throw new KwikError("INVALID_ARGUMENT", "KWIK_RELAY_TOKEN needs a relay; add KWIK_RELAY=kwik://host:port");
+  return undefined;
+}
+
+/** What `dial` would find wrong as well, but with the first connection. */
+function checkRelay(relay: string): void {
+  const [address = "", pin] = relay.split("#", 2);
+  try {
+    parseAddress(address);
+    if (pin !== undefined) parseIdentity(pin);
+  } catch (cause) {
+    throw new KwikError("INVALID_ARGUMENT", `KWIK_RELAY: ${KwikError.from(cause).message}`, { cause });
+  }
 }
 
 function pemOf(file: string): string {
