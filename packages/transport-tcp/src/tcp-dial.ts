@@ -5,7 +5,7 @@ import { raceAddresses, resolveServer } from "@kwik/resolve";
 import { clientContext, plaintextUntrusted, serverNameOf } from "@kwik/tls";
 import { attemptAt } from "./attempt.ts";
 import { connectTcp } from "./connect.ts";
-import { connectOver, type TlsRequest } from "./connect-over.ts";
+import { connectTls, type TlsRequest } from "./connect-tls.ts";
 import type { TlsSessions } from "./tls-sessions.ts";
 
 /** Dials a server: one handshake at whichever of its addresses answers first. Rejects as `Transport.dial` says, and with NOT_KWIK. */
@@ -28,7 +28,7 @@ export async function dialOver(stream: Duplex, request: DialRequest, transport: 
   try {
     const tls = tlsRequest(request, undefined);
     const properties = { transport, remoteAddress: formatAddress({ host: address.host, port: address.port }), localAddress: undefined };
-    return await connectOver(stream, tls, properties, attemptAt(formatAddress(address), timeoutMs, signal));
+    return await connectTls({ socket: stream }, tls, () => properties, attemptAt(formatAddress(address), timeoutMs, signal));
   } catch (error) {
     stream.destroy();
     throw error;

@@ -523,7 +523,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 39: {
-          if (tag !== 314) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -603,7 +603,7 @@ export const Envelope: MessageFns<Envelope> = {
           continue;
         }
         case 70: {
-          if (tag !== 562) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -1857,16 +1857,14 @@ export const Primary: MessageFns<Primary> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Primary {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): Primary {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBasePrimary();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2606,16 +2604,14 @@ export const SourceReport: MessageFns<SourceReport> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): SourceReport {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+  decode(reader: BinaryReader, length?: number): SourceReport {
     const end = length === undefined ? reader.len : reader.pos + length;
     const message = createBaseSourceReport();
     while (reader.pos < end) {
       const [fieldNumber, wireType] = reader.tag();
-      const tag = ((fieldNumber << 3) | wireType) >>> 0;
-      switch (tag >>> 3) {
+      switch (fieldNumber) {
         case 1: {
-          if (tag !== 8) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2623,7 +2619,7 @@ export const SourceReport: MessageFns<SourceReport> = {
           continue;
         }
         case 2: {
-          if (tag !== 16) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2631,7 +2627,7 @@ export const SourceReport: MessageFns<SourceReport> = {
           continue;
         }
         case 3: {
-          if (tag !== 26) {
+          if (wireType !== 2) {
             break;
           }
 
@@ -2639,7 +2635,7 @@ export const SourceReport: MessageFns<SourceReport> = {
           continue;
         }
         case 4: {
-          if (tag !== 32) {
+          if (wireType !== 0) {
             break;
           }
 
@@ -2647,7 +2643,7 @@ export const SourceReport: MessageFns<SourceReport> = {
           continue;
         }
         case 5: {
-          if (tag !== 42) {
+          if (wireType !== 2) {
             break;
           }
 
