@@ -7,7 +7,9 @@ export function dialError(error: NodeJS.ErrnoException, where: string): KwikErro
   if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(code)) {
     return notKwik(where, "speaks TLS but not TLS 1.3, so it is no kwik server", error);
   }
-  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH|HTTP_REQUEST|UNEXPECTED_MESSAGE|RECORD_LAYER|BAD_RECORD_TYPE|INVALID_RECORD/.test(code)) {
+  if (
+    /WRONG_VERSION_NUMBER|PACKET_LENGTH|DATA_LENGTH|HTTP_REQUEST|UNEXPECTED_MESSAGE|RECORD_LAYER|BAD_RECORD_TYPE|INVALID_RECORD/.test(code)
+  ) {
     return notKwik(where, "does not speak TLS, so it is no kwik server", error);
   }
   // The server's own verdict: a certificate of ours that it does not take, for instance.

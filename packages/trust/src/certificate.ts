@@ -100,7 +100,9 @@ function extensionsOf(request: CertificateRequest, issuer: CertificateIssuer): U
   // its own issuer whose key usage lacks keyCertSign, and only authorities may have that.
   if (request.isAuthority) extensions.push(extension("2.5.29.15", true, der.bitString(Uint8Array.of(0x06), 1)));
   else if (!isSelfSigned) extensions.push(extension("2.5.29.15", true, der.bitString(Uint8Array.of(0x80), 7)));
-  if (!request.isAuthority) extensions.push(extension("2.5.29.37", false, der.sequence(der.oid("1.3.6.1.5.5.7.3.1"))));
+  // serverAuth and clientAuth: a server of a cluster is a client of its siblings, and BoringSSL takes no client certificate without the latter.
+  if (!request.isAuthority)
+    extensions.push(extension("2.5.29.37", false, der.sequence(der.oid("1.3.6.1.5.5.7.3.1"), der.oid("1.3.6.1.5.5.7.3.2"))));
   if (request.names.length > 0)
     extensions.push(extension("2.5.29.17", false, der.sequence(...[...new Set(request.names)].map(alternativeName))));
   return extensions;

@@ -41,7 +41,7 @@ test("the authority can sign servers and nothing below them, and servers can sig
   expect(leaf.ca).toBe(false);
   expect(leaf.verify(ca.publicKey)).toBe(true);
   expect(leaf.checkIssued(ca)).toBe(true);
-  expect(leaf.keyUsage).toEqual(["1.3.6.1.5.5.7.3.1"]);
+  expect(leaf.keyUsage).toEqual(["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]);
   expect(identityOf(leaf)).toBe(issued.identity);
 });
 
