@@ -3,10 +3,12 @@ import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { audit } from "./gates/audit.ts";
 import { browser } from "./gates/browser.ts";
 import { format } from "./gates/format.ts";
 import type { Gate, GateResult } from "./gates/gate.ts";
 import { generated } from "./gates/generated.ts";
+import { hazards } from "./gates/hazards.ts";
 import { imports } from "./gates/imports.ts";
 import { links } from "./gates/links.ts";
 import { lint } from "./gates/lint.ts";
@@ -34,6 +36,8 @@ const GATES: readonly Gate[] = [
   rules,
   links,
   manifests,
+  audit,
+  hazards,
   names,
   sizes,
   words,

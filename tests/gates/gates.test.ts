@@ -1,8 +1,10 @@
 import { afterAll, afterEach, expect, test } from "vitest";
+import { auditOutcome } from "../../scripts/gates/audit.ts";
 import { browser } from "../../scripts/gates/browser.ts";
 import { format } from "../../scripts/gates/format.ts";
 import type { Gate } from "../../scripts/gates/gate.ts";
 import { generated } from "../../scripts/gates/generated.ts";
+import { hazards } from "../../scripts/gates/hazards.ts";
 import { imports } from "../../scripts/gates/imports.ts";
 import { links } from "../../scripts/gates/links.ts";
 import { lint } from "../../scripts/gates/lint.ts";
@@ -44,6 +46,7 @@ test("a good tree passes every gate", { timeout: 120_000 }, async () => {
     rules,
     links,
     manifests,
+    hazards,
     names,
     sizes,
     words,
@@ -309,4 +312,52 @@ test("words finds folders of one machine and registry hosts", async () => {
   expect(found).toContain("docs/guide.md:1 a path of one machine");
   expect(found).toContain("packages/core/src/driver/one.ts:1 a path of one machine");
   expect(found).toContain(".npmrc:1 a registry's host");
+});
+
+test("audit names each dependency with a known weakness, and says so when nobody could be asked", () => {
+  const output = (report: unknown, code = 1, stderr = "") => ({
+    code,
+    stdout: typeof report === "string" ? report : JSON.stringify(report),
+    stderr,
+  });
+  const via = [{ title: "Uncontrolled recursion", url: "https://example.com/advisory" }, "y"];
+  const weak = auditOutcome(
+    output({
+      auditReportVersion: 2,
+      vulnerabilities: { x: { severity: "high", range: "<1.2.3", via } },
+      metadata: { dependencies: { total: 7 } },
+    }),
+  );
+  expect(weak.ok).toBe(false);
+  expect(weak.findings).toEqual(["x <1.2.3: high: Uncontrolled recursion https://example.com/advisory; through y"]);
+  const clean = auditOutcome(output({ auditReportVersion: 2, vulnerabilities: {}, metadata: { dependencies: { total: 7 } } }, 0));
+  expect(clean).toMatchObject({ ok: true, findings: [], warnings: [], note: "7 dependencies" });
+  for (const [outcome, reason] of [
+    [output({ message: "405 Method Not Allowed", error: { summary: "", detail: "" } }), "405 Method Not Allowed"],
+    [output({ error: { code: "ENOTFOUND", summary: "getaddrinfo ENOTFOUND" } }), "getaddrinfo ENOTFOUND"],
+    [output("", 1, "npm did not run: spawn npm ENOENT\n"), "npm did not run"],
+    [output("", 1), "said nothing"],
+  ] as const) {
+    const skipped = auditOutcome(outcome);
+    expect(skipped).toMatchObject({ ok: true, note: "SKIPPED" });
+    expect(skipped.warnings?.join()).toContain(reason);
+  }
+});
+
+test("hazards wants a reason beside each dangerous call", async () => {
+  const code = (lines: readonly string[]): string => `${lines.join("\n")}\n`;
+  const found = await findingsOf(hazards, {
+    "packages/kwik/src/insecure.ts": code([
+      "export const a = { rejectUnauthorized: false };",
+      "export const b = Math.random();",
+      'export const c = { minVersion: "TLSv1.2" };',
+      "// audited: dice are rolled",
+      "export const d = Math.random();",
+      "export const e = Math.random(); // audited: dice again",
+      "export const f = { rejectUnauthorized: true };",
+      "export const g = /x/.exec(String(a));",
+      "// The word Math.random() in a comment.",
+    ]),
+  });
+  expect(found.split("\n").map((line) => line.split(" ")[0])).toEqual([1, 2, 3].map((line) => `packages/kwik/src/insecure.ts:${line}`));
 });

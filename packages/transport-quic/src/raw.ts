@@ -193,6 +193,7 @@ export function connectRaw(port: number): Promise<RawConnection> {
   return new Promise((resolve, reject) => {
     const native = withoutAuthoritiesFile(
       () =>
+        // audited: measurements on this machine only
         new (quicBinding().NativeQuicClient)({ ...OPTIONS, rejectUnauthorized: false }, (_error, events) => {
           for (const event of events) {
             if (event.eventType === EventType.handshake) resolve(connection);

