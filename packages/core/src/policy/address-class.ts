@@ -23,6 +23,8 @@ interface Prefix {
 const ipv4Ranges = prefixes([
   ["169.254.169.0/24", "metadata"], // EC2, GCP, Azure, OpenStack, and their DNS and time siblings
   ["169.254.170.0/24", "metadata"], // ECS and EKS task credentials
+  ["169.254.0.23/32", "metadata"], // Tencent
+  ["169.254.42.42/32", "metadata"], // Scaleway
   ["100.100.100.200/32", "metadata"], // Alibaba
   ["168.63.129.16/32", "metadata"], // Azure's host agent, a public-looking address
   ["192.0.0.192/32", "metadata"], // Oracle, old form
@@ -48,6 +50,8 @@ const ipv4Ranges = prefixes([
 const ipv6Ranges = prefixes([
   ["fd00:ec2::/32", "metadata"],
   ["fd20:ce::/32", "metadata"],
+  ["fd00:42::42/128", "metadata"], // Scaleway
+  ["fe80::a9fe:a9fe/128", "metadata"], // OpenStack
   ["::/128", "unspecified"],
   ["::1/128", "loopback"],
   ["fc00::/7", "private"],

@@ -83,11 +83,19 @@ const metadataNames: ReadonlySet<string> = new Set([
 const privateSuffixes = ["localhost", "local", "internal", "localdomain", "lan", "home.arpa"] as const;
 
 /**
- * Ports of services that answer or act on a stray UDP packet. A server must not be able to aim its clients at them. 0 is no port.
+ * Ports of services that answer or act on a stray UDP packet, or take the first bytes of a stranger's TCP connection for commands: the list of ports that browsers do
+ * not connect to (Fetch standard), and those of databases and of machines' own control. A server must not be able to aim its clients at them. 0 is no port.
  */
 const refusedPorts: ReadonlySet<number> = new Set([
+  // answer UDP
   0, 7, 13, 17, 19, 53, 67, 68, 69, 111, 123, 137, 138, 161, 162, 177, 389, 427, 500, 514, 520, 623, 1434, 1701, 1900, 3478, 3702, 4500,
   5060, 5350, 5351, 5353, 5355, 5683, 11211,
+  // browsers
+  1, 9, 11, 15, 20, 21, 22, 23, 25, 37, 42, 43, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 113, 115, 117, 119, 135, 139, 143, 179, 465,
+  512, 513, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190,
+  5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+  // databases, caches, and what controls containers and machines
+  445, 1433, 1521, 2375, 2376, 2379, 2380, 3306, 3389, 5432, 5900, 5985, 5986, 6379, 6443, 9200, 9300, 10250, 10255, 27017,
 ]);
 
 function readAddress(address: string): ServerAddress | undefined {
