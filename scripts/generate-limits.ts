@@ -1,31 +1,63 @@
-// Writes docs/limits.md from packages/proto/src/base/limits.ts. With --check it only compares.
+// Writes docs/limits.md from the sources of limits. With --check it only compares.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import ts from "typescript";
 
+/** A file with one interface of limits and the object of their defaults. */
+interface Source {
+  readonly path: string;
+  readonly interfaceName: string;
+  readonly defaultsName: string;
+  readonly heading: string;
+  readonly intro: string;
+}
+
+const SOURCES: readonly Source[] = [
+  {
+    path: "packages/proto/src/base/limits.ts",
+    interfaceName: "Limits",
+    defaultsName: "DEFAULT_LIMITS",
+    heading: "# Limits",
+    intro: "Each is a default that `dial` and `listen` take another value for, in `limits`. Names end in their unit.",
+  },
+  {
+    path: "packages/core/src/api/listener-limits.ts",
+    interfaceName: "ListenerLimits",
+    defaultsName: "DEFAULT_LISTENER_LIMITS",
+    heading: "## Of a listener",
+    intro:
+      "`listen` takes these too. A *prefix* is the first 24 bits of an IPv4 address, 64 of an IPv6 address; addresses in `proxies` have none. " +
+      "`Infinity` turns one off.",
+  },
+];
+
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const sourcePath = join(root, "packages/proto/src/base/limits.ts");
 const pagePath = join(root, "docs/limits.md");
 
-const { DEFAULT_LIMITS } = (await import(pathToFileURL(sourcePath).href)) as { DEFAULT_LIMITS: Record<string, unknown> };
-const page = render(readFileSync(sourcePath, "utf8"), DEFAULT_LIMITS);
+const present = SOURCES.filter((source) => existsSync(join(root, source.path)));
+const page = `<!-- generated from ${present.map(({ path }) => path).join(" and ")}; change it there and run npm run generate -->
+
+${(await Promise.all(present.map(render))).join("\n")}`;
 
 if (!process.argv.includes("--check")) writeFileSync(pagePath, page);
 else if (!existsSync(pagePath) || readFileSync(pagePath, "utf8") !== page) {
-  process.stderr.write("docs/limits.md differs from packages/proto/src/base/limits.ts\n");
+  process.stderr.write(`docs/limits.md differs from ${present.map(({ path }) => path).join(" or ")}\n`);
   process.exitCode = 1;
 }
 
-function render(code: string, defaults: Record<string, unknown>): string {
-  const source = ts.createSourceFile("limits.ts", code, ts.ScriptTarget.ESNext, true);
+async function render({ path, interfaceName, defaultsName, heading, intro }: Source): Promise<string> {
+  const file = join(root, path);
+  const code = readFileSync(file, "utf8");
+  const defaults = ((await import(pathToFileURL(file).href)) as Record<string, Record<string, unknown>>)[defaultsName] ?? {};
+  const source = ts.createSourceFile(path, code, ts.ScriptTarget.ESNext, true);
   const meanings = new Map<string, string>();
   const reasons = new Map<string, string>();
   const visit = (node: ts.Node): void => {
-    if (ts.isInterfaceDeclaration(node) && node.name.text === "Limits") {
+    if (ts.isInterfaceDeclaration(node) && node.name.text === interfaceName) {
       for (const member of node.members) meanings.set(member.name?.getText(source) ?? "", docOf(member));
     }
-    if (ts.isVariableDeclaration(node) && node.name.getText(source) === "DEFAULT_LIMITS" && node.initializer !== undefined) {
+    if (ts.isVariableDeclaration(node) && node.name.getText(source) === defaultsName && node.initializer !== undefined) {
       const table = node.initializer;
       if (ts.isObjectLiteralExpression(table)) {
         for (const entry of table.properties) reasons.set(entry.name?.getText(source) ?? "", reasonBefore(code, entry));
@@ -34,18 +66,16 @@ function render(code: string, defaults: Record<string, unknown>): string {
     ts.forEachChild(node, visit);
   };
   visit(source);
-  if (meanings.size === 0) throw new Error("limits.ts has no interface Limits");
+  if (meanings.size === 0) throw new Error(`${path} has no interface ${interfaceName}`);
   const rows = [...meanings].map(([name, meaning]) => {
     if (meaning === "") throw new Error(`${name} has no comment`);
     if (!(name in defaults)) throw new Error(`${name} has no default`);
     const reason = reasons.get(name) ?? "";
     return `| \`${name}\` | ${shown(name, defaults[name])} | ${meaning}${reason === "" ? "" : ` *${reason}*`} |`;
   });
-  return `<!-- generated from packages/proto/src/base/limits.ts; change it there and run npm run generate -->
+  return `${heading}
 
-# Limits
-
-Each is a default that \`dial\` and \`listen\` take another value for, in \`limits\`. Names end in their unit.
+${intro}
 
 | limit | default | meaning |
 | --- | --- | --- |

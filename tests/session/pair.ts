@@ -18,29 +18,33 @@ export interface TestServer {
   readonly listener: Listener;
   readonly address: string;
   readonly identity: string;
+  /** What it said of clients that it did not take, and the like. */
+  readonly notices: readonly string[];
   next(): Promise<ServerSession>;
 }
 
 /** One client's network and some servers of one cluster, all in this process, on the memory transport. */
 export class TestCluster implements AsyncDisposable {
   readonly network: MemoryNetwork;
-  readonly #cluster: ClusterOptions;
+  /** What its servers were made with. */
+  readonly cluster: ClusterOptions;
   readonly #closers: (() => Promise<unknown>)[] = [];
   #count = 0;
 
   constructor(options: MemoryNetworkOptions = {}) {
     this.network = memoryNetwork(options);
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-    this.#cluster = {
+    this.cluster = {
       ticketSigningKey: privateKey.export({ type: "pkcs8", format: "pem" }),
       ticketVerifyKeys: [publicKey.export({ type: "spki", format: "pem" })],
     };
   }
 
-  /** A server of its own, or with the address and key of one that has crashed. */
-  async serve(options: Partial<ListenOptions> = {}, again?: TestServer): Promise<TestServer> {
+  /** A server of its own, on `host`, or with the address and key of one that has crashed. */
+  async serve(options: Partial<ListenOptions> = {}, again?: TestServer, host = "127.0.0.1"): Promise<TestServer> {
     if (again === undefined) this.#count += 1;
     const identity = again?.identity ?? `sha256:${String(this.#count).repeat(64).slice(0, 64)}`;
+    const notices: string[] = [];
     const listener = await listenWith(
       {
         transport: this.network.transport,
@@ -48,13 +52,15 @@ export class TestCluster implements AsyncDisposable {
         agent: "test",
         tls: { cert: identity, key: "" },
         identity,
-        authority: joinAuthority(this.#cluster, identity),
+        authority: await joinAuthority(this.cluster, identity),
+        identityOf: (cert) => cert,
+        onNotice: (message) => notices.push(message),
       },
-      again?.address ?? `127.0.0.1:${4000 + this.#count}`,
+      again?.address ?? `${host}:${4000 + this.#count}`,
       { tls: "self-signed", ...options },
     );
     this.#closers.push(() => listener.close());
-    return { listener, address: listener.address, identity, next: () => listener.accept() };
+    return { listener, address: listener.address, identity, notices, next: () => listener.accept() };
   }
 
   async dial(server: TestServer, options: DialOptions = {}): Promise<ClientSession> {

@@ -1,18 +1,21 @@
 // transport authors
-export { checkDialOptions, checkListenOptions } from "./api/check-options.ts";
+export { checkDialOptions } from "./api/check-dial-options.ts";
+export { checkListenOptions } from "./api/check-listen-options.ts";
 export { checkOptions, type OptionKinds } from "./api/option-shape.ts";
 export { Arrival, ErrorCode } from "@kwik/proto";
 export {
   AuthError,
   isKwikError,
   KwikError,
+  LimitError,
   PathError,
   SessionClosedError,
   StreamError,
   StreamLimitError,
+  TicketError,
   TimeoutError,
 } from "./api/errors.ts";
-export type { KwikErrorCode } from "./api/errors.ts";
+export type { KwikErrorCode, TicketFlaw } from "./api/errors.ts";
 export {
   DEFAULT_PORT,
   formatAddress,
@@ -41,12 +44,15 @@ export type { DialRequest, ListenRequest, ServerTrust, Transport, TransportListe
 
 // applications
 export { dialWith, type DialEnvironment } from "./client/client-session.ts";
-export { type ListenEnvironment, listenWith } from "./server/listener.ts";
+export type { ListenEnvironment } from "./server/listen-environment.ts";
+export { listenWith } from "./server/listener.ts";
 export { type Runtime, systemRuntime } from "./driver/runtime.ts";
 export type * from "./api/contract.ts";
 export type * from "./api/content.ts";
 export type * from "./api/join-authority.ts";
 export type * from "./api/options.ts";
+export type { LimitName, RefusalReason } from "./api/refusal-reason.ts";
+export { DEFAULT_LISTENER_LIMITS, type ListenerLimits, type ListenLimits } from "./api/listener-limits.ts";
 export type * from "./api/stats.ts";
 export { Priority } from "./api/priority.ts";
 export { DEFAULT_LIMITS, type Limits, type PathView, type Scheduler, type SchedulerFactory } from "@kwik/proto";
@@ -55,4 +61,5 @@ export { DEFAULT_LIMITS, type Limits, type PathView, type Scheduler, type Schedu
 export * from "./transport/pinning.ts";
 export * from "./session-key/session-key.ts";
 export * from "./session-key/join-transcript.ts";
+export { AddressRange } from "./policy/address-range.ts";
 export { type AddressPolicy, type AddressVerdict, checkAddress, checkResolved, isPrivateHost } from "./policy/address-policy.ts";

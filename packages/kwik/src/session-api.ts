@@ -7,6 +7,7 @@ export {
   formatAddress,
   isKwikError,
   KwikError,
+  LimitError,
   parseAddress,
   PathError,
   Priority,

@@ -1,6 +1,7 @@
 export * from "./base/error-codes.ts";
 export * from "./base/ids.ts";
 export { DEFAULT_LIMITS, type Limits } from "./base/limits.ts";
+export { type Rate, RateLimit, takeAt } from "./base/rate-limit.ts";
 export { type Rng, SeededRng } from "./base/rng.ts";
 export type { DurationMs, Instant } from "./base/time.ts";
 export { Arrival } from "./data/arrival.ts";

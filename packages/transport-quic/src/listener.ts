@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { describe } from "./connect.ts";
 import { EventType, quicBinding } from "./engine/binding.ts";
-import type { NativeEvent, NativeServer } from "./engine/binding.ts";
+import type { NativeAddress, NativeEvent, NativeServer } from "./engine/binding.ts";
 import { releaseBatch } from "./engine/batch-release.ts";
 import { connectionCensus } from "./engine/connection-census.ts";
 import { COMMON_OPTIONS } from "./engine/options.ts";
@@ -13,10 +13,11 @@ import { ServerConnection } from "./engine/server-connection.ts";
 import { isOwnAddress, largestUdpPayload, refusedPacketsNotice, wideMtuNotice } from "./path-mtu.ts";
 import { QuicLink } from "./quic-link.ts";
 import { resolveHost } from "@kwik/resolve";
-import { bindProblem, shownIdentity } from "@kwik/tls";
+import { bindProblem, DEFAULT_MAX_CONNECTIONS, RefusalNotices, serverOptions, shownIdentity } from "@kwik/tls";
 import { ServerLink } from "./server-link.ts";
 import type { ServerLinkOptions } from "./server-link.ts";
 import { queryAnswer } from "./certificate-query.ts";
+import { UndecidedLinks } from "./undecided-links.ts";
 import { WriteTurns } from "./write-turns.ts";
 
 /** Parts of the transport's options that a listener uses. */
@@ -31,10 +32,15 @@ export interface QuicListenOptions {
   readonly clientCa?: string;
 }
 
-const DEFAULT_MAX_CONNECTIONS = 2_000;
+/** How long the port may stay taken after it was given back, in milliseconds, when a listener binds it again. */
+const REBIND_TIMEOUT_MS = 5_000;
+const REBIND_PAUSE_MS = 20;
 
 /** How long after its handshake a connection's packet size is looked at, in milliseconds. */
 const MTU_CHECK_MS = 1_000;
+
+/** The engine's numbers have 32 bits. */
+const MAX_ENGINE_COUNT = 0xffff_ffff;
 
 /** How long the engine's thread may take to stop, in milliseconds. */
 const STOP_TIMEOUT_MS = 5_000;
@@ -49,52 +55,78 @@ const PROTOCOL_VIOLATION = 0x0a;
 export class QuicListener implements TransportListener {
   readonly address: string;
   readonly #request: ListenRequest;
-  readonly #native: NativeServer;
+  readonly #options: QuicListenOptions;
+  readonly #bindHost: string;
+  #native: NativeServer;
   readonly #turns = new WriteTurns();
   readonly #remotes = new Map<number, string>();
   readonly #links = new Map<number, ServerLink>();
   /** Links that had an event in this batch. */
   #touched: ServerLink[] = [];
-  readonly #linkOptions: ServerLinkOptions;
+  #linkOptions: ServerLinkOptions;
+  /** Connections that have not said what they want, oldest first: those in their handshake by their handles, and links. */
+  readonly #undecided: UndecidedLinks;
+  readonly #refusals: RefusalNotices;
   #hasWarnedOfMtu = false;
   /** Origins of which was told that their pages may not connect. */
   readonly #refusedOrigins = new Set<string>();
   #onStopped: (() => void) | undefined;
+  #isStopped = false;
   #closing: Promise<void> | undefined;
 
   private constructor(request: ListenRequest, host: string, options: QuicListenOptions) {
     this.#request = request;
-    this.#linkOptions = {
-      answer: queryAnswer(request.tls.cert),
-      web: request.web && webRules(request.web),
-      onLink: (link) => request.onLink(link),
-      onRefusedOrigin: (origin) => this.#onRefusedOrigin(origin),
-    };
-    const bindHost = options.bindAny === true ? anyAddress(host) : host;
-    const made = withPrivateTmpdir(() => {
-      const native = new (quicBinding().NativeQuicServer)(
+    this.#options = options;
+    this.#bindHost = options.bindAny === true ? anyAddress(host) : host;
+    this.#refusals = new RefusalNotices(request);
+    this.#undecided = new UndecidedLinks(request.limits?.maxHandshakes, (remote, why) => this.#refusals.add(remote, why));
+    this.#linkOptions = this.#linkOptionsFor(request.tls.cert);
+    const made = this.#makeServer(request.tls, request.address.port);
+    this.#native = made.native;
+    this.address = formatAddress({ host: made.bound.address, port: made.bound.port });
+  }
+
+  /** One bound native server. Throws what the engine throws. */
+  #makeServer(tls: ListenRequest["tls"], port: number): { readonly native: NativeServer; readonly bound: NativeAddress } {
+    const request = this.#request;
+    const options = this.#options;
+    const clientCa = request.clientCa ?? options.clientCa;
+    const maxConnections = options.maxConnections ?? request.limits?.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
+    return withPrivateTmpdir(() => {
+      const native: NativeServer = new (quicBinding().NativeQuicServer)(
         {
           ...COMMON_OPTIONS,
           alpn: request.web === undefined ? COMMON_OPTIONS.alpn : [...COMMON_OPTIONS.alpn, "h3"],
-          cert: Buffer.from(request.tls.cert),
-          key: Buffer.from(request.tls.key),
-          ca: options.clientCa === undefined ? undefined : Buffer.from(options.clientCa),
-          clientAuth: options.clientCa === undefined ? "none" : "request",
-          maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-          disableRetry: !(request.validateAddresses ?? options.retry ?? !isLoopback(bindHost)),
+          cert: Buffer.from(tls.cert),
+          key: Buffer.from(tls.key),
+          ca: clientCa === undefined ? undefined : Buffer.from(clientCa),
+          clientAuth: clientCa === undefined ? "none" : "request",
+          // The engine counts up to 32 bits, and Infinity is "without a bound".
+          maxConnections: Math.min(maxConnections, MAX_ENGINE_COUNT),
+          disableRetry: !(request.validateAddresses ?? options.retry ?? !isLoopback(this.#bindHost)),
         },
-        (_error, events) => this.#onBatch(events),
+        (_error, events) => this.#onBatch(native, events),
       );
       try {
-        return { native, bound: native.listen(request.address.port, bindHost) };
+        return { native, bound: native.listen(port, this.#bindHost) };
       } catch (error) {
         // What was made and never listened would keep the process running.
         native.joinWorker();
         throw error;
       }
     });
-    this.#native = made.native;
-    this.address = formatAddress({ host: made.bound.address, port: made.bound.port });
+  }
+
+  #linkOptionsFor(cert: string): ServerLinkOptions {
+    const { web } = this.#request;
+    return {
+      answer: queryAnswer(cert),
+      web: web && webRules(web),
+      onLink: (link) => this.#request.onLink(link),
+      onDecided: (peer) => this.#undecided.delete(peer),
+      onSilent: (peer) => this.#refusals.add(peer.link.properties.remoteAddress, "it asked nothing in time", "timeout"),
+      onRefusedOrigin: (origin) => this.#onRefusedOrigin(origin),
+    };
   }
 
   /** Binds. Rejects with IO (port in use, address not here), INVALID_ARGUMENT (certificate or key), NOT_SUPPORTED. */
@@ -120,13 +152,49 @@ export class QuicListener implements TransportListener {
     }
   }
 
+  /**
+   * The engine reads its certificate once: its connections are closed and the port is bound anew, which takes some milliseconds. Clients of kwik dial again at
+   * once, and their sessions go on. Rejects with INVALID_ARGUMENT before anything happened, with IO if the port could not be bound again: then nothing
+   * is served over QUIC any more.
+   */
+  async updateTls(tls: ListenRequest["tls"]): Promise<void> {
+    if (this.#closing !== undefined) return;
+    // The engine would find out when the old one is gone.
+    serverOptions(tls, undefined);
+    await this.#stopServer(ErrorCode.LINK_LOST, "the server has a new certificate");
+    const { port } = parseAddress(this.address);
+    const deadline = performance.now() + REBIND_TIMEOUT_MS;
+    for (;;) {
+      try {
+        this.#native = this.#makeServer(tls, port).native;
+        this.#linkOptions = this.#linkOptionsFor(tls.cert);
+        this.#isStopped = false;
+        return;
+      } catch (error) {
+        if (performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, REBIND_PAUSE_MS));
+        else
+          throw new KwikError("IO", `cannot listen on ${this.address} again: ${bindProblem({ message: describe(error) })}`, {
+            cause: error,
+          });
+      }
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#stop();
     return this.#closing;
   }
 
   async #stop(): Promise<void> {
-    await Promise.all(Array.from(this.#links.values(), (peer) => peer.close(ErrorCode.GOING_AWAY, "the server has shut down")));
+    await this.#stopServer(ErrorCode.GOING_AWAY, "the server has shut down");
+    connectionCensus.removeListener();
+  }
+
+  /** Ends all connections and the engine's thread. */
+  async #stopServer(code: ErrorCode, reason: string): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    await Promise.all(Array.from(this.#links.values(), (peer) => peer.close(code, reason)));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, STOP_TIMEOUT_MS);
       this.#onStopped = () => {
@@ -137,17 +205,19 @@ export class QuicListener implements TransportListener {
       this.#native.requestShutdown();
     });
     this.#native.joinWorker();
-    this.#links.clear();
-    connectionCensus.removeListener();
+    for (const handle of [...this.#links.keys()]) this.#forget(handle);
+    this.#remotes.clear();
+    this.#undecided.clear();
   }
 
-  #onBatch(events: readonly NativeEvent[] | null): void {
+  #onBatch(native: NativeServer, events: readonly NativeEvent[] | null): void {
     if (events === null) return;
     try {
-      for (const event of events) this.#onEvent(event);
+      // What a server that was replaced still has to say concerns nobody.
+      if (native === this.#native) for (const event of events) this.#onEvent(event);
     } finally {
       this.#endBatch();
-      releaseBatch(this.#native, events.length);
+      releaseBatch(native, events.length);
     }
   }
 
@@ -215,8 +285,21 @@ export class QuicListener implements TransportListener {
   #onSession(event: NativeEvent): void {
     const handle = event.connHandle;
     this.#forget(handle); // whoever had it before is gone
-    this.#remotes.set(handle, remoteOf(event));
+    const remote = remoteOf(event);
+    this.#remotes.set(handle, remote);
     connectionCensus.onConnection();
+    this.#undecided.addHandshake(handle, remote, () => this.#dropHandshake(handle));
+  }
+
+  /** One that does not finish its handshake makes room for others. */
+  #dropHandshake(handle: number): void {
+    this.#remotes.delete(handle);
+    try {
+      // Its number may be another's by now, unheard: which then is in its handshake as well, or is left alone.
+      if (this.#native.getSessionMetrics(handle).handshakeTimeMs === 0) this.#native.closeSession(handle, ErrorCode.LIMIT_REACHED, "");
+    } catch {
+      // gone already
+    }
   }
 
   #accept(event: NativeEvent): void {
@@ -224,7 +307,14 @@ export class QuicListener implements TransportListener {
     const remote = this.#remotes.get(handle);
     if (remote === undefined || this.#closing !== undefined) return;
     this.#remotes.delete(handle);
+    this.#undecided.deleteHandshake(handle);
     const connection = new ServerConnection(this.#native, handle);
+    // The engine tells of a connection when the dear part of its handshake is over; only now it can be told why.
+    const refusal = this.#request.onConnection?.(remote);
+    if (refusal !== undefined) {
+      connection.close(refusal.code, refusal.text);
+      return;
+    }
     const certificate = event.meta?.peerCertificateChain?.[0];
     const link = new QuicLink(connection, this.#turns, false, {
       transport: "quic",
@@ -233,14 +323,19 @@ export class QuicListener implements TransportListener {
       provenIdentity: undefined,
       clientIdentity: certificate === undefined ? undefined : shownIdentity(new X509Certificate(certificate)),
     });
-    this.#links.set(handle, new ServerLink(link, connection, this.#linkOptions));
+    const peer = new ServerLink(link, connection, this.#linkOptions);
+    this.#links.set(handle, peer);
+    this.#undecided.add(peer);
     if (!this.#hasWarnedOfMtu && !isOwnAddress(remote.replace(/:\d+$/, "").replace(/[[\]]/g, ""))) this.#checkMtuLater(link);
   }
 
   #forget(handle: number): void {
+    this.#remotes.delete(handle);
+    this.#undecided.deleteHandshake(handle);
     const peer = this.#links.get(handle);
     if (peer === undefined) return;
     this.#links.delete(handle);
+    this.#undecided.delete(peer);
     peer.stop();
     peer.connection.markGone();
   }
@@ -265,6 +360,7 @@ export class QuicListener implements TransportListener {
   }
 
   #onRefusedOrigin(origin: string): void {
+    this.#request.onRefused?.("", "origin");
     if (this.#refusedOrigins.has(origin) || this.#refusedOrigins.size >= MAX_TOLD_ORIGINS) return;
     this.#refusedOrigins.add(origin);
     this.#notice(`refused a page of ${origin.slice(0, 200)}: pages of this origin may not connect (allowOrigin)`);

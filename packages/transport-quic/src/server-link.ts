@@ -20,6 +20,10 @@ export interface ServerLinkOptions {
   /** Which sessions WebTransport may open; undefined where HTTP/3 is not spoken. */
   readonly web: WebRules | undefined;
   onLink(link: Link): void;
+  /** It is known what the client wants. */
+  onDecided(peer: ServerLink): void;
+  /** The client said nothing in its time; the connection goes. */
+  onSilent(peer: ServerLink): void;
   /** A page was refused because of its origin. */
   onRefusedOrigin(origin: string): void;
 }
@@ -46,7 +50,11 @@ export class ServerLink {
     this.link = link;
     this.connection = connection;
     this.#options = options;
-    this.#timer = setTimeout(() => link.close(ErrorCode.TIMEOUT, "nothing was asked in time"), FIRST_BYTES_TIMEOUT_MS);
+    this.#timer = setTimeout(() => {
+      // Certificate queries end here too, if their client does not end them.
+      if (this.#phase === "first-bytes") options.onSilent(this);
+      link.close(ErrorCode.TIMEOUT, "nothing was asked in time");
+    }, FIRST_BYTES_TIMEOUT_MS);
     this.#timer.unref();
   }
 
@@ -137,6 +145,7 @@ export class ServerLink {
   /** From here on events go to the link; answers those that came before. */
   #release(): readonly NativeEvent[] {
     this.stop();
+    this.#options.onDecided(this);
     this.#phase = "offered";
     const held = this.#held;
     this.#held = [];

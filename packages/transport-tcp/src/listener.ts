@@ -76,13 +76,17 @@ export class TcpListener implements TransportListener {
     this.#authorities = authorities;
     this.#server = server;
     this.#tls = tls;
-    this.#refusals = new RefusalNotices((message) => this.#notice(message));
-    this.#undecided = new UndecidedConnections((socket, why) => this.#refusals.add(remoteAddressOf(socket) ?? "somebody", why));
-    server.maxConnections = options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
-    server.on("connection", (socket) => this.#onConnection(socket));
-    server.on("drop", (data) =>
-      this.#refusals.add(data?.remoteAddress ?? "somebody", `there are ${server.maxConnections} connections already (maxConnections)`),
+    this.#refusals = new RefusalNotices(request);
+    this.#undecided = new UndecidedConnections(
+      (socket, why) => this.#refusals.add(remoteAddressOf(socket) ?? "somebody", why),
+      request.limits?.maxHandshakes,
     );
+    server.maxConnections = options.maxConnections ?? request.limits?.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
+    server.on("connection", (socket) => this.#onConnection(socket));
+    server.on("drop", (data) => {
+      const why = `there are ${server.maxConnections} connections already (maxConnections)`;
+      this.#refusals.add(data?.remoteAddress ?? "somebody", why, "connections");
+    });
     // Files or memory ran out for one connection; the server goes on.
     server.on("error", (error) => this.#notice(`a connection could not be accepted: ${error.message}`));
     tls?.on("secureConnection", (socket) => this.#onSecured(socket));
@@ -95,11 +99,13 @@ export class TcpListener implements TransportListener {
       throw new KwikError("INVALID_ARGUMENT", "the port can be shared (http) only with TLS: its ALPN tells who is meant");
     }
     const [host] = await resolveHost(request.address.host);
-    const { clientCa } = options;
+    const clientCa = request.clientCa ?? options.clientCa;
     const authorities =
       isPlaintext || clientCa === undefined ? undefined : parseAuthorities(clientCa, "authorities of client certificates (clientCa)");
     const names = options.http === undefined ? [PROTOCOL_NAME] : [PROTOCOL_NAME, HTTP_NAME];
-    const tls = isPlaintext ? undefined : createTlsServer({ ...serverOptions(request.tls, authorities), ALPNProtocols: names });
+    const tls = isPlaintext
+      ? undefined
+      : createTlsServer({ ...serverOptions(request.tls, authorities, request.limits?.handshakeTimeoutMs), ALPNProtocols: names });
     const http = options.http?.(request);
     const server = createSocketServer(SOCKET_OPTIONS);
     try {
@@ -115,6 +121,12 @@ export class TcpListener implements TransportListener {
     }
     server.removeAllListeners("error");
     return new TcpListener(server, { tls, http, authorities }, request, options);
+  }
+
+  /** Connections that are there keep the certificate that they were made with. */
+  async updateTls(tls: ListenRequest["tls"]): Promise<void> {
+    const { cert, key, ca, minVersion } = serverOptions(tls, this.#authorities);
+    this.#tls?.setSecureContext({ cert, key, minVersion, ...(ca === undefined ? {} : { ca }) });
   }
 
   close(): Promise<void> {
@@ -135,15 +147,16 @@ export class TcpListener implements TransportListener {
 
   #onConnection(socket: Socket): void {
     const remote = remoteAddressOf(socket);
-    if (remote === undefined || this.#closing !== undefined) {
+    // Before TLS nothing could be said, and nothing is paid yet.
+    if (remote === undefined || this.#closing !== undefined || this.#request.onConnection?.(remote) !== undefined) {
       socket.destroy();
       return;
     }
+    this.#undecided.add(socket);
     if (this.#tls === undefined) {
       this.#open(socket, remote, undefined);
       return;
     }
-    this.#undecided.add(socket);
     // Its errors are told by the TLS socket around it.
     socket.on("error", () => undefined);
     this.#tls.emit("connection", socket);
@@ -159,7 +172,6 @@ export class TcpListener implements TransportListener {
   #onSecured(socket: TLSSocket): void {
     socket.on("error", () => undefined);
     const remote = remoteAddressOf(socket);
-    this.#undecided.decide(socket);
     if (remote === undefined || this.#closing !== undefined) {
       socket.destroy();
       return;
@@ -174,6 +186,8 @@ export class TcpListener implements TransportListener {
   }
 
   #handOver(socket: TLSSocket, remote: string): void {
+    // The receiver has such a bound of its own.
+    this.#undecided.decide(socket);
     try {
       this.#http?.accept(socket);
     } catch (error) {
@@ -197,10 +211,14 @@ export class TcpListener implements TransportListener {
     };
     const pipe = new TcpPipe(socket, properties, this.#tls !== undefined);
     const link = new PipeLink(pipe, "server");
-    const timer = setTimeout(() => link.close(ErrorCode.TIMEOUT, "nothing was asked in time"), FIRST_BYTES_TIMEOUT_MS);
+    const timer = setTimeout(() => {
+      this.#refusals.add(remote, "it asked nothing in time", "timeout");
+      link.close(ErrorCode.TIMEOUT, "nothing was asked in time");
+    }, FIRST_BYTES_TIMEOUT_MS);
     timer.unref();
     pipe.onFirstBytes = () => {
       clearTimeout(timer);
+      this.#undecided.decide(socket);
       offerLink(link, this.#request);
     };
     this.#links.set(socket, link);

@@ -5,6 +5,7 @@ import { ErrorCode, type ListenRequest, PipeLink, type WebRules } from "@kwik/co
 import { type ClientProof, FIRST_BYTES_TIMEOUT_MS, localAddressOf, offerLink, type RefusalNotices, remoteAddressOf } from "@kwik/tls";
 import { WebSocketServer } from "ws";
 import type WebSocket from "ws";
+import type { ForwardedAddress } from "./forwarded-address.ts";
 import { SUBPROTOCOL, WEBSOCKET_OPTIONS } from "./limits.ts";
 import { refuse } from "./refuse.ts";
 import { type Refusal, refusalOfUpgrade } from "./upgrade-rules.ts";
@@ -15,8 +16,12 @@ export interface AcceptorRules extends WebRules {
   readonly maxConnections: number;
   /** Who the client at the other end of a TLS connection has shown to be. */
   readonly clientOf: (socket: TLSSocket) => ClientProof;
+  /** Whom a request comes from, "host:port". */
+  readonly forwarded: ForwardedAddress;
   /** A connection has become a link. */
   onAccepted(socket: Socket): void;
+  /** The link's client has spoken. */
+  onDecided(socket: Socket): void;
 }
 
 /** Makes links of the requests for a WebSocket that come to an HTTP server. */
@@ -45,10 +50,11 @@ export class LinkAcceptor {
     socket.on("error", () => socket.destroy());
     const refusal = this.#refusal(request, socket);
     if (refusal === undefined) {
-      this.#server.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, socket));
+      this.#server.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, request, socket));
       return;
     }
-    if (refusal.notice !== undefined) this.#refusals.add(remoteAddressOf(socket) ?? "somebody", refusal.notice);
+    const { notice, reason = "handshake" } = refusal;
+    if (notice !== undefined) this.#refusals.add(remoteAddressOf(socket) ?? "somebody", notice, reason);
     refuse(socket, refusal);
   };
 
@@ -75,21 +81,22 @@ export class LinkAcceptor {
     if (this.#closing !== undefined) return { status: 503, text: "The server shuts down.\n" };
     if (this.#links.size >= rules.maxConnections) {
       const notice = `there are ${rules.maxConnections} connections already (maxConnections)`;
-      return { status: 503, text: "The server has no room for another connection.\n", notice };
+      return { status: 503, text: "The server has no room for another connection.\n", notice, reason: "connections" };
     }
     if (!(socket instanceof TLSSocket)) return undefined;
     const client = rules.clientOf(socket);
     return "problem" in client ? { status: 403, text: `The client is refused: ${client.problem}.\n`, notice: client.problem } : undefined;
   }
 
-  #accept(ws: WebSocket, socket: Socket): void {
+  #accept(ws: WebSocket, request: IncomingMessage, socket: Socket): void {
+    const remoteAddress = this.#rules.forwarded.of(request, socket);
     const client = socket instanceof TLSSocket ? this.#rules.clientOf(socket) : undefined;
     const pipe = new WsPipe({
       ws,
       socket,
       properties: {
         transport: "websocket",
-        remoteAddress: remoteAddressOf(socket) ?? "somebody",
+        remoteAddress,
         localAddress: localAddressOf(socket),
         provenIdentity: undefined,
         clientIdentity: client !== undefined && "identity" in client ? client.identity : undefined,
@@ -97,6 +104,7 @@ export class LinkAcceptor {
       encrypted: socket instanceof TLSSocket,
       onFirstBytes: () => {
         clearTimeout(timer);
+        this.#rules.onDecided(socket);
         // Not before, as over QUIC: who connects and says nothing is nobody's link.
         offerLink(link, this.#request);
       },
@@ -109,7 +117,10 @@ export class LinkAcceptor {
     const link = new PipeLink(pipe, "server");
     this.#links.set(pipe, link);
     this.#rules.onAccepted(socket);
-    const timer = setTimeout(() => link.close(ErrorCode.TIMEOUT, "nothing was asked in time"), FIRST_BYTES_TIMEOUT_MS);
+    const timer = setTimeout(() => {
+      this.#refusals.add(remoteAddress, "it asked nothing in time", "timeout");
+      link.close(ErrorCode.TIMEOUT, "nothing was asked in time");
+    }, FIRST_BYTES_TIMEOUT_MS);
     timer.unref();
   }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { WebRules } from "@kwik/core";
+import type { RefusalReason, WebRules } from "@kwik/core";
 import { SUBPROTOCOL } from "./limits.ts";
 
 /** An HTTP answer that says no. */
@@ -8,6 +8,8 @@ export interface Refusal {
   readonly text: string;
   /** For the server's notices, where its operator may want to know. */
   readonly notice?: string;
+  /** What it counts as, if not as a failed handshake. */
+  readonly reason?: RefusalReason;
 }
 
 /** What a request that wants a WebSocket is refused with, if it is. */
@@ -20,6 +22,7 @@ export function refusalOfUpgrade(request: IncomingMessage, rules: WebRules): Ref
       status: 403,
       text: "Pages of this origin may not connect here.\n",
       notice: "pages of its origin may not connect (allowOrigin)",
+      reason: "origin",
     };
   }
   return undefined;

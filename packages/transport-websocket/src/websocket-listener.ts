@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { createServer as createPlainServer, type RequestListener, type Server as HttpServer } from "node:http";
 import { createServer as createTlsServer, type Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
@@ -18,6 +19,7 @@ import {
   verifyClient,
 } from "@kwik/tls";
 import { answerRequest } from "./answer-request.ts";
+import { ForwardedAddress } from "./forwarded-address.ts";
 import { httpLimits } from "./http-limits.ts";
 import { LinkAcceptor } from "./link-acceptor.ts";
 
@@ -38,12 +40,20 @@ export class WebSocketListener implements TransportListener {
   readonly address: string;
   readonly #server: HttpServer | HttpsServer;
   readonly #acceptor: LinkAcceptor;
+  /** Of client certificates. */
+  readonly #authorities: readonly X509Certificate[] | undefined;
   /** All connections, those in the TLS handshake included. */
   readonly #sockets: Set<Socket>;
   #closing: Promise<void> | undefined;
 
-  private constructor(server: HttpServer | HttpsServer, acceptor: LinkAcceptor, sockets: Set<Socket>) {
+  private constructor(
+    server: HttpServer | HttpsServer,
+    acceptor: LinkAcceptor,
+    sockets: Set<Socket>,
+    authorities: readonly X509Certificate[] | undefined,
+  ) {
     this.#server = server;
+    this.#authorities = authorities;
     this.#acceptor = acceptor;
     this.#sockets = sockets;
     const { address, port } = server.address() as AddressInfo;
@@ -53,26 +63,29 @@ export class WebSocketListener implements TransportListener {
   /** Binds. Rejects with IO (port in use, address not here), INVALID_ARGUMENT (certificate, key, path, authorities). */
   static async listen(request: ListenRequest, options: WebSocketListenOptions): Promise<WebSocketListener> {
     const rules = webRules(request.web);
-    const { clientCa } = options;
+    const clientCa = request.clientCa ?? options.clientCa;
+    const { limits } = request;
     const isPlaintext = options.dangerouslyPlaintext === true;
     const authorities =
       isPlaintext || clientCa === undefined ? undefined : parseAuthorities(clientCa, "authorities of client certificates (clientCa)");
     const sockets = new Set<Socket>();
-    const refusals = new RefusalNotices((message) => request.onNotice?.(message));
+    const refusals = new RefusalNotices(request);
     const refuse = (socket: Socket, why: string): void => refusals.add(remoteAddressOf(socket) ?? "somebody", why);
-    const undecided = new UndecidedConnections(refuse);
+    const undecided = new UndecidedConnections(refuse, limits?.maxHandshakes);
     const acceptor = new LinkAcceptor(
       {
         ...rules,
-        maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+        maxConnections: options.maxConnections ?? limits?.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         clientOf: (socket) => verifyClient(socket, authorities),
-        onAccepted: (socket) => undecided.decide(socket),
+        forwarded: new ForwardedAddress(request.proxies),
+        onAccepted: () => undefined,
+        onDecided: (socket) => undecided.decide(socket),
       },
       request,
       refusals,
     );
     const [host] = await resolveHost(request.address.host);
-    const handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+    const handshakeTimeoutMs = options.handshakeTimeoutMs ?? limits?.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
     const onRequest: RequestListener = (incoming, response) => answerRequest(incoming, response, rules.path);
     const common = { ...SOCKET_OPTIONS, ...httpLimits(handshakeTimeoutMs) };
     const server = isPlaintext
@@ -82,7 +95,13 @@ export class WebSocketListener implements TransportListener {
     server.prependListener("tlsClientError", (error: Error, socket: TLSSocket) => {
       if (server.listening) refuse(socket, handshakeProblem(error));
     });
-    server.on("connection", (socket: Socket) => {
+    // First, before anybody reads: what is refused here has cost nothing yet.
+    server.prependListener("connection", (socket: Socket) => {
+      const remote = remoteAddressOf(socket);
+      if (remote === undefined || request.onConnection?.(remote) !== undefined) {
+        socket.destroy();
+        return;
+      }
       sockets.add(socket);
       undecided.add(socket);
       socket.once("close", () => sockets.delete(socket));
@@ -97,7 +116,14 @@ export class WebSocketListener implements TransportListener {
     });
     server.removeAllListeners("error");
     server.on("error", (error: Error) => request.onNotice?.(`the listener on ${formatAddress(request.address)} failed: ${error.message}`));
-    return new WebSocketListener(server, acceptor, sockets);
+    return new WebSocketListener(server, acceptor, sockets, authorities);
+  }
+
+  /** Connections that are there keep the certificate that they were made with. */
+  async updateTls(tls: ListenRequest["tls"]): Promise<void> {
+    if (!("setSecureContext" in this.#server)) return;
+    const { cert, key, ca, minVersion } = serverOptions(tls, this.#authorities);
+    this.#server.setSecureContext({ cert, key, minVersion, ...(ca === undefined ? {} : { ca }) });
   }
 
   close(): Promise<void> {

@@ -13,6 +13,7 @@ import {
   UndecidedConnections,
 } from "@kwik/tls";
 import { answerRequest } from "./answer-request.ts";
+import { ForwardedAddress } from "./forwarded-address.ts";
 import { httpLimits } from "./http-limits.ts";
 import { LinkAcceptor } from "./link-acceptor.ts";
 import { refuse } from "./refuse.ts";
@@ -41,15 +42,21 @@ class WebSocketAcceptor implements HttpAcceptor {
 
   constructor(request: ListenRequest, options: WebSocketOverOptions) {
     const rules = webRules(request.web);
-    const refusals = new RefusalNotices((message) => request.onNotice?.(message));
-    this.#requestTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
-    this.#undecided = new UndecidedConnections((socket, why) => refusals.add(remoteAddressOf(socket) ?? "somebody", why));
+    const { limits } = request;
+    const refusals = new RefusalNotices(request);
+    this.#requestTimeoutMs = options.handshakeTimeoutMs ?? limits?.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+    this.#undecided = new UndecidedConnections(
+      (socket, why) => refusals.add(remoteAddressOf(socket) ?? "somebody", why),
+      limits?.maxHandshakes,
+    );
     this.#acceptor = new LinkAcceptor(
       {
         ...rules,
-        maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+        maxConnections: options.maxConnections ?? limits?.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         clientOf: shownClient,
-        onAccepted: (socket) => this.#decide(socket),
+        forwarded: new ForwardedAddress(request.proxies),
+        onAccepted: (socket) => clearTimeout(this.#sockets.get(socket)),
+        onDecided: (socket) => this.#undecided.decide(socket),
       },
       request,
       refusals,
@@ -86,11 +93,6 @@ class WebSocketAcceptor implements HttpAcceptor {
     await this.#acceptor.close();
     // What is left never became a link, or is a refusal that is being read.
     for (const socket of this.#sockets.keys()) socket.destroy();
-  }
-
-  #decide(socket: Socket): void {
-    this.#undecided.decide(socket);
-    clearTimeout(this.#sockets.get(socket));
   }
 }
 

@@ -10,6 +10,7 @@ export {
 } from "./cluster.ts";
 export { identityOf, isIdentity, parseIdentity, privateNameOf } from "./identity.ts";
 export { joinAuthority } from "./join-authority.ts";
+export { readRevocationList, type RevocationList, type RevokedKey, signRevocationList } from "./revocation-list.ts";
 export { type ExpectedTicket, mintTicket, type TicketClaims, TicketVerifier, type TicketVerifierOptions } from "./join-ticket.ts";
 export { makeSelfSigned, type SelfSignedOptions, type ServerCertificate } from "./self-signed.ts";
 export { trustAnchorFor, trustAnchorUnder } from "./trust-anchor.ts";

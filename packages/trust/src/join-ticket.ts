@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from "node:crypto";
-import { KwikError, parseIdentity } from "@kwik/core";
+import { KwikError, parseIdentity, TicketError, type TicketFlaw } from "@kwik/core";
 import { errors, jwtVerify, SignJWT } from "jose";
 import { identityOf } from "./identity.ts";
 import { SpentTickets } from "./spent-tickets.ts";
@@ -14,6 +14,8 @@ export interface TicketClaims {
   readonly server: string;
   /** The client's session key, "sha256:<hex of SPKI>". */
   readonly clientKey: string;
+  /** Who the client is, as the server that signs knows it; at most 1024 characters. The client can read it. */
+  readonly clientIdentity?: string | undefined;
 }
 
 /** What a server demands of a ticket. */
@@ -39,6 +41,7 @@ const signature = "EdDSA";
 /** Longest life of a ticket: it is spent within a dial, not kept. */
 const maxLifetimeMs = 3_600_000;
 const maxTicketLength = 4096;
+const maxClientIdentityLength = 1024;
 
 /**
  * Signs a join ticket (JWT, Ed25519) that begins at `nowMs` and lives `lifetimeMs`, rounded up to whole seconds. Rejects with
@@ -49,10 +52,13 @@ export async function mintTicket(signingKeyPem: string, claims: TicketClaims, li
   if (!(lifetimeMs > 0 && lifetimeMs <= maxLifetimeMs)) {
     throw new KwikError("INVALID_ARGUMENT", `a ticket cannot live ${lifetimeMs} ms; give more than 0 and at most ${maxLifetimeMs}`);
   }
-  const { session, path, member, server, clientKey } = claims;
+  const { session, path, member, server, clientKey, clientIdentity } = claims;
   if (!/^[0-9a-f]{32}$/.test(session)) throw new KwikError("INVALID_ARGUMENT", `"${session}" is not a session id of 32 hex digits`);
+  if ((clientIdentity?.length ?? 0) > maxClientIdentityLength)
+    throw new KwikError("INVALID_ARGUMENT", `a client's identity in a ticket has at most ${maxClientIdentityLength} characters`);
   const from = Math.floor(nowMs / 1000);
-  return new SignJWT({ session, path, member, key: parseIdentity(clientKey) })
+  const sub = clientIdentity === undefined ? {} : { sub: clientIdentity };
+  return new SignJWT({ session, path, member, key: parseIdentity(clientKey), ...sub })
     .setProtectedHeader({ alg: signature, typ: type, kid: identityOf(key) })
     .setAudience(parseIdentity(server))
     .setIssuedAt(from)
@@ -67,7 +73,7 @@ export async function mintTicket(signingKeyPem: string, claims: TicketClaims, li
  * listener, for its whole life.
  */
 export class TicketVerifier {
-  readonly #keys = new Map<string, KeyObject>();
+  #keys: ReadonlyMap<string, KeyObject>;
   readonly #identity: string;
   readonly #now: () => number;
   readonly #clockSkewMs: number;
@@ -78,37 +84,40 @@ export class TicketVerifier {
    * INVALID_ARGUMENT for an unusable key.
    */
   constructor(publicKeysPem: readonly string[], ownIdentity: string, options: TicketVerifierOptions = {}) {
-    for (const pem of publicKeysPem) {
-      const key = readKey(pem, createPublicKey);
-      this.#keys.set(identityOf(key), key);
-    }
+    this.#keys = readKeys(publicKeysPem);
     this.#identity = parseIdentity(ownIdentity);
     this.#now = options.now ?? Date.now;
     this.#clockSkewMs = options.clockSkewMs ?? 5000;
     this.#spent = new SpentTickets(options.maxRemembered ?? 100_000);
   }
 
-  /** The claims of a ticket that permits exactly `expected`; it is used up then. Rejects with TICKET_REFUSED, the reason in its text. */
+  /** Other keys take the place of those so far; what was used stays used. Throws INVALID_ARGUMENT, and then nothing has changed. */
+  replaceKeys(publicKeysPem: readonly string[]): void {
+    this.#keys = readKeys(publicKeysPem);
+  }
+
+  /** The claims of a ticket that permits exactly `expected`; it is used up then. Rejects with TicketError. */
   async verify(ticket: string, expected: ExpectedTicket): Promise<{ claims: TicketClaims }> {
     const nowMs = this.#now();
     const { payload, id, expiresAtMs } = await this.#authenticate(ticket, nowMs);
-    if (payload.session !== expected.sessionId) throw refused("it is for another session");
-    if (payload.path !== expected.pathId) throw refused("it is for another path");
-    if (payload.member !== expected.memberId) throw refused("it is for another member number");
-    if (payload.key !== expected.clientKeyThumbprint) throw refused("it belongs to another client key");
+    if (payload["session"] !== expected.sessionId) throw refused("other-session", "it is for another session");
+    if (payload["path"] !== expected.pathId) throw refused("other-path", "it is for another path");
+    if (payload["member"] !== expected.memberId) throw refused("other-member", "it is for another member number");
+    if (payload["key"] !== expected.clientKeyThumbprint) throw refused("other-client", "it belongs to another client key");
     // Nothing is awaited between asking and remembering: of two that arrive at once, one wins.
     const outcome = this.#spent.spend(id, expiresAtMs + this.#clockSkewMs, nowMs);
-    if (outcome === "spent") throw refused("it was used before");
-    if (outcome === "full") throw refused("too many tickets are in use at this server; try again later");
+    if (outcome === "spent") throw refused("replayed", "it was used before");
+    if (outcome === "full") throw refused("memory-full", "too many tickets are in use at this server; try again later");
     const { sessionId: session, pathId: path, memberId: member, clientKeyThumbprint: clientKey } = expected;
-    return { claims: { session, path, member, server: this.#identity, clientKey } };
+    const clientIdentity = typeof payload["sub"] === "string" ? payload["sub"] : undefined;
+    return { claims: { session, path, member, server: this.#identity, clientKey, clientIdentity } };
   }
 
   async #authenticate(
     ticket: string,
     nowMs: number,
   ): Promise<{ payload: Readonly<Record<string, unknown>>; id: string; expiresAtMs: number }> {
-    if (ticket.length > maxTicketLength) throw refused("it is too long");
+    if (ticket.length > maxTicketLength) throw refused("malformed", "it is too long");
     try {
       const { payload } = await jwtVerify(ticket, (header) => this.#keyFor(header.kid), {
         algorithms: [signature],
@@ -118,9 +127,11 @@ export class TicketVerifier {
         clockTolerance: this.#clockSkewMs / 1000,
         requiredClaims: ["session", "path", "member", "key", "iat", "nbf", "exp", "jti"],
       });
-      const { jti: id, iat, exp } = payload;
-      if (typeof id !== "string" || id.length > 64 || iat === undefined || exp === undefined) throw refused("its claims are malformed");
-      if ((exp - iat) * 1000 > maxLifetimeMs + 1000) throw refused("it lives longer than an hour");
+      const { jti: id, iat, exp, sub } = payload;
+      const isIdentified = sub === undefined || (typeof sub === "string" && sub.length <= maxClientIdentityLength);
+      if (typeof id !== "string" || id.length > 64 || iat === undefined || exp === undefined || !isIdentified)
+        throw refused("malformed", "its claims are malformed");
+      if ((exp - iat) * 1000 > maxLifetimeMs + 1000) throw refused("too-long-lived", "it lives longer than an hour");
       return { payload, id, expiresAtMs: exp * 1000 };
     } catch (error) {
       throw reasonOf(error);
@@ -129,7 +140,7 @@ export class TicketVerifier {
 
   #keyFor(kid: string | undefined): KeyObject {
     const key = kid === undefined ? undefined : this.#keys.get(kid);
-    if (key === undefined) throw refused("it is signed with a key that this server does not know");
+    if (key === undefined) throw refused("unknown-key", "it is signed with a key that this server does not know");
     return key;
   }
 }
@@ -145,22 +156,35 @@ function readKey(pem: string, read: (pem: string) => KeyObject): KeyObject {
   throw new KwikError("INVALID_ARGUMENT", `the ticket key is of type ${found.asymmetricKeyType ?? "unknown"}, and tickets need Ed25519`);
 }
 
-function reasonOf(error: unknown): KwikError {
-  if (error instanceof KwikError) return error;
-  if (error instanceof errors.JWTExpired) return refused("it expired", error);
-  if (error instanceof errors.JWTClaimValidationFailed) return refused(claimReasons[error.claim] ?? "its claims are malformed", error);
-  if (error instanceof errors.JOSEAlgNotAllowed) return refused("its signature is of a kind that is not allowed", error);
-  if (error instanceof errors.JWSSignatureVerificationFailed) return refused("its signature is wrong", error);
-  return refused("it is malformed", error);
+function readKeys(publicKeysPem: readonly string[]): Map<string, KeyObject> {
+  return new Map(
+    publicKeysPem.map((pem) => {
+      const key = readKey(pem, createPublicKey);
+      return [identityOf(key), key];
+    }),
+  );
 }
 
-const claimReasons: Readonly<Record<string, string>> = {
-  aud: "it is for another server",
-  nbf: "it is not valid yet; check the clocks of the servers",
-  iat: "it is not valid yet; check the clocks of the servers",
-  typ: "it is not a join ticket",
+function reasonOf(error: unknown): KwikError {
+  if (error instanceof KwikError) return error;
+  if (error instanceof errors.JWTExpired) return refused("expired", "it expired", error);
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    const [flaw, reason] = claimReasons[error.claim] ?? (["malformed", "its claims are malformed"] as const);
+    return refused(flaw, reason, error);
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed) return refused("algorithm", "its signature is of a kind that is not allowed", error);
+  if (error instanceof errors.JWSSignatureVerificationFailed) return refused("signature", "its signature is wrong", error);
+  return refused("malformed", "it is malformed", error);
+}
+
+const notYetValid = ["not-yet-valid", "it is not valid yet; check the clocks of the servers"] as const;
+const claimReasons: Readonly<Record<string, readonly [TicketFlaw, string]>> = {
+  aud: ["other-server", "it is for another server"],
+  nbf: notYetValid,
+  iat: notYetValid,
+  typ: ["malformed", "it is not a join ticket"],
 };
 
-function refused(reason: string, cause?: unknown): KwikError {
-  return new KwikError("TICKET_REFUSED", `the join ticket was refused: ${reason}`, { remote: true, cause });
+function refused(flaw: TicketFlaw, reason: string, cause?: unknown): TicketError {
+  return new TicketError(flaw, `the join ticket was refused: ${reason}`, { cause });
 }

@@ -33,8 +33,8 @@ export class BytePacer {
 export function pacedStore(store: ContentStore, pacer: BytePacer | undefined): ContentStore {
   if (pacer === undefined) return store;
   return {
-    open: async (id) => {
-      const source = await store.open(id);
+    open: async (id, request) => {
+      const source = await store.open(id, request);
       return source === undefined ? undefined : new PacedSource(source, pacer);
     },
   };

@@ -1,7 +1,18 @@
 /** What a server can deliver in multi-source mode, by id. */
 export interface ContentStore {
-  /** Opens a content, or answers undefined if it is not here. A rejection counts as not here, and is logged. */
-  open(id: string): Promise<ContentSource | undefined>;
+  /**
+   * Opens a content, or answers undefined if it is not here, or not for this client: a client may ask for any id, without a stream that `authorizeStream` would be
+   * asked about. A rejection counts as not here.
+   */
+  open(id: string, request?: ContentRequest): Promise<ContentSource | undefined>;
+}
+
+/** For whom a content is opened. What was opened is kept for further reads of the same session, and of no other. */
+export interface ContentRequest {
+  /** Who the client is, as `ServerSession.clientIdentity`. */
+  readonly clientIdentity: string | undefined;
+  /** 32 hex digits. */
+  readonly sessionId: string;
 }
 
 /** Bytes that can be read at any offset. Two sources with equal id, version and length must have equal bytes. */

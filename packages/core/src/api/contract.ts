@@ -1,4 +1,5 @@
 import type { ContentSource } from "./content.ts";
+import type { ClusterOptions } from "./options.ts";
 import type { CloseInfo, ListenerStats, PathInfo, SessionEvent, SessionStats } from "./stats.ts";
 
 /** Aborts the waiting, not the thing waited for. */
@@ -191,6 +192,16 @@ export interface Listener extends AsyncIterable<ServerSession>, AsyncDisposable 
   readonly certificate: string;
   accept(options?: WaitOptions): Promise<ServerSession>;
   stats(): ListenerStats;
+  /**
+   * Another certificate for the same key, in PEM: for new connections from now on. Over QUIC the paths of sessions break and are dialled again at once; sessions
+   * go on. Rejects with INVALID_ARGUMENT for one that cannot be used or has another key, NOT_SUPPORTED where the transport cannot; nothing has changed then.
+   */
+  updateTls(tls: { readonly cert: string; readonly key: string }): Promise<void>;
+  /**
+   * Other keys of tickets, and another list of revoked keys; sessions and used tickets stay. Rejects with INVALID_ARGUMENT or NOT_TRUSTED for what cannot be
+   * used, or a list older than the one in use, NOT_SUPPORTED for a listener without `cluster`; nothing has changed then.
+   */
+  updateCluster(cluster: ClusterOptions): Promise<void>;
   /**
    * Stops accepting, lets sessions finish for `graceMs` (default 0), then closes them. Resolves earlier when all have ended: clients that know of another server
    * go there, and leave when nothing lives here any more. A later call may only shorten the time.

@@ -91,10 +91,58 @@ export class StreamLimitError extends KwikError {
   }
 }
 
+/** The other side takes on no more now. */
+export class LimitError extends KwikError {
+  /** After how many milliseconds another try may succeed; 0 if the other side did not say. */
+  readonly retryAfterMs: number;
+
+  constructor(message: string, retryAfterMs: number, options: { remote?: boolean; cause?: unknown } = {}) {
+    super("LIMIT_REACHED", message, options);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
 /** Something did not finish in its time. */
 export class TimeoutError extends KwikError {
   constructor(message: string, options: { cause?: unknown } = {}) {
     super("TIMEOUT", message, options);
+  }
+}
+
+/** What is wrong with a join ticket. */
+export type TicketFlaw =
+  | "malformed"
+  /** Signed in a way that is not allowed, or not at all. */
+  | "algorithm"
+  /** Signed with a key that is not the cluster's, or not any more. */
+  | "unknown-key"
+  | "signature"
+  | "other-server"
+  | "other-session"
+  | "other-path"
+  | "other-member"
+  /** Another client's. */
+  | "other-client"
+  | "not-yet-valid"
+  | "expired"
+  /** It would live longer than an hour. */
+  | "too-long-lived"
+  /** It was used before. */
+  | "replayed"
+  /** The server that it is for was revoked. */
+  | "revoked"
+  /** This server remembers as many used tickets as it may. */
+  | "memory-full"
+  /** This server takes no tickets. */
+  | "no-cluster";
+
+/** A join ticket was refused. */
+export class TicketError extends KwikError {
+  readonly flaw: TicketFlaw;
+
+  constructor(flaw: TicketFlaw, message: string, options: { cause?: unknown } = {}) {
+    super("TICKET_REFUSED", message, { ...options, remote: true });
+    this.flaw = flaw;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Limits, SchedulerFactory } from "@kwik/proto";
 import type { TransportName } from "../transport/address.ts";
 import type { ContentStore } from "./content.ts";
+import type { ListenLimits } from "./listener-limits.ts";
 
 export interface DialOptions {
   /**
@@ -81,8 +82,26 @@ export interface ListenOptions {
   tls: { cert: string; key: string } | "self-signed";
   /** What signs and checks join tickets. Without it, this server can't add paths to others, and is joined directly only. */
   cluster?: ClusterOptions;
-  /** Decides about a client. Default: everybody is welcome. */
+  /**
+   * Decides about a client that says hello, or joins without a ticket; `handshakeTimeoutMs` is its time. What it throws refuses. Who comes with a ticket was
+   * decided about by the server that made it. Default: everybody is welcome.
+   */
   authenticate?(request: AuthRequest): Promise<AuthResult> | AuthResult;
+  /**
+   * Decides about each stream that a client opens, before the application gets it; `handshakeTimeoutMs` is its time, and what it throws refuses. A refused
+   * stream is reset with the code. Streams come to the application in the order in which they were decided. Default: all are welcome.
+   */
+  authorizeStream?(request: StreamAuthRequest): Promise<StreamAuthResult> | StreamAuthResult;
+  /**
+   * Authorities (PEM) of client certificates. With them, clients are asked for one, and refused if it does not verify; whoever has none is left to
+   * `authenticate`. Default: no certificate is asked for.
+   */
+  clientCa?: string;
+  /**
+   * Addresses and ranges ("10.0.0.0/8") of reverse proxies: the limits of one client's network do not hold for them, and over WebSocket the address that they
+   * name (X-Forwarded-For) is the client's. Default: none.
+   */
+  proxies?: readonly string[];
   /** What this server can deliver in multi-source mode. */
   content?: ContentStore;
   /**
@@ -96,7 +115,7 @@ export interface ListenOptions {
    */
   validateAddresses?: boolean;
   scheduler?: string | SchedulerFactory;
-  limits?: Partial<Limits>;
+  limits?: Partial<ListenLimits>;
 }
 
 /** Which browsers may connect, and where. */
@@ -118,6 +137,13 @@ export interface ClusterOptions {
   ticketVerifyKeys: readonly string[];
   /** Life of a ticket, in milliseconds. Default 30000. */
   ticketLifetimeMs?: number;
+  /** Certificate of the authority, PEM; needed to believe `revoked`. */
+  ca?: string;
+  /**
+   * The list of revoked keys that `kwik cluster revoke` makes and the authority signs: no ticket is made for such a server, and a client with such a
+   * certificate is refused. Default: nobody was revoked.
+   */
+  revoked?: string;
 }
 
 export interface AuthRequest {
@@ -127,8 +153,26 @@ export interface AuthRequest {
   readonly clientIdentity: string | undefined;
   /** "host:port" that the client comes from. */
   readonly remoteAddress: string;
+  /** "quic", "tcp", "websocket" or "webtransport". */
+  readonly transport: string;
   /** Whether it joins an existing session of another server, without a ticket. */
   readonly joining: boolean;
 }
 
 export type AuthResult = { ok: true; identity?: string } | { ok: false; reason?: string };
+
+/** A stream that a client has opened. */
+export interface StreamAuthRequest {
+  /** Who the client is, as `ServerSession.clientIdentity`. */
+  readonly clientIdentity: string | undefined;
+  /** 32 hex digits. */
+  readonly sessionId: string;
+  readonly role: "primary" | "secondary";
+  readonly streamId: bigint;
+  readonly direction: "bidirectional" | "unidirectional";
+  /** 0 to 255, as the client wishes. */
+  readonly priority: number;
+}
+
+/** `code` is what the client's reads and writes reject with; by default that of AUTH_REFUSED, 12. */
+export type StreamAuthResult = boolean | { ok: true } | { ok: false; code?: number };

@@ -1,3 +1,5 @@
+import type { RefusalReason } from "./refusal-reason.ts";
+
 export type PathState = "connecting" | "authenticating" | "active" | "degraded" | "dead" | "closed";
 
 /**
@@ -70,7 +72,16 @@ export interface ListenerStats {
   /** Suspended sessions that ended because their client did not come back in time. */
   readonly expiredSessions: number;
   readonly acceptedSessions: number;
+  /** Clients that were not taken, whatever they wanted and however far they got. */
   readonly refusedSessions: number;
+  /** The same, by reason. */
+  readonly refusals: Partial<Record<RefusalReason, number>>;
+  /** Connections that are there and belong to no session yet. */
+  readonly waitingConnections: number;
+  /** Bytes written to streams of all sessions and not acknowledged. */
+  readonly sendBufferBytes: number;
+  /** What receive windows of all sessions have grown by, in bytes. */
+  readonly receiveWindowBytes: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
 }

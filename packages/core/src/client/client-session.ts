@@ -11,8 +11,8 @@ import {
   type SessionPath,
 } from "@kwik/proto";
 import type { ClientSession, StreamOptions } from "../api/contract.ts";
-import { checkDialOptions } from "../api/check-options.ts";
-import { AuthError, KwikError, PathError, TimeoutError } from "../api/errors.ts";
+import { checkDialOptions } from "../api/check-dial-options.ts";
+import { AuthError, KwikError, LimitError, PathError, TimeoutError } from "../api/errors.ts";
 import type { DialOptions } from "../api/options.ts";
 import type { PathInfo } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
@@ -157,13 +157,18 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     return super.pathInfo(path, now, this.#dialer.choices.of(path));
   }
 
+  protected override failureOf(event: Extract<SessionEvent, { type: "path-failed" }>): { code: string; reason: string } {
+    const { code, message } = this.#dialer.vain.reasonOf(event.path) ?? {};
+    return code === undefined ? super.failureOf(event) : { code, reason: message ?? "" };
+  }
+
   protected override onRoleEvent(event: SessionEvent): void {
     switch (event.type) {
       case "established":
         this.#establishing?.resolve();
         return;
       case "path-failed":
-        this.#establishing?.reject(refusal(event.path.address, event.code, event.reason));
+        this.#establishing?.reject(refusal(event.path.address, event.code, event.reason, event.path.retryAfterMs));
         this.#dialer.pathFailed(event.path, event.code);
         return;
       case "path-active":
@@ -279,7 +284,9 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
-function refusal(address: string, code: number, reason: string): KwikError {
+function refusal(address: string, code: number, reason: string, retryAfterMs: number): KwikError {
+  if (code === ErrorCode.LIMIT_REACHED)
+    return new LimitError(`${address} takes on no more now${reason === "" ? "" : `: ${reason}`}`, retryAfterMs, { remote: true });
   if (code === ErrorCode.AUTH_REFUSED)
     return new AuthError(`${address} refused the credentials${reason === "" ? "" : `: ${reason}`}`, { remote: true });
   if (code === ErrorCode.TIMEOUT) return new TimeoutError(`${address} answered, but not with kwik's hello in time`);

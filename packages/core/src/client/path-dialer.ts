@@ -13,6 +13,7 @@ import { trustFor } from "./server-trust.ts";
 import { type ReachedServer, reachFirst, ServerWays } from "./server-ways.ts";
 import { type Ticket, TicketRequests } from "./ticket-requests.ts";
 import { TransportChoices } from "./transport-choices.ts";
+import { VainDials } from "./vain-dials.ts";
 import { type FallbackDialer, TransportFallback, type TransportLimit } from "./transport-fallback.ts";
 import { TransportReturn } from "./transport-return.ts";
 
@@ -39,6 +40,7 @@ export interface PathDialerOptions {
 /** Makes the further paths of a client's session: those that servers ask for, the user's own, and again those that died. */
 export class PathDialer {
   readonly choices = new TransportChoices();
+  readonly vain: VainDials;
   readonly #driver: SessionDriver;
   readonly #options: PathDialerOptions;
   readonly #tickets: TicketRequests;
@@ -46,6 +48,8 @@ export class PathDialer {
   readonly #ways: ServerWays;
   readonly #fallback: TransportFallback;
   readonly #return: TransportReturn;
+  /** Replacements that were named and whose server has not proven itself yet: each counts as dialled in vain. */
+  readonly #unproven = new Set<string>();
   readonly #timers = new Set<unknown>();
   readonly #abort = new AbortController();
   #policy: AddressPolicy;
@@ -56,6 +60,7 @@ export class PathDialer {
     this.#ways = new ServerWays(options.relays);
     this.#policy = { ...options.policy, primaryIsPrivate: false };
     this.#tickets = new TicketRequests(driver);
+    this.vain = new VainDials(driver.session.state.limits);
     const dialer: FallbackDialer = {
       now: () => driver.runtime.now(),
       isStopped: () => this.#isStopped(),
@@ -117,10 +122,18 @@ export class PathDialer {
       this.#options.onFailed(key, new KwikError("IDENTITY_MISMATCH", IDENTITY_WORDS));
       return;
     }
+    // It is an order to dial like any other. spec: PATH-15
+    if (!this.#redials.isOwn(key) && !this.#redials.wasActive(key) && !this.#unproven.has(key)) {
+      if (!this.vain.begin(this.#driver.runtime.now())) {
+        this.#options.onFailed(key, new KwikError("LIMIT_REACHED", "too many addresses were dialled in vain (limits.maxVainDials)"));
+        return;
+      }
+      this.#unproven.add(key);
+    }
     this.#redials.dial(address, { authority: member, ...(identity === "" ? {} : { identity }) });
   }
 
-  /** A server asked for a path. spec: PATH-8 */
+  /** A server asked for a path. spec: PATH-8, PATH-15 */
   async addRequested(event: PathRequested): Promise<void> {
     const { session, runtime } = this.#driver;
     const refuse = (code: ErrorCode, reason: string): void => {
@@ -148,6 +161,10 @@ export class PathDialer {
       refuse(full.code, full.reason);
       return;
     }
+    if (!this.vain.begin(runtime.now())) {
+      refuse(ErrorCode.LIMIT_REACHED, "too many addresses were dialled in vain (limits.maxVainDials)");
+      return;
+    }
     const path = session.opening.openPath(runtime.now(), {
       address: formatAddress(address),
       identity,
@@ -157,9 +174,16 @@ export class PathDialer {
     // With the identity known the ticket is on its way while the link comes up.
     const early = identity === undefined ? undefined : this.#tickets.request(path.id, identity);
     this.#driver.schedule();
-    let link: Link | undefined;
+    let link: Link;
     try {
       link = await this.#dial(address, identity, this.#abort.signal);
+    } catch (error) {
+      // It ends when its time is over, as if nobody had answered.
+      this.vain.failed(path, KwikError.from(error));
+      return;
+    }
+    this.vain.proven();
+    try {
       const proven = link.properties.provenIdentity ?? identity ?? "";
       const ticket = await (early ?? this.#tickets.request(path.id, proven));
       if (ticket === undefined || ticket.code !== 0) {
@@ -168,7 +192,7 @@ export class PathDialer {
       await this.#join(path, address, link, proven, ticket.ticket, event.fromMember);
     } catch (error) {
       const problem = KwikError.from(error);
-      link?.close(codeOf(problem), "");
+      link.close(codeOf(problem), "");
       session.linkLost(runtime.now(), path.id, codeOf(problem), problem.message);
       this.#driver.pump();
     }
@@ -216,7 +240,7 @@ export class PathDialer {
 
   /** A path was refused. */
   pathFailed(path: SessionPath, code: number): void {
-    if (!this.#isStopped()) this.#redials.pathFailed(path, code);
+    if (!this.#isStopped()) this.#redials.pathFailed(path, code, path.retryAfterMs);
   }
 
   /** A path is in use: the next loss of it is answered without delay. */
@@ -249,6 +273,7 @@ export class PathDialer {
 
   async #connect({ address, key, identity, priority, authority }: RedialledServer): Promise<void> {
     const link = await this.#dial(address, identity, this.#abort.signal);
+    if (this.#unproven.delete(key)) this.vain.proven();
     // A fallback was there first.
     if (this.#pathsTo(key).length > 0) link.close(0, "");
     else await this.#takeIn(link, address, identity, priority, authority);
@@ -405,6 +430,5 @@ function parseRemote(text: string): ServerAddress | undefined {
 }
 
 function codeOf(error: KwikError): ErrorCode {
-  if (error.code === "NOT_TRUSTED") return ErrorCode.IDENTITY_MISMATCH;
   return error.code in ErrorCode ? ErrorCode[error.code as keyof typeof ErrorCode] : ErrorCode.UNREACHABLE;
 }

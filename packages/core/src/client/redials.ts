@@ -35,6 +35,8 @@ interface Entry extends RedialledServer {
   hasDeparted: boolean;
   failures: number;
   activeSince: number | undefined;
+  /** When a server that has too much to do may be dialled again. spec: CTRL-18 */
+  notBefore: number;
 }
 
 /** What dialling again needs of the session. */
@@ -115,9 +117,10 @@ export class Redials {
   }
 
   /** A path was refused: the user's own servers, and those that were in use before, are tried again unless that is pointless. */
-  pathFailed(path: SessionPath, code: number): void {
+  pathFailed(path: SessionPath, code: number, retryAfterMs: number): void {
     const entry = this.#servers.get(path.address);
     if (entry === undefined) return;
+    if (retryAfterMs > 0) entry.notBefore = this.#port.now() + retryAfterMs;
     if (POINTLESS.has(code)) entry.isWanted = false;
     else if (code === ErrorCode.GOING_AWAY) this.#dialLater(entry);
     else if (entry.isOwn || entry.activeSince !== undefined) this.#dial(entry);
@@ -184,6 +187,7 @@ export class Redials {
         hasDeparted: false,
         failures: 0,
         activeSince: undefined,
+        notBefore: 0,
       };
       this.#servers.set(key, entry);
     }
@@ -208,7 +212,10 @@ export class Redials {
       if (port.isStopped() || port.hasPathTo(entry.key)) return;
       const { failures } = entry;
       // audited: jitter, no secret
-      if (failures > 0) await port.sleep(Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), MAX_PAUSE_MS) * (0.75 + Math.random() * 0.5));
+      const jitter = 0.75 + Math.random() * 0.5;
+      const pauseMs = failures === 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), MAX_PAUSE_MS) * jitter;
+      const waitMs = Math.max(pauseMs, entry.notBefore - port.now());
+      if (waitMs > 0) await port.sleep(waitMs);
       if (port.isStopped() || port.hasPathTo(entry.key)) return;
       entry.failures = failures + 1;
       try {

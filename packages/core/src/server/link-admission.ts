@@ -1,9 +1,19 @@
 import { ErrorCode, PathAcceptor, type Limits, type Opening, type ProtocolFailure } from "@kwik/proto";
 import type { Runtime } from "../driver/runtime.ts";
 import type { Carrier, Link, LinkCloseInfo, LinkReceiver } from "../transport/link.ts";
+import { reasonOf, type Refusal } from "./refusal.ts";
 
-/** Who decides about a link's first message; answers where its input goes from now on, or refuses. */
-export type AdmissionDecision = (admission: LinkAdmission, opening: Opening) => void;
+/** Who decides about links. */
+export interface AdmissionOwner {
+  /** The first message of a link: says where its input goes from now on, or refuses. */
+  onOpening(admission: LinkAdmission, opening: Opening): void;
+  /** Bytes have come of a link that is not decided about. It may be refused by it. */
+  onHeld(admission: LinkAdmission, bytes: number): void;
+  /** It was refused. */
+  onRefused(admission: LinkAdmission, refusal: Refusal): void;
+  /** The link ended before anything was decided. */
+  onGone(admission: LinkAdmission): void;
+}
 
 /**
  * A link that has come to a listener and belongs to no session yet. Bytes before the decision are held and bounded; a link that says
@@ -14,39 +24,38 @@ export class LinkAdmission implements LinkReceiver {
   readonly acceptor: PathAcceptor;
   readonly #carriers = new Map<number, Carrier>();
   readonly #runtime: Runtime;
-  readonly #onRefused: (reason: string) => void;
-  readonly #onGone: () => void;
-  readonly #decide: AdmissionDecision;
+  readonly #owner: AdmissionOwner;
   #timer: unknown;
   #lingering: unknown;
   #successor: LinkReceiver | undefined;
   #isOpened = false;
   #isOver = false;
+  #heldBytes = 0;
 
   constructor(
     link: Link,
     limits: Limits,
     runtime: Runtime,
     checksum: ((data: Uint8Array, seed: number) => number) | undefined,
-    decide: AdmissionDecision,
-    onRefused: (reason: string) => void,
-    /** The link ended before anything was decided. */
-    onGone: () => void,
+    owner: AdmissionOwner,
   ) {
     this.link = link;
     this.#runtime = runtime;
-    this.#decide = decide;
-    this.#onRefused = onRefused;
-    this.#onGone = onGone;
+    this.#owner = owner;
     this.acceptor = new PathAcceptor({ limits, checksum, requireChecksum: !link.capabilities.encrypted });
     this.#timer = runtime.setTimer(
-      () => this.refuse(ErrorCode.TIMEOUT, `no hello within ${limits.handshakeTimeoutMs} ms`),
+      () => this.#fail({ code: ErrorCode.TIMEOUT, reason: `no hello within ${limits.handshakeTimeoutMs} ms` }),
       limits.handshakeTimeoutMs,
     );
   }
 
   carriers(): IterableIterator<Carrier> {
     return this.#carriers.values();
+  }
+
+  /** What came so far, in bytes. */
+  get heldBytes(): number {
+    return this.#heldBytes;
   }
 
   get isOver(): boolean {
@@ -60,19 +69,20 @@ export class LinkAdmission implements LinkReceiver {
   }
 
   /** Says no and closes the link, after a moment in which the answer can leave. */
-  refuse(code: number, reason: string): void {
+  refuse(refusal: Refusal): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#runtime.clearTimer(this.#timer);
-    this.#onRefused(reason);
+    this.#owner.onRefused(this, refusal);
+    const { code, text, retryAfterMs } = refusal;
     const control = this.acceptor.input.controlCarrier;
     const carrier = control === undefined ? undefined : this.#carriers.get(control);
     if (carrier === undefined) {
-      this.link.close(code, reason);
+      this.link.close(code, text);
       return;
     }
-    carrier.send([PathAcceptor.refusal(code, reason)]);
-    this.#lingering = this.#runtime.setTimer(() => this.link.close(code, reason), REFUSAL_LINGER_MS);
+    carrier.send([PathAcceptor.refusal(code, text, retryAfterMs)]);
+    this.#lingering = this.#runtime.setTimer(() => this.link.close(code, text), REFUSAL_LINGER_MS);
   }
 
   onCarrier(carrier: Carrier): void {
@@ -95,7 +105,7 @@ export class LinkAdmission implements LinkReceiver {
     this.#isOver = true;
     this.#runtime.clearTimer(this.#timer);
     if (this.#lingering !== undefined) this.#runtime.clearTimer(this.#lingering);
-    if (this.#successor === undefined) this.#onGone();
+    if (this.#successor === undefined) this.#owner.onGone(this);
     else this.#successor.onClose(info);
   }
 
@@ -105,25 +115,33 @@ export class LinkAdmission implements LinkReceiver {
 
   #data(carrier: Carrier, data: Uint8Array): void {
     if (this.#isOver) return;
+    this.#heldBytes += data.length;
     const problem = this.acceptor.handleData(carrier.id, data);
     if (problem !== undefined) return this.#fail(problem);
+    this.#owner.onHeld(this, data.length);
+    if (this.#isRefused()) return;
     if (this.#isOpened) return;
     const opening = this.acceptor.pollOpening();
     if (opening === undefined) return;
     if ("code" in opening) return this.#fail(opening);
     this.#isOpened = true;
     if (this.link.capabilities.earlyData) void this.#decideWhenConfirmed(opening);
-    else this.#decide(this, opening);
+    else this.#owner.onOpening(this, opening);
   }
 
   /** What may be a replay starts nothing. spec: LINK-2 */
   async #decideWhenConfirmed(opening: Opening): Promise<void> {
     await this.link.confirmed;
-    if (!this.#isOver) this.#decide(this, opening);
+    if (!this.#isOver) this.#owner.onOpening(this, opening);
   }
 
-  #fail(problem: ProtocolFailure): void {
-    this.refuse(problem.code, problem.reason);
+  /** Asked again after the owner had its say. */
+  #isRefused(): boolean {
+    return this.#isOver;
+  }
+
+  #fail({ code, reason }: ProtocolFailure): void {
+    this.refuse({ code, text: reason, reason: reasonOf(code), retryAfterMs: 0 });
   }
 }
 

@@ -1,48 +1,27 @@
-import {
-  DEFAULT_LIMITS,
-  ErrorCode,
-  errorName,
-  MAX_MEMBERS,
-  PRIMARY_MEMBER,
-  SeededRng,
-  Session,
-  schedulerFactory,
-  type Limits,
-  type Opening,
-  type SchedulerFactory,
-} from "@kwik/proto";
-import { checkListenOptions } from "../api/check-options.ts";
+import { DEFAULT_LIMITS, ErrorCode, MAX_MEMBERS, PRIMARY_MEMBER, type Opening } from "@kwik/proto";
+import { checkListenOptions } from "../api/check-listen-options.ts";
 import type { CloseOptions, Listener, ServerSession, WaitOptions } from "../api/contract.ts";
 import { isKwikError, KwikError } from "../api/errors.ts";
-import type { JoinAuthority } from "../api/join-authority.ts";
-import type { AuthResult, ListenOptions, WebOptions } from "../api/options.ts";
+import { DEFAULT_LISTENER_LIMITS, type ListenLimits } from "../api/listener-limits.ts";
+import type { ClusterOptions, ListenOptions, WebOptions } from "../api/options.ts";
 import type { ListenerStats } from "../api/stats.ts";
-import type { Runtime } from "../driver/runtime.ts";
+import { AddressRange } from "../policy/address-range.ts";
 import { AsyncQueue } from "../session/async-queue.ts";
-import { joinTranscript } from "../session-key/join-transcript.ts";
-import { isSessionPublicKey, verifySignature } from "../session-key/session-key.ts";
+import { isSessionPublicKey } from "../session-key/session-key.ts";
 import { formatAddress, parseAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
-import type { Transport, TransportListener } from "../transport/transport.ts";
+import type { TransportListener } from "../transport/transport.ts";
+import { ClientCheck } from "./client-check.ts";
+import { ConnectionGate } from "./connection-gate.ts";
 import { Draining } from "./draining.ts";
-import { LinkAdmission } from "./link-admission.ts";
+import { type AdmissionOwner, LinkAdmission } from "./link-admission.ts";
+import type { ListenEnvironment } from "./listen-environment.ts";
+import { limitReached, type Refusal, RefusedError, refusalOf, refused } from "./refusal.ts";
+import { RefusalLog } from "./refusal-log.ts";
+import type { ServerSessionOverPaths } from "./server-session.ts";
 import { replacementText } from "./replacement-text.ts";
-import { ServerSessionOverPaths } from "./server-session.ts";
-import { SuspendedSessions } from "./suspended-sessions.ts";
-
-/** What the runtime's facade gives to `listen`. */
-export interface ListenEnvironment {
-  readonly transport: Transport;
-  readonly runtime: Runtime;
-  readonly agent: string;
-  readonly tls: { readonly cert: string; readonly key: string };
-  /** "sha256:…" of the certificate's key. */
-  readonly identity: string;
-  readonly authority: JoinAuthority | undefined;
-  readonly checksum?: (data: Uint8Array, seed: number) => number;
-  /** Problems that belong to no session, for logs. */
-  readonly onNotice?: (message: string) => void;
-}
+import { SessionTable } from "./session-table.ts";
+import { WaitingLinks } from "./waiting-links.ts";
 
 /** Begins to serve. Rejects with KwikError IO if the address cannot be bound. */
 export async function listenWith(environment: ListenEnvironment, address: string, options: ListenOptions): Promise<Listener> {
@@ -52,41 +31,45 @@ export async function listenWith(environment: ListenEnvironment, address: string
   return listener;
 }
 
-/** Sessions that finished and may still be joined again are kept by their own grace; this bounds live ones. */
-const MAX_WAITING_SESSIONS = 1024;
+/** When an application that accepts no sessions may have caught up, in milliseconds. */
+const WAITING_RETRY_MS = 1_000;
 
-/** Connections that have not been admitted or refused, at most: each may hold `maxBytesBeforeAuth`. */
-const MAX_ADMISSIONS = 1024;
-
-class SessionListener implements Listener {
+class SessionListener implements Listener, AdmissionOwner {
   readonly identity: string;
-  readonly certificate: string;
   readonly #environment: ListenEnvironment;
   readonly #options: ListenOptions;
-  readonly #limits: Limits;
-  readonly #scheduler: SchedulerFactory;
-  readonly #sessions = new Map<string, ServerSessionOverPaths>();
-  readonly #suspended: SuspendedSessions;
-  readonly #waiting = new AsyncQueue<ServerSession>();
-  readonly #admissions = new Set<LinkAdmission>();
+  readonly #limits: ListenLimits;
+  readonly #gate: ConnectionGate;
+  readonly #check: ClientCheck;
+  readonly #refusals: RefusalLog;
+  readonly #sessions: SessionTable;
+  readonly #queue = new AsyncQueue<ServerSession>();
+  readonly #waiting: WaitingLinks;
+  #certificate: string;
   #transportListener: TransportListener | undefined;
   /** The only one, if the address names it. */
   #transportName: TransportName | undefined;
   #accepted = 0;
-  #refused = 0;
-  #past = { bytesSent: 0, bytesReceived: 0 };
   readonly #draining: Draining;
   #closing: Promise<void> | undefined;
 
   constructor(environment: ListenEnvironment, options: ListenOptions) {
+    const { runtime, onNotice } = environment;
+    const limits = { ...DEFAULT_LIMITS, ...DEFAULT_LISTENER_LIMITS, ...options.limits };
+    const now = (): number => runtime.now();
     this.identity = environment.identity;
-    this.certificate = environment.tls.cert;
+    this.#certificate = environment.tls.cert;
     this.#environment = environment;
     this.#options = options;
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#scheduler = schedulerFactory(options.scheduler);
-    this.#draining = new Draining(environment.runtime);
-    this.#suspended = new SuspendedSessions(this.#limits.maxSuspendedSessions);
+    this.#limits = limits;
+    const proxies = (options.proxies ?? []).map((text) => AddressRange.parse(text));
+    this.#gate = new ConnectionGate(limits, now, proxies);
+    this.#check = new ClientCheck(environment.identity, environment.authority, options, (message) => onNotice?.(message));
+    this.#refusals = new RefusalLog(now, onNotice);
+    // Over all transports: each of them bounds those of its own before they get here.
+    this.#waiting = new WaitingLinks(limits.maxHandshakes * 4, limits.maxBytesBeforeAuthInAll);
+    this.#draining = new Draining(runtime);
+    this.#sessions = new SessionTable(environment, options, limits);
   }
 
   async start(address: string): Promise<void> {
@@ -98,13 +81,23 @@ class SessionListener implements Listener {
       tls,
       web: webOf(this.#options.web),
       validateAddresses: this.#options.validateAddresses,
+      clientCa: this.#options.clientCa,
+      proxies: this.#options.proxies,
+      limits: this.#limits,
+      onConnection: (remoteAddress) => this.#connection(remoteAddress),
+      onRefused: (remoteAddress, reason) => this.#refusals.add(remoteAddress, reason, undefined),
       onLink: (link) => this.#admit(link),
       ...(onNotice === undefined ? {} : { onNotice }),
     });
+    this.#sessions.endIdleLater();
   }
 
   get address(): string {
     return this.#transportListener?.address ?? "";
+  }
+
+  get certificate(): string {
+    return this.#certificate;
   }
 
   get url(): string {
@@ -113,7 +106,7 @@ class SessionListener implements Listener {
   }
 
   accept(options: WaitOptions = {}): Promise<ServerSession> {
-    return this.#waiting.next(options.signal);
+    return this.#queue.next(options.signal);
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<ServerSession> {
@@ -130,22 +123,35 @@ class SessionListener implements Listener {
   }
 
   stats(): ListenerStats {
-    let { bytesSent, bytesReceived } = this.#past;
-    for (const session of this.#sessions.values()) {
-      const stats = session.stats();
-      bytesSent += stats.bytesSent;
-      bytesReceived += stats.bytesReceived;
-    }
     return {
-      sessions: this.#sessions.size,
-      suspendedSessions: this.#suspended.count,
-      resumedSessions: this.#suspended.resumed,
-      expiredSessions: this.#suspended.expired,
+      ...this.#sessions.stats(),
       acceptedSessions: this.#accepted,
-      refusedSessions: this.#refused,
-      bytesSent,
-      bytesReceived,
+      refusedSessions: this.#refusals.total,
+      refusals: this.#refusals.counts(),
+      waitingConnections: this.#waiting.size,
     };
+  }
+
+  async updateTls(tls: { readonly cert: string; readonly key: string }): Promise<void> {
+    const { identityOf } = this.#environment;
+    if (identityOf === undefined) throw new KwikError("NOT_SUPPORTED", "certificates cannot be changed here");
+    const identity = identityOf(tls.cert);
+    if (identity !== this.identity) {
+      throw new KwikError(
+        "INVALID_ARGUMENT",
+        `the certificate is for the key ${identity}, and this listener has ${this.identity}; renew with the same key, or listen anew`,
+      );
+    }
+    if (this.#transportListener?.updateTls === undefined)
+      throw new KwikError("NOT_SUPPORTED", "this transport cannot change its certificate");
+    await this.#transportListener.updateTls(tls);
+    this.#certificate = tls.cert;
+  }
+
+  async updateCluster(cluster: ClusterOptions): Promise<void> {
+    const { authority } = this.#environment;
+    if (authority === undefined) throw new KwikError("NOT_SUPPORTED", "this listener belongs to no cluster; give `cluster` to listen");
+    await authority.update(cluster);
   }
 
   close(options: CloseOptions = {}): Promise<void> {
@@ -171,73 +177,84 @@ class SessionListener implements Listener {
 
   async #close(graceMs: number, replacements: readonly string[]): Promise<void> {
     const { runtime } = this.#environment;
-    this.#waiting.end(new KwikError("CLOSED", "the listener was closed"));
-    await this.#draining.run([...this.#sessions.values()], graceMs, replacements);
-    await Promise.all([...this.#sessions.values()].map((session) => session.closeWithGoingAway()));
-    for (const admission of this.#admissions) admission.refuse(ErrorCode.GOING_AWAY, "the server is shutting down");
+    this.#sessions.stop();
+    this.#queue.end(new KwikError("CLOSED", "the listener was closed"));
+    await this.#draining.run(this.#sessions.all(), graceMs, replacements);
+    await Promise.all(this.#sessions.all().map((session) => session.closeWithGoingAway()));
+    for (const admission of [...this.#waiting]) admission.refuse(refusalOf(shuttingDown()));
     await new Promise<void>((resolve) => runtime.setTimer(resolve, CLOSE_LINGER_MS));
     await this.#transportListener?.close();
   }
 
+  onOpening(admission: LinkAdmission, opening: Opening): void {
+    this.#decide(admission, opening).catch((error: unknown) => {
+      const refusal = refusalOf(error);
+      if (isWrong(refusal)) this.#gate.checkFailed(admission.link.properties.remoteAddress);
+      admission.refuse(refusal);
+    });
+  }
+
+  onHeld(admission: LinkAdmission, bytes: number): void {
+    this.#waiting.held(admission, bytes);
+  }
+
+  onRefused(admission: LinkAdmission, { text, reason }: Refusal): void {
+    this.#waiting.delete(admission);
+    this.#refusals.add(admission.link.properties.remoteAddress, reason, text);
+  }
+
+  onGone(admission: LinkAdmission): void {
+    this.#waiting.delete(admission);
+  }
+
+  #connection(remoteAddress: string): Refusal | undefined {
+    const refusal = this.#draining.isOver ? refusalOf(shuttingDown()) : this.#gate.handshake(remoteAddress);
+    if (refusal !== undefined) this.#refusals.add(remoteAddress, refusal.reason, refusal.text);
+    return refusal;
+  }
+
   #admit(link: Link): void {
     const { runtime, checksum } = this.#environment;
-    const admission = new LinkAdmission(
-      link,
-      this.#limits,
-      runtime,
-      checksum,
-      (which, opening) => {
-        this.#decide(which, opening).catch((error: unknown) => {
-          const problem = KwikError.from(error, "INTERNAL_ERROR");
-          which.refuse(
-            problem.code in ErrorCode ? ErrorCode[problem.code as keyof typeof ErrorCode] : ErrorCode.INTERNAL_ERROR,
-            problem.message,
-          );
-        });
-      },
-      (reason) => {
-        this.#refused += 1;
-        this.#environment.onNotice?.(`refused ${link.properties.remoteAddress}: ${reason}`);
-      },
-      () => this.#admissions.delete(admission),
-    );
-    this.#admissions.add(admission);
-    if (this.#admissions.size > MAX_ADMISSIONS) admission.refuse(ErrorCode.LIMIT_REACHED, "too many connections are being admitted");
+    const admission = new LinkAdmission(link, this.#limits, runtime, checksum, this);
     link.attach(admission);
+    this.#waiting.add(admission);
   }
 
   async #decide(admission: LinkAdmission, opening: Opening): Promise<void> {
-    // Those who come back are let in until the time of their session is over.
-    if (this.#draining.isOver) throw leaving();
+    const { link } = admission;
+    const { remoteAddress } = link.properties;
+    // Those who come back are let in until the time of their session is over. spec: DRAIN-1
+    if (this.#draining.isOver) throw shuttingDown();
     if (!isSessionPublicKey(opening.message.clientKey))
-      throw new KwikError("PROTOCOL_VIOLATION", "the client's session key is not a P-256 public key");
+      throw refused(ErrorCode.PROTOCOL_VIOLATION, "the client's session key is not a P-256 public key", "protocol");
     if (opening.kind === "hello") {
       this.#assertTaking();
-      const identity = await this.#authenticate(admission, opening, false);
+      this.#throwIfLimited(this.#gate.path(remoteAddress) ?? this.#gate.check(remoteAddress));
+      const identity = await this.#check.credentials(link, opening);
       this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
       return;
     }
     const { message } = opening;
     const sessionId = hexOf(message.sessionId);
-    const isForHere = await this.#checkProof(opening.message, sessionId);
+    // The paths of a session that is here are not those of a crowd: who holds its key is let in, however busy his network is.
+    if (this.#sessions.get(sessionId) === undefined)
+      this.#throwIfLimited(this.#gate.path(remoteAddress) ?? this.#gate.check(remoteAddress));
+    const isForHere = await this.#check.proof(message, sessionId);
     if (message.memberId < PRIMARY_MEMBER || message.memberId >= MAX_MEMBERS)
-      throw new KwikError("PROTOCOL_VIOLATION", `no server of a session has the number ${message.memberId}`);
+      throw refused(ErrorCode.PROTOCOL_VIOLATION, `no server of a session has the number ${message.memberId}`, "path");
     if (this.#rejoin(admission, opening, sessionId, isForHere)) return;
-    // spec: DRAIN-1
     this.#assertTaking();
     if (message.memberId === PRIMARY_MEMBER || message.resume)
-      throw new KwikError("NO_SESSION", "this server does not know the session (any more)");
-    let clientIdentity: string | undefined;
-    if (message.ticket === "") clientIdentity = await this.#authenticate(admission, opening, true);
-    else {
-      const { authority } = this.#environment;
-      if (authority === undefined) throw new KwikError("TICKET_REFUSED", "this server belongs to no cluster and takes no tickets");
-      const { pathId, memberId, clientKey } = message;
-      await authority.verify(message.ticket, { sessionId, pathId, memberId, clientKey });
-    }
+      throw refused(ErrorCode.NO_SESSION, "this server does not know the session (any more)", "no-session");
+    const isTicketed = message.ticket !== "";
+    const identity = isTicketed ? await this.#check.ticket(link, message, sessionId) : await this.#check.credentials(link, opening);
     // Another path of the same client may have begun the session in the meantime.
     if (this.#rejoin(admission, opening, sessionId, isForHere)) return;
-    this.#begin(admission, opening, message.sessionId, message.memberId, clientIdentity, message.ticket !== "");
+    this.#begin(admission, opening, message.sessionId, message.memberId, identity, isTicketed);
+  }
+
+  #throwIfLimited(refusal: Refusal | undefined): void {
+    if (refusal !== undefined) throw new RefusedError(refusal);
   }
 
   /** A further path of a session that is here; false if it is not. */
@@ -247,53 +264,20 @@ class SessionListener implements Listener {
     if (known === undefined) return false;
     // Who holds the session's key may come back, or bring a further path. spec: PATH-10
     if (!isSame(known.protocol.state.config.clientKey, message.clientKey))
-      throw new KwikError("TICKET_REFUSED", "another key than the session's");
+      throw refused(ErrorCode.TICKET_REFUSED, "another key than the session's", "proof");
     const { member } = known.protocol.state.config;
     if (message.memberId !== member) {
-      if (message.resume || message.memberId < member) throw new KwikError("PROTOCOL_VIOLATION", "another member number than before");
+      if (message.resume || message.memberId < member)
+        throw refused(ErrorCode.PROTOCOL_VIOLATION, "another member number than before", "path");
       // Another server that was sent what is signed for nobody could show it here: it must not end what is in use. spec: RESUME-7
       if (!isForHere && !known.protocol.lifecycle.isSuspended)
-        throw new KwikError("PROTOCOL_VIOLATION", "a join that is signed for no server does not end a session that has a path");
+        throw refused(ErrorCode.PROTOCOL_VIOLATION, "a join that is signed for no server does not end a session that has a path", "proof");
       // It has given up what is still kept here.
       known.giveUp("the client has begun anew");
       return false;
     }
     this.#attach(known, admission, opening, false);
     return true;
-  }
-
-  /** Whether the join is signed for this server, and not for whoever gets it. Throws if it is signed for neither. */
-  async #checkProof(message: Extract<Opening, { kind: "join" }>["message"], sessionId: string): Promise<boolean> {
-    for (const identity of [this.identity, ""]) {
-      // A client that could not learn whom it dials may sign for nobody, but then a ticket is worth nothing to it.
-      if (identity === "" && message.ticket !== "") continue;
-      const statement = joinTranscript({
-        sessionId,
-        pathId: message.pathId,
-        memberId: message.memberId,
-        identity,
-        nonce: message.nonce,
-        issuedAtMs: Number(message.issuedAtMs),
-        ticket: message.ticket,
-      });
-      if (await verifySignature(message.clientKey, statement, message.proof)) return identity !== "";
-    }
-    throw new KwikError("TICKET_REFUSED", "the join is not signed with the session's key for this server");
-  }
-
-  async #authenticate(admission: LinkAdmission, opening: Opening, joining: boolean): Promise<string | undefined> {
-    const { clientIdentity, remoteAddress } = admission.link.properties;
-    if (this.#options.authenticate === undefined) return clientIdentity;
-    const token = opening.message.token === "" ? undefined : opening.message.token;
-    let result: AuthResult;
-    try {
-      result = await this.#options.authenticate({ token, clientIdentity, remoteAddress, joining });
-    } catch (error) {
-      this.#environment.onNotice?.(`authenticate failed: ${KwikError.from(error).message}`);
-      throw new KwikError("AUTH_REFUSED", "the server could not check the credentials");
-    }
-    if (!result.ok) throw new KwikError("AUTH_REFUSED", result.reason ?? "");
-    return result.identity ?? clientIdentity;
   }
 
   #begin(
@@ -306,50 +290,31 @@ class SessionListener implements Listener {
   ): void {
     if (admission.isOver) return;
     this.#assertTaking();
-    if (this.#waiting.length >= MAX_WAITING_SESSIONS)
-      throw new KwikError("LIMIT_REACHED", "too many sessions wait to be accepted by the application");
-    const { runtime, agent, identity, checksum, authority } = this.#environment;
-    const config = {
-      role: "server" as const,
-      member,
-      limits: this.#limits,
-      rng: new SeededRng(new DataView(runtime.randomBytes(4).buffer).getUint32(0)),
-      scheduler: this.#scheduler,
-      agent,
-      clientKey: new Uint8Array(opening.message.clientKey),
-      identity,
-      checksum,
-    };
+    if (this.#queue.length >= this.#limits.maxWaitingSessions)
+      throw new RefusedError(limitReached("waiting", "too many sessions wait to be accepted by the application", WAITING_RETRY_MS));
+    const { remoteAddress } = admission.link.properties;
+    this.#throwIfLimited(this.#gate.session(remoteAddress));
     const id = hexOf(sessionId);
-    const session = new ServerSessionOverPaths(new Session(config, runtime.now(), new Uint8Array(sessionId)), runtime, {
-      clientIdentity,
-      content: this.#options.content,
-      authority,
-      onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session) : this.#suspended.hasPath(session)),
-      onEnded: (isExpired) => {
-        this.#suspended.ended(session, isExpired);
-        this.#forget(id);
-      },
-    });
-    this.#sessions.set(id, session);
+    const onEnded = (): void => this.#gate.sessionEnded(remoteAddress);
+    const session = this.#sessions.begin(id, { sessionId, member, clientIdentity, opening, onEnded });
     try {
       this.#attach(session, admission, opening, isVouched);
     } catch (error) {
-      // Nobody has seen it yet.
-      this.#sessions.delete(id);
+      this.#sessions.discard(id);
+      this.#gate.sessionEnded(remoteAddress);
       throw error;
     }
     this.#accepted += 1;
-    this.#waiting.push(session);
+    this.#queue.push(session);
   }
 
   #attach(session: ServerSessionOverPaths, admission: LinkAdmission, opening: Opening, isVouched: boolean): void {
     if (admission.isOver) return;
     const { link } = admission;
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
-    const refused = session.protocol.opening.refusalOf(opening);
-    if (refused !== undefined) throw new KwikError(errorName(refused.code), refused.reason);
-    this.#admissions.delete(admission);
+    const problem = session.protocol.opening.refusalOf(opening);
+    if (problem !== undefined) throw refused(problem.code, problem.reason, "path");
+    this.#waiting.delete(admission);
     const binding = session.pump.adopt(pathId, link, admission.carriers());
     admission.handOver(binding);
     const info = {
@@ -363,18 +328,9 @@ class SessionListener implements Listener {
     session.pump.pump();
   }
 
-  /** Whether new sessions and members are let in. */
+  /** Whether new sessions and members are let in. spec: DRAIN-1 */
   #assertTaking(): void {
-    if (this.#closing !== undefined) throw leaving();
-  }
-
-  #forget(id: string): void {
-    const session = this.#sessions.get(id);
-    if (session === undefined) return;
-    this.#sessions.delete(id);
-    const stats = session.stats();
-    this.#past.bytesSent += stats.bytesSent;
-    this.#past.bytesReceived += stats.bytesReceived;
+    if (this.#closing !== undefined) throw shuttingDown();
   }
 }
 
@@ -384,8 +340,13 @@ const MAX_GRACE_MS = 0x7fff_ffff;
 /** Time for last acknowledgements to leave before the socket closes. */
 const CLOSE_LINGER_MS = 50;
 
-function leaving(): KwikError {
-  return new KwikError("GOING_AWAY", "the server is shutting down");
+function shuttingDown(): RefusedError {
+  return refused(ErrorCode.GOING_AWAY, "the server is shutting down", "shutting-down");
+}
+
+/** Whether what a client showed was wrong, rather than too much, too late or misunderstood. */
+function isWrong({ reason }: Refusal): boolean {
+  return reason === "proof" || reason === "credentials" || reason === "revoked" || reason.startsWith("ticket-");
 }
 
 function webOf(web: ListenOptions["web"]): WebOptions | undefined {

@@ -1,25 +1,42 @@
-import { CLIENT_MEMBER, ErrorCode, errorName, type MemberId, type Session, type SessionEvent, type StreamSender } from "@kwik/proto";
+import {
+  CLIENT_MEMBER,
+  ErrorCode,
+  errorName,
+  type MemberId,
+  type Session,
+  type SessionEvent,
+  type StreamEntry,
+  type StreamSender,
+} from "@kwik/proto";
 import type { Contribution, RawHandler, ServerSession, WaitOptions } from "../api/contract.ts";
-import type { ContentStore } from "../api/content.ts";
+import type { ContentRequest, ContentStore } from "../api/content.ts";
 import { KwikError, PathError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
+import type { ListenOptions } from "../api/options.ts";
 import type { PathInfo } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 import { BaseSession } from "../session/base-session.ts";
 import { ContentOffers } from "../session/content-offers.ts";
 import { ContentReads } from "../session/content-reads.ts";
+import type { SendPool } from "../session/send-budget.ts";
 import type { SendHalf } from "../session/send-half.ts";
 import type { ContentOfferer } from "../session/duplex-stream.ts";
 import { remotePath } from "../session/path-info.ts";
 import { formatAddress, parseAddress } from "../transport/address.ts";
 import { HomeContribution } from "./home-contribution.ts";
 import { OpenContribution } from "./contribution.ts";
+import { StreamGate } from "./stream-gate.ts";
 
 export interface ServerSessionOptions {
   readonly clientIdentity: string | undefined;
   readonly content: ContentStore | undefined;
   readonly authority: JoinAuthority | undefined;
+  readonly authorizeStream: ListenOptions["authorizeStream"];
+  readonly maxPendingAuthorizations: number;
+  /** What it shares with the other sessions of its listener. */
+  readonly sendPool: SendPool;
+  readonly onNotice: (message: string) => void;
   /** It has no path any more, or has one again. */
   readonly onSuspended: (isSuspended: boolean) => void;
   readonly onEnded: (isExpired: boolean) => void;
@@ -40,18 +57,41 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   readonly #options: ServerSessionOptions;
   readonly #offers: ContentOffers;
   readonly #reads: ContentReads;
+  readonly #gate: StreamGate | undefined;
   readonly #requests = new Map<number, Waiter<number>>();
   readonly #raws = new Map<number, Waiter<Uint8Array>>();
   readonly #contributions = new Map<StreamSender, OpenContribution>();
   #rawHandler: RawHandler | undefined;
   #minting = 0;
+  /** All that the application has said or heard so far, as one number, and when that was last seen to grow. */
+  #words = -1;
+  #activeAt: number;
 
   constructor(proto: Session, runtime: Runtime, options: ServerSessionOptions) {
-    super(proto, runtime);
+    super(proto, runtime, options.sendPool);
     this.clientIdentity = options.clientIdentity;
+    this.#activeAt = runtime.now();
     this.#options = options;
     this.#offers = new ContentOffers(this.driver);
-    this.#reads = new ContentReads(this.driver, options.content, (contentId) => this.#offers.find(contentId));
+    const storeRequest = (): ContentRequest => ({ clientIdentity: this.clientIdentity, sessionId: this.id });
+    this.#reads = new ContentReads(this.driver, options.content, storeRequest, (contentId) => this.#offers.find(contentId));
+    this.#gate = this.#makeGate(options);
+  }
+
+  #makeGate({ authorizeStream: authorize, maxPendingAuthorizations, onNotice }: ServerSessionOptions): StreamGate | undefined {
+    if (authorize === undefined) return undefined;
+    const owner = {
+      runtime: this.runtime,
+      admit: (entry: StreamEntry) => this.deliver(entry),
+      refuse: (entry: StreamEntry, code: number) => this.turnAway(entry, code),
+    };
+    return new StreamGate(owner, {
+      authorize,
+      facts: () => ({ clientIdentity: this.clientIdentity, sessionId: this.id, role: this.role }),
+      maxPending: Math.max(1, maxPendingAuthorizations),
+      timeoutMs: this.proto.state.limits.handshakeTimeoutMs,
+      onNotice,
+    });
   }
 
   /** For the listener, which brings paths. */
@@ -72,6 +112,25 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   /** Ends a session whose client is away. */
   giveUp(reason: string): void {
     this.proto.giveUp(this.runtime.now(), reason);
+    this.driver.pump();
+  }
+
+  /** For how long no stream was open and no datagram came or went, in milliseconds, as far as it was asked for before. */
+  idleMs(now: number): number {
+    const { streams } = this.proto.state;
+    const { receivedStreamBytes, sentDataBytes, nextDatagram, receivedDatagrams, incoming, outgoing } =
+      this.proto.state.peerOf(CLIENT_MEMBER);
+    const opened =
+      incoming.bidirectional.opened + incoming.unidirectional.opened + outgoing.bidirectional.opened + outgoing.unidirectional.opened;
+    const words = receivedStreamBytes + sentDataBytes + nextDatagram + receivedDatagrams.highest + opened;
+    if (streams.size > 0 || words !== this.#words) this.#activeAt = now;
+    this.#words = words;
+    return now - this.#activeAt;
+  }
+
+  /** Nobody has used it for too long. */
+  closeIdle(reason: string): void {
+    this.proto.close(this.runtime.now(), ErrorCode.TIMEOUT, reason, false);
     this.driver.pump();
   }
 
@@ -211,7 +270,13 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     }
   }
 
+  protected override onIncoming(entry: StreamEntry): void {
+    if (this.#gate === undefined) this.deliver(entry);
+    else this.#gate.submit(entry);
+  }
+
   protected override onEnded(): void {
+    this.#gate?.close();
     const error = this.endError as KwikError;
     for (const waiter of [...this.#requests.values(), ...this.#raws.values()]) waiter.reject(error);
     this.#requests.clear();
@@ -271,6 +336,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
         memberId: event.memberId,
         identity: event.identity,
         clientKey: this.proto.state.config.clientKey,
+        clientIdentity: this.clientIdentity,
       });
     } catch (error) {
       const problem = KwikError.from(error);

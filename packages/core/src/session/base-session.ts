@@ -16,10 +16,12 @@ import type { CloseInfo, PathInfo, SessionEvent as PublicEvent, SessionStats, Tr
 import type { Runtime } from "../driver/runtime.ts";
 import { SessionDriver, type SessionObserver } from "../driver/session-driver.ts";
 import { AsyncQueue } from "./async-queue.ts";
+import { closeInfoOf, type EndedEvent, endErrorOf } from "./session-end.ts";
 import { DuplexStream, type ContentOfferer } from "./duplex-stream.ts";
 import { publicPath } from "./path-info.ts";
 import { ReceiveHalf } from "./receive-half.ts";
 import { SendHalf } from "./send-half.ts";
+import { SendBudget, type SendPool } from "./send-budget.ts";
 import { SlabPool } from "./slab-pool.ts";
 import { trafficOf } from "./traffic.ts";
 
@@ -51,6 +53,7 @@ export abstract class BaseSession implements Session {
   readonly #datagrams = new AsyncQueue<Uint8Array>();
   readonly #eventReaders = new Set<AsyncQueue<PublicEvent>>();
   readonly #slabs = new WeakMap<StreamEntry["peer"], SlabPool>();
+  readonly #sendBudget: SendBudget;
   readonly #openWaiters: (() => void)[] = [];
   #resolveClosed!: (info: CloseInfo) => void;
   #closeInfo: CloseInfo | undefined;
@@ -59,7 +62,9 @@ export abstract class BaseSession implements Session {
   #suspensions = 0;
   readonly #sourceFaults: Record<string, number> = {};
 
-  constructor(proto: ProtocolSession, runtime: Runtime) {
+  /** `sendPool` is what it shares with other sessions. */
+  constructor(proto: ProtocolSession, runtime: Runtime, sendPool?: SendPool) {
+    this.#sendBudget = new SendBudget(proto.state.limits.maxSessionSendBufferBytes, sendPool);
     this.proto = proto;
     this.runtime = runtime;
     this.closed = new Promise((resolve) => {
@@ -67,7 +72,7 @@ export abstract class BaseSession implements Session {
     });
     const observer: SessionObserver = {
       onEvent: (event) => this.#event(event),
-      onIncoming: (entry) => this.#accept(entry),
+      onIncoming: (entry) => this.onIncoming(entry),
       onStream: (entry) => this.#update(entry),
       onContributionsChanged: () => this.onContributionsChanged(),
       onDatagram: (data) => this.#datagram(data),
@@ -192,8 +197,16 @@ export abstract class BaseSession implements Session {
   protected abstract onRoleEvent(event: SessionEvent): void;
   protected onContributionsChanged(): void {}
   protected onEnded(): void {}
+  /** A stream of the other side has come; by default the application gets it. */
+  protected onIncoming(entry: StreamEntry): void {
+    this.deliver(entry);
+  }
   protected get contentOfferer(): ContentOfferer | undefined {
     return undefined;
+  }
+  /** Why a path did not come to be, for the application. */
+  protected failureOf({ code, reason }: Extract<SessionEvent, { type: "path-failed" }>): { code: string; reason: string } {
+    return { code: errorName(code), reason };
   }
   protected pathInfo(path: SessionPath, now: number, choice?: TransportChoice): PathInfo {
     return publicPath(path, now, this.driver.linkOf(path.id), choice);
@@ -276,7 +289,8 @@ export abstract class BaseSession implements Session {
   }
 
   #own(entry: StreamEntry): OwnedStream & { stream: Stream | undefined } {
-    const send = entry.sender === undefined ? undefined : new SendHalf(entry, entry.sender, this.driver, this.#slabsOf(entry.peer));
+    const send =
+      entry.sender === undefined ? undefined : new SendHalf(entry, entry.sender, this.driver, this.#slabsOf(entry.peer), this.#sendBudget);
     const receive = entry.receive === undefined ? undefined : new ReceiveHalf(entry, this.driver);
     const stream = send !== undefined && receive !== undefined ? new DuplexStream(entry, send, receive, this.contentOfferer) : undefined;
     const owned = { send, receive, stream };
@@ -293,10 +307,21 @@ export abstract class BaseSession implements Session {
     return slabs;
   }
 
-  #accept(entry: StreamEntry): void {
-    const { stream, receive } = this.#own(entry);
+  /** Gives a stream of the other side to the application. */
+  protected deliver(entry: StreamEntry): void {
+    const { stream, receive, send } = this.#own(entry);
+    // What has happened to it before nobody was told.
+    receive?.update();
+    send?.update();
     if (stream !== undefined) this.#incoming.bidirectional.push({ entry, value: stream });
     else if (receive !== undefined) this.#incoming.unidirectional.push({ entry, value: receive });
+  }
+
+  /** Ends a stream of the other side that the application never gets. */
+  protected turnAway(entry: StreamEntry, code: number): void {
+    this.proto.reset(entry, code);
+    this.proto.stopReading(entry, code);
+    this.#taken(entry);
   }
 
   /** Only now may the other side open another in its place, if it is over already. */
@@ -345,7 +370,7 @@ export abstract class BaseSession implements Session {
         this.publish({ type: event.type, path: this.pathInfo(event.path, this.runtime.now()), reason: event.reason });
         break;
       case "path-failed":
-        this.publish({ type: "path-failed", address: event.path.address, code: errorName(event.code), reason: event.reason });
+        this.publish({ type: "path-failed", address: event.path.address, ...this.failureOf(event) });
         break;
       case "suspended":
       case "resumed":
@@ -369,24 +394,15 @@ export abstract class BaseSession implements Session {
     this.onRoleEvent(event);
   }
 
-  #end(event: Extract<SessionEvent, { type: "ended" }>): void {
-    const code = event.application ? "APPLICATION" : errorName(event.code);
-    this.#closeInfo = { code, errorCode: event.code, reason: event.reason, remote: event.remote };
-    const words = event.reason === "" ? code : `${code}: ${event.reason}`;
-    this.#endError = new SessionClosedError(
-      code,
-      `the session was closed ${event.remote ? "by the other side" : "here"} (${words})`,
-      event.code,
-      event.reason,
-      {
-        remote: event.remote,
-      },
-    );
+  #end(event: EndedEvent): void {
+    this.#closeInfo = closeInfoOf(event);
+    this.#endError = endErrorOf(event);
     this.#incoming.bidirectional.end(this.#endError);
     this.#incoming.unidirectional.end(this.#endError);
     this.#datagrams.end(this.#endError);
     for (const reader of this.#eventReaders) reader.end(this.#endError);
     for (const waiter of this.#openWaiters.splice(0)) waiter();
+    this.#sendBudget.end();
     this.onEnded();
     this.#resolveClosed(this.#closeInfo);
   }

@@ -1,6 +1,6 @@
 import type { SessionEvent } from "@kwik/proto";
 import { expect, test } from "vitest";
-import type { ContentSource } from "../api/content.ts";
+import type { ContentRequest, ContentSource } from "../api/content.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 import { ContentReads } from "./content-reads.ts";
 
@@ -17,6 +17,7 @@ function staged() {
   const answered: string[] = [];
   const closed: string[] = [];
   const openings: ((source: ContentSource | undefined) => void)[] = [];
+  const requests: (ContentRequest | undefined)[] = [];
   const driver = {
     schedule: () => undefined,
     session: {
@@ -29,7 +30,13 @@ function staged() {
   // Only these calls of the driver are made.
   const reads = new ContentReads(
     driver as unknown as SessionDriver,
-    { open: () => new Promise((resolve) => openings.push(resolve)) },
+    {
+      open: (_id, request) => {
+        requests.push(request);
+        return new Promise((resolve) => openings.push(resolve));
+      },
+    },
+    () => ({ clientIdentity: "ali", sessionId: "01" }),
     () => undefined,
   );
   const source = (name: string): ContentSource => ({
@@ -39,15 +46,16 @@ function staged() {
     read: () => Promise.resolve(new Uint8Array(LENGTH)),
     close: async () => void closed.push(name),
   });
-  return { reads, answered, closed, openings, source };
+  return { reads, answered, closed, openings, requests, source };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("a source is opened once for many reads and closed at the end", async () => {
-  const { reads, answered, closed, openings, source } = staged();
+  const { reads, answered, closed, openings, requests, source } = staged();
   reads.handle(wanted(1));
   reads.handle(wanted(2));
+  expect(requests).toEqual([{ clientIdentity: "ali", sessionId: "01" }]);
   openings[0]?.(source("first"));
   await turn();
   expect([openings.length, answered]).toEqual([1, ["read 1", "read 2"]]);

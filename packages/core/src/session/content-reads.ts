@@ -1,5 +1,5 @@
 import { ErrorCode, type SessionEvent } from "@kwik/proto";
-import type { ContentSource, ContentStore } from "../api/content.ts";
+import type { ContentRequest, ContentSource, ContentStore } from "../api/content.ts";
 import { KwikError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 
@@ -12,13 +12,21 @@ const MAX_OPEN_SOURCES = 32;
 export class ContentReads {
   readonly #driver: SessionDriver;
   readonly #store: ContentStore | undefined;
+  readonly #request: () => ContentRequest;
   readonly #offered: (contentId: string) => ContentSource | undefined;
   readonly #open = new Map<string, Promise<ContentSource | undefined>>();
   #isClosed = false;
 
-  constructor(driver: SessionDriver, store: ContentStore | undefined, offered: (contentId: string) => ContentSource | undefined) {
+  /** `request` says for whom contents are opened. */
+  constructor(
+    driver: SessionDriver,
+    store: ContentStore | undefined,
+    request: () => ContentRequest,
+    offered: (contentId: string) => ContentSource | undefined,
+  ) {
     this.#driver = driver;
     this.#store = store;
+    this.#request = request;
     this.#offered = offered;
   }
 
@@ -64,7 +72,7 @@ export class ContentReads {
     let opening = this.#open.get(contentId);
     if (opening !== undefined || this.#store === undefined || this.#isClosed) return opening ?? Promise.resolve(undefined);
     // A store that fails has nothing here.
-    opening = this.#store.open(contentId).catch(() => undefined);
+    opening = this.#store.open(contentId, this.#request()).catch(() => undefined);
     this.#open.set(contentId, opening);
     // What could not be opened is tried anew the next time.
     void opening.then((source) => source ?? this.#open.delete(contentId));

@@ -3,6 +3,7 @@ import type { SendStream } from "../api/contract.ts";
 import { checkCode, codeOf } from "../api/application-code.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import type { Gatherer, Resting, SessionDriver } from "../driver/session-driver.ts";
+import type { BudgetUser, SendBudget } from "./send-budget.ts";
 import type { SlabPool } from "./slab-pool.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 
@@ -15,12 +16,15 @@ const UNSENT_BYTES = 256 * 1024;
 const LOW_UNSENT_BYTES = 128 * 1024;
 
 /** The writing half of a stream over the state machine. */
-export class SendHalf implements SendStream, Gatherer, Resting {
+export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   readonly id: bigint;
   readonly #entry: StreamEntry;
   readonly #sender: StreamSender;
   readonly #driver: SessionDriver;
   readonly #maxBufferBytes: number;
+  readonly #budget: SendBudget;
+  /** What the session's budget knows of. */
+  #budgetedBytes = 0;
   readonly #buffer: WriteBuffer;
   readonly #handOn: (bytes: Uint8Array) => number;
   #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
@@ -33,12 +37,13 @@ export class SendHalf implements SendStream, Gatherer, Resting {
   #writable: WritableStream<Uint8Array> | undefined;
   #controller: WritableStreamDefaultController | undefined;
 
-  constructor(entry: StreamEntry, sender: StreamSender, driver: SessionDriver, slabs: SlabPool) {
+  constructor(entry: StreamEntry, sender: StreamSender, driver: SessionDriver, slabs: SlabPool, budget: SendBudget) {
     this.id = BigInt(entry.id);
     this.#entry = entry;
     this.#sender = sender;
     this.#driver = driver;
     this.#buffer = new WriteBuffer(slabs);
+    this.#budget = budget;
     this.#maxBufferBytes = driver.session.state.limits.maxSendBufferBytes;
     this.#handOn = (bytes) => {
       this.#driver.session.write(this.#entry, bytes);
@@ -61,6 +66,7 @@ export class SendHalf implements SendStream, Gatherer, Resting {
     if (data.length > 0) {
       this.#buffer.append(data, this.#handOn);
       this.#gather();
+      this.#account();
     }
     return this.#hasRoom() ? Promise.resolve() : this.#waitForRoom();
   }
@@ -71,6 +77,7 @@ export class SendHalf implements SendStream, Gatherer, Resting {
     if (this.#isClosed) return Promise.reject(new KwikError("CLOSED", "write after close; the stream's sending side has ended"));
     this.#flush();
     this.#handOn(data);
+    this.#account();
     this.#driver.schedule();
     return this.#hasRoom() ? Promise.resolve() : this.#waitForRoom();
   }
@@ -158,6 +165,7 @@ export class SendHalf implements SendStream, Gatherer, Resting {
   /** The state machine says that something changed. */
   update(): void {
     const { stream } = this.#sender;
+    this.#account();
     if (this.#error === undefined && stream.stopCode !== undefined) {
       const code = stream.stopCode;
       this.fail(new StreamError("APPLICATION", `the other side stopped reading with code ${code}`, this.id, code, { remote: true }));
@@ -174,7 +182,9 @@ export class SendHalf implements SendStream, Gatherer, Resting {
       if (this.#flushing.length > 0) for (const waiter of this.#flushing.splice(0)) waiter.resolve();
     }
     if (stream.state === "finished") for (const waiter of this.#closing.splice(0)) waiter.resolve();
-    if (this.#waiting.length > 0 && this.#hasRoom(LOW_UNSENT_BYTES)) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
+    if (this.#waiting.length === 0) return;
+    if (this.#hasRoom(LOW_UNSENT_BYTES)) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
+    else if (!this.#budget.hasRoom) this.#budget.wait(this);
   }
 
   /** Ends this half for the application. */
@@ -182,6 +192,7 @@ export class SendHalf implements SendStream, Gatherer, Resting {
     if (this.#error !== undefined || this.#sender.stream.state === "finished") return;
     this.#error = error;
     this.#buffer.abandon();
+    this.#account();
     this.#controller?.error(error);
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
     for (const waiter of this.#closing.splice(0)) waiter.reject(error);
@@ -195,12 +206,14 @@ export class SendHalf implements SendStream, Gatherer, Resting {
       stream.writtenOffset + gathered < stream.maxOffset &&
       // While nothing can leave, all that the credit allows is taken. spec: RESUME-1
       (this.#entry.peer.isAway || stream.unsentBytes + gathered < unsentBytes) &&
-      stream.bufferedBytes + gathered < this.#maxBufferBytes
+      stream.bufferedBytes + gathered < this.#maxBufferBytes &&
+      this.#budget.hasRoom
     );
   }
 
   #waitForRoom(): Promise<void> {
     this.#sender.waitBelow(LOW_UNSENT_BYTES);
+    if (!this.#budget.hasRoom) this.#budget.wait(this);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
@@ -219,6 +232,14 @@ export class SendHalf implements SendStream, Gatherer, Resting {
     if (this.#isResting) return;
     this.#isResting = true;
     this.#driver.rest(this);
+  }
+
+  #account(): void {
+    const held = this.bufferedBytes;
+    const change = held - this.#budgetedBytes;
+    // First: the budget may call back here.
+    this.#budgetedBytes = held;
+    this.#budget.change(change);
   }
 
   #flush(): void {

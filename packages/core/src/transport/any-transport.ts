@@ -116,6 +116,13 @@ async function listenWithAll(transports: readonly Transport[], request: ListenRe
   const close = async (): Promise<void> => {
     await Promise.all(listeners.map((listener) => listener.close()));
   };
+  const updateTls = async (tls: { readonly cert: string; readonly key: string }): Promise<void> => {
+    // The last one first: that whose connections break by it comes when the others have taken it.
+    for (const listener of [...listeners].reverse()) {
+      if (listener.updateTls === undefined) throw new KwikError("NOT_SUPPORTED", "one of the transports cannot change its certificate");
+      await listener.updateTls(tls);
+    }
+  };
   let address = request.address;
   try {
     for (const transport of transports) {
@@ -131,5 +138,5 @@ async function listenWithAll(transports: readonly Transport[], request: ListenRe
     const alone = formatAddress({ ...address, transport: transports[0]?.name as TransportName });
     throw new KwikError("IO", `${error.message} (${blocked}); ${alone} would serve ${transports[0]?.name} only`, { cause: error });
   }
-  return { address: listeners[0]?.address ?? formatAddress(address), close };
+  return { address: listeners[0]?.address ?? formatAddress(address), close, updateTls };
 }

@@ -1,4 +1,6 @@
+import type { ListenLimits } from "../api/listener-limits.ts";
 import type { DialOptions, WebOptions } from "../api/options.ts";
+import type { RefusalReason } from "../api/refusal-reason.ts";
 import type { TransportChoice } from "../api/stats.ts";
 import type { Relay, ServerAddress } from "./address.ts";
 import type { Link } from "./link.ts";
@@ -59,14 +61,32 @@ export interface ListenRequest {
   readonly web?: WebOptions | undefined;
   /** For transports over UDP: whether clients prove their address before the server keeps anything for them. Undefined: the transport's default. */
   readonly validateAddresses?: boolean | undefined;
+  /** Authorities (PEM) of client certificates: with them clients are asked for one, and refused if it does not verify. */
+  readonly clientCa?: string | undefined;
+  /** Addresses and ranges of reverse proxies, which say for whom they speak, where the transport can tell. */
+  readonly proxies?: readonly string[] | undefined;
+  /** What to take on at most; undefined: the transport's defaults. */
+  readonly limits?: ConnectionLimits | undefined;
+  /**
+   * Asked once for each connection, before its handshake where the transport can tell; "host:port" is where it comes from. What is answered says no: the
+   * connection is closed, with this code where it can carry one.
+   */
+  onConnection?(remoteAddress: string): { readonly code: number; readonly text: string } | undefined;
+  /** A connection was refused that never became a link, for another reason than `onConnection` gave. For counts; `onNotice` was told. */
+  onRefused?(remoteAddress: string, reason: RefusalReason): void;
   /** Called for each new link; it must `attach` to the link before it returns. */
   onLink(link: Link): void;
   /** Something went wrong that belongs to no link (a refused handshake, for instance). For logs. */
   onNotice?(message: string): void;
 }
 
+/** Limits of one transport's listener. docs/limits.md */
+export type ConnectionLimits = Pick<ListenLimits, "maxConnections" | "maxHandshakes" | "handshakeTimeoutMs">;
+
 export interface TransportListener {
   /** Really bound "host:port". */
   readonly address: string;
+  /** Another certificate for the same key, for connections from now on. Rejects with INVALID_ARGUMENT, and then nothing has changed. */
+  updateTls?(tls: { readonly cert: string; readonly key: string }): Promise<void>;
   close(): Promise<void>;
 }

@@ -15,6 +15,10 @@ export interface Limits {
   maxStreams: number;
   /** Bytes of a stream that were written and not yet acknowledged, at most; `write` waits beyond it. */
   maxSendBufferBytes: number;
+  /**
+   * The same over all streams of a session, in bytes; beyond it `write` waits on all of them. On a server, see also `maxSendBufferBytesInAll`.
+   */
+  maxSessionSendBufferBytes: number;
   /** Bytes handed to one link and not yet acknowledged, at most; the measured bandwidth-delay product usually keeps it far lower. */
   maxInFlightBytes: number;
   /** In-flight bound of a path about which nothing is known yet, in bytes. */
@@ -25,6 +29,8 @@ export interface Limits {
   maxControlMessageBytes: number;
   /** Control messages sent and not yet acknowledged, at most, per peer. */
   maxControlQueue: number;
+  /** Control messages of one peer that are taken in a second, on and on; twice as many at once. Whoever sends more ends the session. At least 1000. */
+  maxControlMessagesPerSecond: number;
   /** One raw message or its reply, at most, in bytes. */
   maxRawBytes: number;
   /** Raw messages under way towards one peer, at most. */
@@ -39,6 +45,13 @@ export interface Limits {
   handshakeTimeoutMs: number;
   /** Paths that a session may have at once. */
   maxPaths: number;
+  /**
+   * Addresses that servers may have this client dial in vain, at once or soon after each other; what is being dialled counts until it has succeeded. Further ones are refused
+   * with LIMIT_REACHED. Client only.
+   */
+  maxVainDials: number;
+  /** How fast these come back. Client only. */
+  vainDialsPerMinute: number;
   /** Logical streams that share one carrier stream, about. */
   streamsPerCarrier: number;
   /** Carrier streams of one path, at most, per direction. */
@@ -79,12 +92,16 @@ export const DEFAULT_LIMITS: Limits = {
   initialSessionWindowBytes: 1 * MiB,
   maxStreams: 1000,
   maxSendBufferBytes: 16 * MiB,
+  // Four full streams, or a thousand with 64 KiB each.
+  maxSessionSendBufferBytes: 64 * MiB,
   // Above about 8 MB of unacknowledged bytes the engine can break a connection with FLOW_CONTROL_ERROR.
   maxInFlightBytes: 8_000_000,
   initialInFlightBytes: 128 * KiB,
   maxPacketBytes: 128 * KiB,
   maxControlMessageBytes: 1 * MiB,
   maxControlQueue: 4096,
+  // A tenth of a processor, about.
+  maxControlMessagesPerSecond: 20_000,
   maxRawBytes: 256 * KiB,
   maxRawOutstanding: 256,
   maxDatagramBytes: 16 * KiB,
@@ -92,6 +109,9 @@ export const DEFAULT_LIMITS: Limits = {
   maxBytesBeforeAuth: 2 * MiB,
   handshakeTimeoutMs: 5_000,
   maxPaths: 16,
+  // A network of 254 addresses takes four hours, and tells nothing then.
+  maxVainDials: 16,
+  vainDialsPerMinute: 1,
   streamsPerCarrier: 4,
   maxCarriers: 32,
   probeIntervalMs: 1_000,

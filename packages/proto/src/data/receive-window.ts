@@ -24,9 +24,11 @@ export class ReceiveWindow {
   #stepStartedAt: Instant | undefined;
   /** How long the half window before it took. */
   #previousStepMs: DurationMs = 0;
+  readonly #mayGrow: ((bytes: number) => boolean) | undefined;
 
-  /** Both in bytes; a maximum below the initial size wins. */
-  constructor(initialBytes: number, maxBytes: number) {
+  /** Both in bytes; a maximum below the initial size wins. `mayGrow` is asked for each further byte of it: it may be that there is no memory. */
+  constructor(initialBytes: number, maxBytes: number, mayGrow?: (bytes: number) => boolean) {
+    this.#mayGrow = mayGrow;
     this.#windowBytes = Math.min(initialBytes, maxBytes);
     this.#maxBytes = maxBytes;
     this.#limit = this.#windowBytes;
@@ -62,7 +64,8 @@ export class ReceiveWindow {
     const quickMs = 2 * Math.max(this.#rttMs, MIN_RTT_MS);
     // A slow reader that empties the whole window at once is quick in its second half only.
     if (stepMs <= quickMs && stepMs + this.#previousStepMs <= 2 * quickMs) {
-      this.#windowBytes = Math.max(this.#windowBytes, Math.min(this.#windowBytes * 2, this.#maxBytes));
+      const more = Math.min(this.#windowBytes * 2, this.#maxBytes) - this.#windowBytes;
+      if (more > 0 && this.#mayGrow?.(more) !== false) this.#windowBytes += more;
     }
     this.#previousStepMs = stepMs;
     this.#stepStartedAt = this.#consumedAt;

@@ -39,6 +39,8 @@ export class Path<F> implements Vitals {
   isPrimary = false;
   /** Whether the home of the session's streams brought the member in, with a ticket. */
   isVouched = false;
+  /** When the server that refused it may be asked again, in milliseconds from then; 0 if it did not say. spec: CTRL-18 */
+  retryAfterMs = 0;
   /** Whether a PROBE is to be sent on this path; the session sets it from `handleTimeout` and clears it. */
   isProbeWanted = false;
 

@@ -34,6 +34,7 @@ export class ControlReader {
       case "refused":
         if (wire.path.state !== "authenticating") return failure(ErrorCode.PROTOCOL_VIOLATION, "a refusal of a path that has begun");
         if (envelope.body.value.code === ErrorCode.GOING_AWAY) this.#targets.lifecycle.departed(peer);
+        wire.path.retryAfterMs = envelope.body.value.retryAfterMs;
         this.#targets.lifecycle.die(
           wire.path,
           knownCode(envelope.body.value.code),
@@ -49,6 +50,11 @@ export class ControlReader {
       default:
         // spec: CTRL-9
         if (!wire.path.isUsable) return failure(ErrorCode.PROTOCOL_VIOLATION, "a control message before the hello was answered");
+    }
+    if (peer.controlRate.take(this.#targets.state.now) !== undefined) {
+      const reason = "control messages come faster than they are taken";
+      this.#targets.lifecycle.expel(peer, ErrorCode.LIMIT_REACHED, reason);
+      return failure(ErrorCode.LIMIT_REACHED, reason);
     }
     const problem = peer.control.handle(envelope, wire.id);
     if (problem !== undefined) {

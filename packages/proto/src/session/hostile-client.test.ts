@@ -131,3 +131,21 @@ test("a client that leaves all control messages unanswered ends its own session,
   client.say(body("contentDone", { streamId: 0n, offerId: 1 }));
   expect(stage.events.at(-1)).toMatchObject({ type: "ended", code: ErrorCode.LIMIT_REACHED });
 });
+
+// spec: CTRL-19
+test("a client that sends control messages without end, or empty envelopes, ends its own session; a busy one does not", () => {
+  for (const message of [body("rangeCancel", { requestId: 1 }), body("controlAck", {})]) {
+    const { stage, client } = Stage.server({ maxControlMessagesPerSecond: 1_000 });
+    let sent = 0;
+    for (; sent < 10_000 && client.closed === undefined; sent += 1) client.say(message);
+    expect(sent).toBe(2_001);
+    expect(client.closed?.code).toBe(ErrorCode.LIMIT_REACHED);
+    expect(stage.events.at(-1)).toMatchObject({ type: "ended", code: ErrorCode.LIMIT_REACHED });
+  }
+  const { stage, client } = Stage.server({ maxControlMessagesPerSecond: 1_000 });
+  for (let sent = 0; sent < 10_000; sent += 1) {
+    stage.now += 1;
+    client.say(body("rangeCancel", { requestId: 1 }));
+  }
+  expect(client.closed).toBeUndefined();
+});

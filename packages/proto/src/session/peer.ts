@@ -1,5 +1,6 @@
 import { PRIMARY_MEMBER, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
+import { RateLimit } from "../base/rate-limit.ts";
 import type { Instant } from "../base/time.ts";
 import { ControlChannel } from "../control/control-channel.ts";
 import { ReceiveWindow } from "../data/receive-window.ts";
@@ -43,11 +44,16 @@ export const NO_CREDIT: InitialCredit = {
   maxUnidirectionalStreams: 0,
 };
 
+/** What every peer may send, whatever the own limits. spec: CTRL-19 */
+const MIN_CONTROL_PER_SECOND = 1_000;
+
 /** The member at the other end of one or more paths: credit, stream limits, control channel, and what waits to be sent to it. */
 export class Peer {
   readonly #waiting = new Set<Sendable>();
   readonly member: MemberId;
   readonly control: ControlChannel;
+  /** How many control messages it may send. spec: CTRL-19 */
+  readonly controlRate: RateLimit;
   readonly scheduler: Scheduler;
   readonly sendCredit: SendCredit;
   readonly receiveWindow: ReceiveWindow;
@@ -111,17 +117,26 @@ export class Peer {
   /** Stream bytes that counted on the connection credit given to it. */
   receivedStreamBytes = 0;
 
-  constructor(member: MemberId, limits: Limits, scheduler: Scheduler, credit: InitialCredit, isServer: boolean) {
+  constructor(
+    member: MemberId,
+    limits: Limits,
+    scheduler: Scheduler,
+    credit: InitialCredit,
+    isServer: boolean,
+    mayGrowWindow?: (bytes: number) => boolean,
+  ) {
     this.member = member;
     this.wasPrimary = member === PRIMARY_MEMBER;
     this.control = new ControlChannel(limits);
+    const perSecond = Math.max(MIN_CONTROL_PER_SECOND, limits.maxControlMessagesPerSecond);
+    this.controlRate = new RateLimit({ perSecond, burst: 2 * perSecond });
     this.scheduler = scheduler;
     this.initialStreamWindowBytes = credit.streamWindowBytes;
     this.sendCredit = new SendCredit(credit.sessionWindowBytes);
     // What a client may use unseen, a server has to take. spec: CREDIT-5
     const floor = isServer ? NO_CREDIT : CREDIT_BEFORE_HELLO;
     const sessionWindowBytes = Math.max(limits.initialSessionWindowBytes, floor.sessionWindowBytes);
-    this.receiveWindow = new ReceiveWindow(sessionWindowBytes, Math.max(limits.maxSessionWindowBytes, sessionWindowBytes));
+    this.receiveWindow = new ReceiveWindow(sessionWindowBytes, Math.max(limits.maxSessionWindowBytes, sessionWindowBytes), mayGrowWindow);
     const maxStreams = Math.max(limits.maxStreams, floor.maxBidirectionalStreams);
     this.outgoing = {
       bidirectional: new OutgoingStreams(credit.maxBidirectionalStreams),

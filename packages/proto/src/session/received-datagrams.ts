@@ -6,6 +6,11 @@ export class ReceivedDatagrams {
   readonly #seen = new Uint8Array(WINDOW);
   #highest = -1;
 
+  /** The highest number so far; -1 before the first. */
+  get highest(): number {
+    return this.#highest;
+  }
+
   /** Whether this is the first copy of a number that is not too old. */
   accept(number: number): boolean {
     if (number <= this.#highest - WINDOW) return false;

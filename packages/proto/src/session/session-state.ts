@@ -30,6 +30,8 @@ export interface SessionConfig {
   readonly identity: string;
   /** CRC-32 that is faster than the built-in one, if the runtime has it. */
   readonly checksum: Checksum | undefined;
+  /** Asked when a receive window of the session is to grow by so many bytes; undefined says yes. */
+  readonly mayGrowWindow?: (bytes: number) => boolean;
 }
 
 /** The facts of a session that its parts share. Each has one owner; this only brings them together. */
@@ -93,7 +95,8 @@ export class SessionState {
     let peer = this.peers.get(member);
     if (peer === undefined) {
       // A server has the client's hello before it sends anything; a client may not wait. spec: CREDIT-5
-      peer = new Peer(member, this.limits, this.config.scheduler(), this.isClient ? CREDIT_BEFORE_HELLO : NO_CREDIT, this.isClient);
+      const credit = this.isClient ? CREDIT_BEFORE_HELLO : NO_CREDIT;
+      peer = new Peer(member, this.limits, this.config.scheduler(), credit, this.isClient, this.config.mayGrowWindow);
       this.peers.set(member, peer);
     }
     return peer;

@@ -11,6 +11,10 @@ export interface MemoryNetworkOptions {
   clock?: MemoryClock;
   /** Shape of new connections, both directions. Default: no delay, no limit. */
   shape?: Partial<PipeShape>;
+  /** Host that the next client comes from. Default "client" for all. */
+  clientHost?: () => string;
+  /** The addresses behind a host name, each time that it is dialled; names that it does not know are dialled as they are. Default: none. */
+  resolve?: (host: string) => readonly string[] | undefined;
   /** The identity that a listener's certificate proves. Default: the certificate's text itself, if it reads "sha256:…". */
   identityOf?: (cert: string) => string | undefined;
 }
@@ -32,6 +36,8 @@ export interface MemoryNetwork {
   readonly transport: Transport;
   /** All connections ever made, in the order of dialling. */
   readonly connections: readonly MemoryConnection[];
+  /** "host:port" of every attempt, names resolved, in order. */
+  readonly dialled: readonly string[];
   /** The process that listens there is gone: its connections break, and the address is free. */
   crash(address: string): void;
   /** The line to whoever listens there is cut: its connections break, and none can be made until `plug`. */
@@ -49,6 +55,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
   const unplugged = new Set<string>();
   const listeners = new Map<string, { request: ListenRequest; links: Set<MemoryLink> }>();
   const connections: MemoryConnection[] = [];
+  const dialled: string[] = [];
   let nextPort = FIRST_FREE_PORT;
 
   const listen = async (request: ListenRequest): Promise<TransportListener> => {
@@ -64,12 +71,20 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
         if (listeners.get(address) === own) listeners.delete(address);
         for (const link of links) link.close(ErrorCode.GOING_AWAY, "the server has shut down");
       },
+      updateTls: async (tls) => {
+        listeners.set(address, { request: { ...request, tls }, links });
+      },
     };
   };
 
   const dial = async (request: DialRequest): Promise<Link> => {
-    const { host, port } = request.address;
+    const { host: named, port } = request.address;
+    const resolved = options.resolve?.(named);
+    const problem = resolved === undefined ? undefined : request.checkResolved?.(resolved);
+    if (problem !== undefined) throw new KwikError("ADDRESS_REFUSED", `${named} is refused: ${problem}`);
+    const host = resolved?.[0] ?? named;
     const address = formatAddress({ host, port });
+    dialled.push(address);
     if (request.signal?.aborted === true) throw new KwikError("ABORTED", `dialling ${address} was aborted`);
     const listener = listeners.get(address);
     if (listener === undefined || unplugged.has(address)) throw new KwikError("UNREACHABLE", `nobody listens at ${address}`);
@@ -79,7 +94,9 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
       request.trust.dangerouslyTrustAnyServer || acceptable.length === 0 || (proven !== undefined && acceptable.includes(proven));
     if (!isTrusted) throw new KwikError("NOT_TRUSTED", `${address} is not trusted: its key is not the expected one`);
 
-    const clientAddress = `client:${connections.length + 1}`;
+    const clientAddress = `${options.clientHost?.() ?? "client"}:${connections.length + 1}`;
+    const refusal = listener.request.onConnection?.(clientAddress);
+    if (refusal !== undefined) throw new KwikError("UNREACHABLE", `${address} refused the connection: ${refusal.text}`, { remote: true });
     const base = { transport: name, clientIdentity: undefined };
     const client = new MemoryLink(clock, { ...base, remoteAddress: address, localAddress: clientAddress, provenIdentity: proven }, true, {
       ...options.shape,
@@ -106,6 +123,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
   return {
     transport: { name, dial, listen },
     connections,
+    dialled,
     crash: (address) => {
       listeners.delete(address);
       killAll(address);

@@ -119,7 +119,7 @@ export interface HelloReply {
 export interface Refused {
   code: number;
   reason: string;
-  /** 0: do not try again. */
+  /** With LIMIT_REACHED: how long not to try again. */
   retryAfterMs: number;
 }
 

@@ -1,9 +1,9 @@
 import { DEFAULT_LIMITS, type Limits, schedulerFactory } from "@kwik/proto";
 import { parseTransportName } from "../transport/address.ts";
 import { checkOptions, type OptionKind, type OptionKinds, refusal } from "./option-shape.ts";
-import type { DialOptions, ListenOptions } from "./options.ts";
+import type { DialOptions } from "./options.ts";
 
-const LIMITS = Object.fromEntries(Object.keys(DEFAULT_LIMITS).map((name) => [name, "count"])) as Record<keyof Limits, OptionKind>;
+const LIMITS = countKinds(DEFAULT_LIMITS) as Record<keyof Limits, OptionKind>;
 
 const DIAL: Record<keyof DialOptions, OptionKinds> = {
   early: "boolean",
@@ -18,20 +18,6 @@ const DIAL: Record<keyof DialOptions, OptionKinds> = {
   limits: LIMITS,
 };
 
-const LISTEN: Record<keyof ListenOptions | "onNotice", OptionKinds> = {
-  // What `makeSelfSigned` of @kwik/trust gives may be given whole.
-  tls: ["string", { cert: "string", key: "string", identity: "string" }],
-  // The file of `kwik cluster issue`, which may be given whole, has the authority's certificate too.
-  cluster: { ticketSigningKey: "string", ticketVerifyKeys: "list", ticketLifetimeMs: "count", ca: "string" },
-  authenticate: "function",
-  content: "object",
-  web: ["boolean", { path: "string", allowOrigin: "function" }],
-  validateAddresses: "boolean",
-  scheduler: ["string", "function"],
-  limits: LIMITS,
-  onNotice: "function",
-};
-
 /** Throws INVALID_ARGUMENT, with the name of the option and what it may be, for options of `dial` that are unknown, or of a wrong type or size. */
 export function checkDialOptions(options: DialOptions): void {
   checkOptions("dial", options, DIAL);
@@ -41,17 +27,8 @@ export function checkDialOptions(options: DialOptions): void {
     throw refusal("dial", `transport is the name of one, or left out, not ${JSON.stringify(transport)}`);
 }
 
-/** The same for options of `listen`, of every runtime. */
-export function checkListenOptions(options: ListenOptions): void {
-  checkOptions("listen", options, LISTEN);
-  checkCommon("listen", options);
-  // Somebody without types may have left it out.
-  const tls = options.tls as unknown;
-  if (tls === undefined || (typeof tls === "string" && tls !== "self-signed"))
-    throw refusal("listen", 'tls is { cert, key } in PEM, or "self-signed"');
-}
-
-function checkCommon(owner: string, { limits, scheduler }: Pick<DialOptions, "limits" | "scheduler">): void {
+/** What options of `dial` and `listen` have in common. */
+export function checkCommon(owner: string, { limits, scheduler }: Pick<DialOptions, "limits" | "scheduler">): void {
   const share = limits?.maxDuplicateShare ?? 0;
   if (share > 1) throw refusal(owner, `limits.maxDuplicateShare is a share from 0 to 1, not ${share}`);
   try {
@@ -59,4 +36,9 @@ function checkCommon(owner: string, { limits, scheduler }: Pick<DialOptions, "li
   } catch (error) {
     throw refusal(owner, error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Limits are numbers, whatever their names. */
+export function countKinds(limits: object): Record<string, OptionKind> {
+  return Object.fromEntries(Object.keys(limits).map((name) => [name, "count"]));
 }

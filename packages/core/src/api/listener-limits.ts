@@ -1,0 +1,75 @@
+import type { Limits } from "@kwik/proto";
+
+/**
+ * What a listener takes on at most, with unit, default and reason, beside the limits of each session. A *prefix* is the first 24 bits of an IPv4 address, 64
+ * of an IPv6 address: what one customer of a network has, roughly. docs/limits.md is generated from this file.
+ */
+export interface ListenerLimits {
+  /** Connections at once over each transport, handshakes included; the next is refused. */
+  maxConnections: number;
+  /** Connections of each transport that have not said yet what they want, at most. When there are more the oldest is closed: those that only hold a place are the oldest. */
+  maxHandshakes: number;
+  /** Handshakes that are begun per second, from everywhere, over all transports. Beyond it connections are closed, before their handshake where the transport can. */
+  handshakesPerSecond: number;
+  /** Handshakes that may come at once after a quiet time. */
+  handshakeBurst: number;
+  /** The same for the addresses of one prefix, per second. */
+  handshakesPerSecondPerPrefix: number;
+  /** Handshakes of one prefix that may come at once after a quiet time. */
+  handshakeBurstPerPrefix: number;
+  /** Paths that clients of one prefix begin, per second: first ones of a session and further ones. More are refused with LIMIT_REACHED and the time to wait. */
+  pathsPerSecondPerPrefix: number;
+  /** Paths of one prefix that may begin at once after a quiet time. */
+  pathBurstPerPrefix: number;
+  /** Sessions at once; more are refused with LIMIT_REACHED. */
+  maxSessions: number;
+  /** Sessions at once of one prefix; more are refused with LIMIT_REACHED. */
+  maxSessionsPerPrefix: number;
+  /** Sessions that the application has not accepted yet, at most; more are refused with LIMIT_REACHED. */
+  maxWaitingSessions: number;
+  /** Credentials, tickets and proofs of one prefix that are found wrong, per minute; beyond it nothing more is checked, and the answer is LIMIT_REACHED. */
+  failedChecksPerMinutePerPrefix: number;
+  /** Bytes held of connections that are not authenticated yet, in all. Beyond it the one that holds most is refused. Each may have `maxBytesBeforeAuth`. */
+  maxBytesBeforeAuthInAll: number;
+  /** Bytes written to streams and not acknowledged, of all sessions. Beyond it `write` waits on sessions that have more than 256 KiB of them. */
+  maxSendBufferBytesInAll: number;
+  /** Receive windows of all sessions beyond the initial one of each, in bytes. Beyond it windows do not grow. */
+  maxReceiveWindowBytesInAll: number;
+  /** How long a session may live without a stream, datagram or other word of an application, in milliseconds. 0: for ever. */
+  idleTimeoutMs: number;
+  /** Calls of `authorizeStream` under way at once for one session; further streams wait. */
+  maxPendingAuthorizations: number;
+  /** Prefixes that are remembered, at most; those that were heard of longest ago are forgotten first. */
+  maxPrefixes: number;
+}
+
+const MiB = 1024 * 1024;
+
+export const DEFAULT_LISTENER_LIMITS: ListenerLimits = {
+  // Every turn of the QUIC engine visits all of its connections.
+  maxConnections: 2_000,
+  // Each costs about 50 KB before anything is known of the client.
+  maxHandshakes: 256,
+  // A handshake costs 0.3 ms of the server's thread over TCP and 0.8 ms of the engine's over QUIC: less than half of either.
+  handshakesPerSecond: 500,
+  handshakeBurst: 1_000,
+  handshakesPerSecondPerPrefix: 300,
+  handshakeBurstPerPrefix: 600,
+  // An office behind one address that comes back after a power cut is served within seconds.
+  pathsPerSecondPerPrefix: 200,
+  pathBurstPerPrefix: 400,
+  maxSessions: 2_000,
+  maxSessionsPerPrefix: 500,
+  maxWaitingSessions: 1_024,
+  failedChecksPerMinutePerPrefix: 60,
+  maxBytesBeforeAuthInAll: 64 * MiB,
+  maxSendBufferBytesInAll: 512 * MiB,
+  maxReceiveWindowBytesInAll: 1024 * MiB,
+  idleTimeoutMs: 3_600_000,
+  maxPendingAuthorizations: 64,
+  // About 2 MB.
+  maxPrefixes: 10_000,
+};
+
+/** All limits of a listener: those of its sessions, and its own. */
+export type ListenLimits = Limits & ListenerLimits;

@@ -1,0 +1,84 @@
+import { ErrorCode, type Opening } from "@kwik/proto";
+import { KwikError } from "../api/errors.ts";
+import type { JoinAuthority } from "../api/join-authority.ts";
+import type { AuthRequest, AuthResult, ListenOptions } from "../api/options.ts";
+import { joinTranscript } from "../session-key/join-transcript.ts";
+import { verifySignature } from "../session-key/session-key.ts";
+import type { Link } from "../transport/link.ts";
+import { refused } from "./refusal.ts";
+
+export type Join = Extract<Opening, { kind: "join" }>["message"];
+
+/** Characters of an identity that `authenticate` gives; longer ones fit into no ticket. */
+const MAX_IDENTITY_LENGTH = 1_024;
+
+/** Decides who a client is, and whether it may come: by its proof, its ticket, or its credentials. */
+export class ClientCheck {
+  readonly #identity: string;
+  readonly #authority: JoinAuthority | undefined;
+  readonly #authenticate: ListenOptions["authenticate"];
+  readonly #notice: (message: string) => void;
+
+  /** `identity` is that of this server. */
+  constructor(
+    identity: string,
+    authority: JoinAuthority | undefined,
+    options: Pick<ListenOptions, "authenticate">,
+    notice: (message: string) => void,
+  ) {
+    this.#identity = identity;
+    this.#authority = authority;
+    this.#authenticate = options.authenticate?.bind(options);
+    this.#notice = notice;
+  }
+
+  /** Whether the client shows the session's key to this server, and not to whoever gets the join. Rejects if it shows it to neither. spec: CTRL-11 */
+  async proof(message: Join, sessionId: string): Promise<boolean> {
+    for (const identity of [this.#identity, ""]) {
+      // A client that could not learn whom it dials may sign for nobody, but then a ticket is worth nothing to it.
+      if (identity === "" && message.ticket !== "") continue;
+      const { pathId, memberId, nonce, ticket } = message;
+      const statement = joinTranscript({ sessionId, pathId, memberId, identity, nonce, issuedAtMs: Number(message.issuedAtMs), ticket });
+      if (await verifySignature(message.clientKey, statement, message.proof)) return identity !== "";
+    }
+    throw refused(ErrorCode.TICKET_REFUSED, "the join is not signed with the session's key for this server", "proof");
+  }
+
+  /** Who the client of a ticket is. Rejects if the ticket does not admit it. */
+  async ticket(link: Link, message: Join, sessionId: string): Promise<string | undefined> {
+    this.#refuseRevoked(link);
+    if (this.#authority === undefined)
+      throw refused(ErrorCode.TICKET_REFUSED, "this server belongs to no cluster and takes no tickets", "ticket-no-cluster");
+    const { pathId, memberId, clientKey } = message;
+    const { clientIdentity } = await this.#authority.verify(message.ticket, { sessionId, pathId, memberId, clientKey });
+    return clientIdentity ?? link.properties.clientIdentity;
+  }
+
+  /** Who the client of a hello, or of a join without ticket, is. Rejects if the application does not want it. */
+  async credentials(link: Link, opening: Opening): Promise<string | undefined> {
+    this.#refuseRevoked(link);
+    const { clientIdentity, remoteAddress, transport } = link.properties;
+    if (this.#authenticate === undefined) return clientIdentity;
+    const token = opening.message.token === "" ? undefined : opening.message.token;
+    const request: AuthRequest = { token, clientIdentity, remoteAddress, transport, joining: opening.kind === "join" };
+    let result: AuthResult;
+    try {
+      result = await this.#authenticate(request);
+    } catch (error) {
+      this.#notice(`authenticate failed: ${KwikError.from(error).message}`);
+      throw refused(ErrorCode.AUTH_REFUSED, "the server could not check the credentials", "internal");
+    }
+    if (!result.ok) throw refused(ErrorCode.AUTH_REFUSED, result.reason ?? "", "credentials");
+    if ((result.identity?.length ?? 0) > MAX_IDENTITY_LENGTH) {
+      this.#notice(`authenticate gave an identity of more than ${MAX_IDENTITY_LENGTH} characters`);
+      throw refused(ErrorCode.AUTH_REFUSED, "the server could not check the credentials", "internal");
+    }
+    return result.identity ?? clientIdentity;
+  }
+
+  #refuseRevoked(link: Link): void {
+    const { clientIdentity } = link.properties;
+    if (clientIdentity === undefined || this.#authority?.isRevoked(clientIdentity) !== true) return;
+    throw refused(ErrorCode.AUTH_REFUSED, "the client's certificate was revoked", "revoked");
+  }
+}

@@ -1,0 +1,102 @@
+import { RateLimit } from "@kwik/proto";
+import type { ListenerLimits } from "../api/listener-limits.ts";
+import { hostOf, prefixOf } from "../policy/address-prefix.ts";
+import type { AddressRange } from "../policy/address-range.ts";
+import { limitReached, type Refusal } from "./refusal.ts";
+import { RateTable } from "./rate-table.ts";
+
+/** When a place may be free again, in milliseconds: nobody knows, so not at once. */
+const PLACE_RETRY_MS = 5_000;
+
+/**
+ * How much of a listener one network may have, and all together: handshakes, paths, sessions, failed checks. Every question takes what it asks for if the
+ * answer is undefined. Connections from `proxies` are limited in all only: they are many clients. docs/decisions/0027-limits-of-a-listener.md
+ */
+export class ConnectionGate {
+  readonly #limits: ListenerLimits;
+  readonly #now: () => number;
+  readonly #proxies: readonly AddressRange[];
+  readonly #handshakes: RateLimit;
+  readonly #handshakesOf: RateTable;
+  readonly #pathsOf: RateTable;
+  readonly #failuresOf: RateTable;
+  readonly #sessionsOf = new Map<string, number>();
+  #sessions = 0;
+
+  constructor(limits: ListenerLimits, now: () => number, proxies: readonly AddressRange[] = []) {
+    this.#limits = limits;
+    this.#now = now;
+    this.#proxies = proxies;
+    const { maxPrefixes } = limits;
+    this.#handshakes = new RateLimit({ perSecond: limits.handshakesPerSecond, burst: limits.handshakeBurst });
+    this.#handshakesOf = new RateTable(
+      { perSecond: limits.handshakesPerSecondPerPrefix, burst: limits.handshakeBurstPerPrefix },
+      maxPrefixes,
+    );
+    this.#pathsOf = new RateTable({ perSecond: limits.pathsPerSecondPerPrefix, burst: limits.pathBurstPerPrefix }, maxPrefixes);
+    const perMinute = limits.failedChecksPerMinutePerPrefix;
+    this.#failuresOf = new RateTable({ perSecond: perMinute / 60, burst: perMinute }, maxPrefixes);
+  }
+
+  /** A connection has come. */
+  handshake(remoteAddress: string): Refusal | undefined {
+    const now = this.#now();
+    const prefix = this.#prefixOf(remoteAddress);
+    // The prefix first: what it has too much of is not to be paid by the others.
+    const ofPrefix = prefix === undefined ? undefined : this.#handshakesOf.take(prefix, now);
+    if (ofPrefix !== undefined) return limitReached("handshake-rate", `too many connections from ${prefix}`, ofPrefix);
+    const inAll = this.#handshakes.take(now);
+    return inAll === undefined ? undefined : limitReached("handshake-rate", "too many connections are being made to this server", inAll);
+  }
+
+  /** A client wants to begin a path. */
+  path(remoteAddress: string): Refusal | undefined {
+    const prefix = this.#prefixOf(remoteAddress);
+    const wait = prefix === undefined ? undefined : this.#pathsOf.take(prefix, this.#now());
+    return wait === undefined ? undefined : limitReached("path-rate", `clients of ${prefix} begin too many paths`, wait);
+  }
+
+  /** Somebody's credentials, ticket or proof are about to be checked. Takes nothing. */
+  check(remoteAddress: string): Refusal | undefined {
+    const prefix = this.#prefixOf(remoteAddress);
+    const wait = prefix === undefined ? undefined : this.#failuresOf.look(prefix, this.#now());
+    return wait === undefined ? undefined : limitReached("failed-checks", `too much from ${prefix} was found wrong`, wait);
+  }
+
+  /** They were found wrong. */
+  checkFailed(remoteAddress: string): void {
+    const prefix = this.#prefixOf(remoteAddress);
+    if (prefix !== undefined) this.#failuresOf.take(prefix, this.#now());
+  }
+
+  /** A session is about to begin; `sessionEnded` gives its place back. */
+  session(remoteAddress: string): Refusal | undefined {
+    const { maxSessions, maxSessionsPerPrefix } = this.#limits;
+    if (this.#sessions >= maxSessions)
+      return limitReached("sessions", `this server has ${maxSessions} sessions, and takes no more`, PLACE_RETRY_MS);
+    const prefix = this.#prefixOf(remoteAddress);
+    if (prefix !== undefined) {
+      const had = this.#sessionsOf.get(prefix) ?? 0;
+      if (had >= maxSessionsPerPrefix)
+        return limitReached("sessions", `clients of ${prefix} have ${maxSessionsPerPrefix} sessions here, and get no more`, PLACE_RETRY_MS);
+      this.#sessionsOf.set(prefix, had + 1);
+    }
+    this.#sessions += 1;
+    return undefined;
+  }
+
+  sessionEnded(remoteAddress: string): void {
+    this.#sessions -= 1;
+    const prefix = this.#prefixOf(remoteAddress);
+    if (prefix === undefined) return;
+    const left = (this.#sessionsOf.get(prefix) ?? 1) - 1;
+    if (left > 0) this.#sessionsOf.set(prefix, left);
+    else this.#sessionsOf.delete(prefix);
+  }
+
+  /** Undefined for one that many clients come through. */
+  #prefixOf(remoteAddress: string): string | undefined {
+    const host = hostOf(remoteAddress);
+    return this.#proxies.some((range) => range.contains(host)) ? undefined : prefixOf(host);
+  }
+}

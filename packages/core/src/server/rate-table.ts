@@ -1,0 +1,43 @@
+import { type Rate, takeAt } from "@kwik/proto";
+
+/** The same rate for each of many keys. Memory is bounded: whoever was heard of longest ago is forgotten first. */
+export class RateTable {
+  readonly #rate: Rate;
+  readonly #maxKeys: number;
+  /** In the order in which they were heard of last. */
+  readonly #freeAt = new Map<string, number>();
+
+  constructor(rate: Rate, maxKeys: number) {
+    this.#rate = rate;
+    this.#maxKeys = maxKeys;
+  }
+
+  get size(): number {
+    return this.#freeAt.size;
+  }
+
+  /** Takes one of the key; answers undefined if it is allowed, else after how many milliseconds it would be. */
+  take(key: string, nowMs: number): number | undefined {
+    const outcome = takeAt(this.#rate, this.#freeAt.get(key) ?? 0, nowMs);
+    if ("retryAfterMs" in outcome) return outcome.retryAfterMs;
+    this.#freeAt.delete(key);
+    this.#makeRoom(nowMs);
+    this.#freeAt.set(key, outcome.freeAt);
+    return undefined;
+  }
+
+  /** Whether the key has none left, without taking one; the answer is as of `take`. */
+  look(key: string, nowMs: number): number | undefined {
+    const outcome = takeAt(this.#rate, this.#freeAt.get(key) ?? 0, nowMs);
+    return "retryAfterMs" in outcome ? outcome.retryAfterMs : undefined;
+  }
+
+  #makeRoom(nowMs: number): void {
+    // Those that have all of their burst again are as good as unknown; they are mostly at the front. Two at a time, so that the table shrinks.
+    for (let looked = 0; looked < 2; looked += 1) {
+      const [oldest] = this.#freeAt;
+      if (oldest === undefined || (oldest[1] > nowMs && this.#freeAt.size < this.#maxKeys)) return;
+      this.#freeAt.delete(oldest[0]);
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import { type Opening, SeededRng, Session, schedulerFactory, type SchedulerFactory } from "@kwik/proto";
+import type { ListenLimits } from "../api/listener-limits.ts";
+import type { ListenOptions } from "../api/options.ts";
+import type { ListenerStats } from "../api/stats.ts";
+import type { Runtime } from "../driver/runtime.ts";
+import { SendPool } from "../session/send-budget.ts";
+import { BytePool } from "./byte-pool.ts";
+import type { ListenEnvironment } from "./listen-environment.ts";
+import { ServerSessionOverPaths } from "./server-session.ts";
+import { SuspendedSessions } from "./suspended-sessions.ts";
+
+/** What a session begins with. */
+export interface SessionStart {
+  /** 16 bytes. */
+  readonly sessionId: Uint8Array;
+  /** The number that this server has in it. */
+  readonly member: number;
+  readonly clientIdentity: string | undefined;
+  readonly opening: Opening;
+  /** The session has ended. */
+  readonly onEnded: () => void;
+}
+
+const MAX_TIMER_MS = 0x7fff_ffff;
+
+/** The sessions of a listener: what they share, what they came to, and an end for those that nobody uses. */
+export class SessionTable {
+  readonly #environment: ListenEnvironment;
+  readonly #options: ListenOptions;
+  readonly #limits: ListenLimits;
+  readonly #scheduler: SchedulerFactory;
+  readonly #sendPool: SendPool;
+  readonly #windowPool: BytePool;
+  readonly #sessions = new Map<string, ServerSessionOverPaths>();
+  readonly #suspended: SuspendedSessions;
+  readonly #past = { bytesSent: 0, bytesReceived: 0 };
+  #idleTimer: unknown;
+
+  constructor(environment: ListenEnvironment, options: ListenOptions, limits: ListenLimits) {
+    this.#environment = environment;
+    this.#options = options;
+    this.#limits = limits;
+    this.#scheduler = schedulerFactory(options.scheduler);
+    this.#sendPool = new SendPool(limits.maxSendBufferBytesInAll);
+    this.#suspended = new SuspendedSessions(limits.maxSuspendedSessions);
+    this.#windowPool = new BytePool(limits.maxReceiveWindowBytesInAll);
+  }
+
+  get(id: string): ServerSessionOverPaths | undefined {
+    return this.#sessions.get(id);
+  }
+
+  all(): ServerSessionOverPaths[] {
+    return [...this.#sessions.values()];
+  }
+
+  stats(): Omit<ListenerStats, "acceptedSessions" | "refusedSessions" | "refusals" | "waitingConnections"> {
+    let { bytesSent, bytesReceived } = this.#past;
+    for (const session of this.#sessions.values()) {
+      const stats = session.stats();
+      bytesSent += stats.bytesSent;
+      bytesReceived += stats.bytesReceived;
+    }
+    const { bytes: sendBufferBytes } = this.#sendPool;
+    return {
+      sessions: this.#sessions.size,
+      suspendedSessions: this.#suspended.count,
+      resumedSessions: this.#suspended.resumed,
+      expiredSessions: this.#suspended.expired,
+      bytesSent,
+      bytesReceived,
+      sendBufferBytes,
+      receiveWindowBytes: this.#windowPool.bytes,
+    };
+  }
+
+  begin(id: string, { sessionId, member, clientIdentity, opening, onEnded }: SessionStart): ServerSessionOverPaths {
+    const { runtime, agent, identity, checksum, authority, onNotice } = this.#environment;
+    const options = this.#options;
+    const windows = this.#windowPool.share();
+    const config = {
+      role: "server" as const,
+      member,
+      limits: this.#limits,
+      rng: new SeededRng(seedOf(runtime)),
+      scheduler: this.#scheduler,
+      agent,
+      clientKey: new Uint8Array(opening.message.clientKey),
+      identity,
+      checksum,
+      mayGrowWindow: (bytes: number) => windows.take(bytes),
+    };
+    const session: ServerSessionOverPaths = new ServerSessionOverPaths(new Session(config, runtime.now(), new Uint8Array(sessionId)), runtime, {
+      clientIdentity,
+      content: options.content,
+      authority,
+      authorizeStream: options.authorizeStream?.bind(options),
+      maxPendingAuthorizations: this.#limits.maxPendingAuthorizations,
+      sendPool: this.#sendPool,
+      onNotice: (message) => onNotice?.(message),
+      onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session) : this.#suspended.hasPath(session)),
+      onEnded: (isExpired) => {
+        this.#suspended.ended(session, isExpired);
+        windows.giveBack();
+        if (this.#forget(id)) onEnded();
+      },
+    });
+    this.#sessions.set(id, session);
+    return session;
+  }
+
+  /** It has not begun after all: nobody has seen it yet. */
+  discard(id: string): void {
+    this.#sessions.delete(id);
+  }
+
+  /** Looks a few times within the idle timeout for sessions that nobody uses. */
+  endIdleLater(): void {
+    const { idleTimeoutMs } = this.#limits;
+    const { runtime } = this.#environment;
+    if (!(idleTimeoutMs > 0 && idleTimeoutMs <= MAX_TIMER_MS)) return;
+    this.#idleTimer = runtime.setTimer(
+      () => {
+        const now = runtime.now();
+        for (const session of this.all())
+          if (session.idleMs(now) >= idleTimeoutMs) session.closeIdle(`nothing was asked for ${idleTimeoutMs} ms`);
+        this.endIdleLater();
+      },
+      Math.ceil(idleTimeoutMs / 4),
+    );
+  }
+
+  /** Lets go of the timer. */
+  stop(): void {
+    this.#environment.runtime.clearTimer(this.#idleTimer);
+  }
+
+  #forget(id: string): boolean {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return false;
+    this.#sessions.delete(id);
+    const stats = session.stats();
+    this.#past.bytesSent += stats.bytesSent;
+    this.#past.bytesReceived += stats.bytesReceived;
+    return true;
+  }
+}
+
+function seedOf(runtime: Runtime): number {
+  return new DataView(runtime.randomBytes(4).buffer).getUint32(0);
+}

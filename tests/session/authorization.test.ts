@@ -1,0 +1,177 @@
+import { ErrorCode, StreamError, type ServerSession, type StreamAuthRequest } from "@kwik/core";
+import { patternBytes } from "@kwik/testkit";
+import { expect, test } from "vitest";
+import { bytes, TestCluster, textOf } from "./pair.ts";
+
+/** What a promise rejects with. */
+function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => "resolved",
+    (error: unknown) => error,
+  );
+}
+
+async function served(session: ServerSession): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const stream of session.incomingStreams()) texts.push(await textOf(stream));
+  return texts;
+}
+
+test("each stream of a client is decided about with the session's identity, before the application sees it", async () => {
+  await using cluster = new TestCluster();
+  const asked: StreamAuthRequest[] = [];
+  const { client, server } = await cluster.pair(
+    {
+      authenticate: ({ token }) => ({ ok: true, identity: `user ${token}` }),
+      authorizeStream: (request) => {
+        asked.push(request);
+        return request.priority === 128;
+      },
+    },
+    { credentials: { token: "7" } },
+  );
+  const allowed = client.openStream();
+  await allowed.write(bytes("yes"));
+  void allowed.close();
+  const denied = client.openStream({ priority: 200 });
+  await denied.write(bytes("no"));
+  const error = await rejection(denied.read());
+  expect(error).toBeInstanceOf(StreamError);
+  expect(error).toMatchObject({ errorCode: ErrorCode.AUTH_REFUSED, remote: true });
+  expect(await textOf(await server.acceptStream())).toBe("yes");
+  expect(asked).toEqual([
+    { clientIdentity: "user 7", sessionId: client.id, role: "primary", streamId: allowed.id, direction: "bidirectional", priority: 128 },
+    { clientIdentity: "user 7", sessionId: client.id, role: "primary", streamId: denied.id, direction: "bidirectional", priority: 200 },
+  ]);
+  // Streams that the server opens are its own affair.
+  const own = server.openStream();
+  await own.write(bytes("own"));
+  void own.close();
+  expect(await textOf(await client.acceptStream())).toBe("own");
+  expect(asked).toHaveLength(2);
+});
+
+test("a refusal carries its code in both directions, of unidirectional streams in their one, and nothing of them is left", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair({ authorizeStream: () => ({ ok: false, code: 403 }) });
+  const stream = client.openStream();
+  await stream.write(bytes("x"));
+  expect(await rejection(stream.read())).toMatchObject({ errorCode: 403 });
+  expect(await rejection(stream.close())).toMatchObject({ errorCode: 403 });
+  const oneWay = client.openUniStream();
+  let told: unknown = "resolved";
+  while (told === "resolved") told = await rejection(oneWay.write(bytes("x")));
+  expect(told).toMatchObject({ errorCode: 403 });
+  // Twice the limit of streams: refused ones make room for others.
+  for (let i = 0; i < 2_000; i += 1) {
+    const next = await client.openUniStreamSync();
+    void next.close().catch(() => undefined);
+  }
+  await expect.poll(() => server.stats().openStreams).toBe(0);
+});
+
+test("decisions may take their time: so many are open at once, the other streams wait for theirs, and bytes with them", async () => {
+  await using cluster = new TestCluster();
+  const open: ((verdict: boolean) => void)[] = [];
+  let most = 0;
+  const { client, server } = await cluster.pair({
+    limits: { maxPendingAuthorizations: 3 },
+    authorizeStream: () =>
+      new Promise<boolean>((resolve) => {
+        open.push(resolve);
+        most = Math.max(most, open.length);
+      }),
+  });
+  const texts = served(server);
+  const written = patternBytes(1, 0, 100_000);
+  for (let i = 0; i < 10; i += 1) {
+    const stream = client.openStream();
+    await stream.write(i === 4 ? written : bytes(`${i}`));
+    void stream.close().catch(() => undefined);
+  }
+  await expect.poll(() => open.length).toBe(3);
+  for (let decided = 0; decided < 10; decided += 1) {
+    await expect.poll(() => open.length).toBeGreaterThan(0);
+    open.shift()?.(decided !== 2);
+  }
+  expect(most).toBe(3);
+  await expect.poll(() => server.stats().openStreams).toBeLessThan(10);
+  await client.close();
+  expect(await texts).toEqual(["0", "1", "3", new TextDecoder().decode(written), "5", "6", "7", "8", "9"]);
+});
+
+test("a decision that fails, or never comes, is a no, and the operator hears of it", async () => {
+  await using cluster = new TestCluster();
+  const server = await cluster.serve({
+    limits: { handshakeTimeoutMs: 300 },
+    authorizeStream: ({ priority }) => {
+      if (priority === 1) throw new Error("the database is away");
+      if (priority === 2) return Promise.reject(new Error("the directory is away"));
+      return priority === 3 ? new Promise(() => undefined) : true;
+    },
+  });
+  const client = await cluster.dial(server);
+  for (const priority of [1, 2, 3]) {
+    const stream = client.openStream({ priority });
+    await stream.write(bytes("x"));
+    expect(await rejection(stream.read())).toMatchObject({ errorCode: ErrorCode.AUTH_REFUSED });
+  }
+  expect(server.notices).toEqual([
+    expect.stringContaining("the database is away"),
+    expect.stringContaining("the directory is away"),
+    expect.stringContaining("no answer within 300 ms"),
+  ]);
+});
+
+test("a stream that its client gave up while it was being decided about comes as one that has ended; so does a session", async () => {
+  await using cluster = new TestCluster();
+  const open: ((verdict: boolean) => void)[] = [];
+  const { client, server } = await cluster.pair({ authorizeStream: () => new Promise<boolean>((resolve) => open.push(resolve)) });
+  const stream = client.openStream();
+  await stream.write(bytes("x"));
+  await expect.poll(() => open.length).toBe(1);
+  stream.reset(5);
+  stream.stopReading(6);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  open[0]?.(true);
+  const accepted = await server.acceptStream();
+  expect(await rejection(accepted.read())).toMatchObject({ errorCode: 5 });
+  expect(await rejection(accepted.write(bytes("y")))).toMatchObject({ errorCode: 6 });
+  const late = client.openStream();
+  await late.write(bytes("z"));
+  await expect.poll(() => open.length).toBe(2);
+  await client.close();
+  await server.closed;
+  open[1]?.(true);
+  await expect(server.acceptStream()).rejects.toMatchObject({ code: "NO_ERROR" });
+});
+
+// spec: CONTENT-2
+test("a content store is told for whom it opens", async () => {
+  await using cluster = new TestCluster();
+  const asked: unknown[] = [];
+  const data = patternBytes(3, 0, 600_000);
+  const source = {
+    id: "film",
+    version: "1",
+    length: BigInt(data.length),
+    read: async (at: bigint, n: number) => data.slice(Number(at), Number(at) + n),
+  };
+  const { client, server } = await cluster.pair({
+    authenticate: () => ({ ok: true, identity: "ali" }),
+    content: {
+      open: async (id, request) => {
+        asked.push([id, request]);
+        return source;
+      },
+    },
+  });
+  const stream = server.openStream();
+  // Offered without being open in the session: what the client asks for comes from the store.
+  const sending = stream.sendContent({ ...source, id: "film" }, { end: true });
+  let got = 0;
+  for await (const piece of await client.acceptStream()) got += piece.length;
+  await sending;
+  expect(got).toBe(data.length);
+  for (const each of asked) expect(each).toEqual(["film", { clientIdentity: "ali", sessionId: client.id }]);
+});
