@@ -109,6 +109,22 @@ export const serverCases: readonly TrustCase[] = [
     },
   },
   {
+    name: "a server whose key was revoked is not believed, dialled by name, address, identity or pin; its siblings are, and their key is told",
+    run: async ({ peers, alpha }) => {
+      const { local, elsewhere } = alpha;
+      const server = await peers.serve(local);
+      const trust = { ca: alpha.ca, revoked: [local.identity] };
+      for (const request of [{ host: "localhost" }, {}, { identity: local.identity }, { trust: { ...trust, pins: [local.identity] } }])
+        expect(await peers.failure({ port: server.port, trust, ...request })).toMatch(/^NOT_TRUSTED: .*revoked/);
+      expect(server.links).toHaveLength(0);
+      const byName = { port: server.port, host: "localhost", trust: { ca: alpha.ca, revoked: [elsewhere.identity] } };
+      const link = await peers.dial(byName);
+      expect(link.properties.provenIdentity).toBe(local.identity);
+      const wrong = await peers.serve(elsewhere);
+      expect(await peers.failure({ ...byName, port: wrong.port, trust })).toMatch(/^NOT_TRUSTED: .*localhost/);
+    },
+  },
+  {
     name: "nothing and a name: a private certificate is NOT_TRUSTED",
     run: async ({ peers, mine, alpha }) => {
       for (const material of [mine, alpha.local]) {

@@ -38,7 +38,7 @@ test("each row of the table proves what it says, and needs the chain unless the 
     [{ kind: "direct", ca: undefined, serverName: "localhost", identity: undefined }, true, undefined],
     [{ kind: "query-pin", ca, acceptable: [others, mine.identity] }, true, mine.identity],
     [{ kind: "query-pin", ca: undefined, acceptable: [others, mine.identity] }, false, mine.identity],
-    [{ kind: "query-authority", ca, ip: "127.0.0.1" }, true, mine.identity],
+    [{ kind: "query-authority", ca, host: "127.0.0.1", revoked: [] }, true, mine.identity],
   ];
   for (const [plan, needsChain, proves] of rows) {
     expect(verify(plan, undefined), JSON.stringify(plan)).toBe(proves);
@@ -56,8 +56,8 @@ test("a good chain is not enough: the name, the address or the key must be right
     [{ kind: "direct", ca, serverName: "elsewhere.example", identity: undefined }, "elsewhere.example"],
     [{ kind: "query-pin", ca, acceptable: [others] }, others],
     [{ kind: "query-pin", ca: undefined, acceptable: [others] }, others],
-    [{ kind: "query-authority", ca, ip: "10.9.8.7" }, "10.9.8.7"],
-    [{ kind: "query-authority", ca, ip: "fe80::1%lo" }, "expected fe80::1%lo"],
+    [{ kind: "query-authority", ca, host: "10.9.8.7", revoked: [] }, "10.9.8.7"],
+    [{ kind: "query-authority", ca, host: "fe80::1%lo", revoked: [] }, "expected fe80::1%lo"],
     [{ kind: "direct", ca, serverName: ".localhost", identity: undefined }, "expected .localhost"],
   ];
   for (const [plan, text] of rows) expect(() => verify(plan, undefined), text).toThrow(untrusted(text));
@@ -68,7 +68,7 @@ test("without verification anything passes and nothing is proven", () => {
 });
 
 test("what is wrong with a chain is said in words, and named where they leave something open", () => {
-  const plan = { kind: "query-authority", ca, ip: "127.0.0.1" } as const;
+  const plan = { kind: "query-authority", ca, host: "127.0.0.1", revoked: [] } as const;
   for (const [code, text] of [
     ["CERT_HAS_EXPIRED", "a certificate of its chain has expired"],
     ["CERT_NOT_YET_VALID", "not valid yet"],

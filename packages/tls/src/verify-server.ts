@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
 import { type DialPlan, KwikError } from "@kwik/core";
 import { shownIdentity } from "./identity.ts";
@@ -30,8 +31,9 @@ export function verifyServer(plan: DialPlan, shown: ShownServer, where: string, 
     case "query-pin":
       return identity;
     case "query-authority":
-      if (isForIp(certificate, plan.ip)) return identity;
-      throw problem(`its certificate was not issued for the expected address (expected ${plan.ip})`);
+      if (plan.revoked.includes(identity)) throw problem(`its key ${identity} was revoked`);
+      if (isForHost(certificate, plan.host)) return identity;
+      throw problem(`its certificate was not issued for the expected host (expected ${plan.host})`);
     case "direct":
       if (plan.identity !== undefined) return identity;
       if (isForName(certificate, plan.serverName)) return undefined;
@@ -49,6 +51,10 @@ function isForName(certificate: X509Certificate, serverName: string): boolean {
   const name = domainToASCII(serverName) || serverName;
   // To OpenSSL a name that begins with a dot stands for all names below it.
   return !name.startsWith(".") && certificate.checkHost(name, { subject: "never", partialWildcards: false }) !== undefined;
+}
+
+function isForHost(certificate: X509Certificate, host: string): boolean {
+  return isIP(host.replace(/%.*$/, "")) === 0 ? isForName(certificate, host) : isForIp(certificate, host);
 }
 
 function isForIp(certificate: X509Certificate, ip: string): boolean {

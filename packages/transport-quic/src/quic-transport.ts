@@ -102,6 +102,9 @@ class QuicTransport implements Transport {
         "servers cannot be known by an IP address: the QUIC transport was made without resolveAuthority",
       );
     }
-    return dial.connectUnder(resolve(await dial.queryChain(), plan.ca, plan.ip));
+    const anchor = resolve(await dial.queryChain(), plan.ca, plan.host);
+    // What was claimed is proven under this anchor, or not at all.
+    if (plan.revoked.includes(anchor.identity)) throw new KwikError("NOT_TRUSTED", `the server's key ${anchor.identity} was revoked`);
+    return dial.connectUnder(anchor);
   }
 }

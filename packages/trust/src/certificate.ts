@@ -17,6 +17,8 @@ export interface CertificateRequest {
   /** DNS names and IP addresses that it speaks for. */
   readonly names: readonly string[];
   readonly isAuthority: boolean;
+  /** For clients only: it cannot be a server's. Default false. */
+  readonly isClient?: boolean;
   readonly validDays: number;
   /** Milliseconds since 1970. */
   readonly nowMs: number;
@@ -101,8 +103,9 @@ function extensionsOf(request: CertificateRequest, issuer: CertificateIssuer): U
   if (request.isAuthority) extensions.push(extension("2.5.29.15", true, der.bitString(Uint8Array.of(0x06), 1)));
   else if (!isSelfSigned) extensions.push(extension("2.5.29.15", true, der.bitString(Uint8Array.of(0x80), 7)));
   // serverAuth and clientAuth: a server of a cluster is a client of its siblings, and BoringSSL takes no client certificate without the latter.
-  if (!request.isAuthority)
-    extensions.push(extension("2.5.29.37", false, der.sequence(der.oid("1.3.6.1.5.5.7.3.1"), der.oid("1.3.6.1.5.5.7.3.2"))));
+  const [serverAuth, clientAuth] = [der.oid("1.3.6.1.5.5.7.3.1"), der.oid("1.3.6.1.5.5.7.3.2")];
+  const usages = request.isClient === true ? der.sequence(clientAuth) : der.sequence(serverAuth, clientAuth);
+  if (!request.isAuthority) extensions.push(extension("2.5.29.37", false, usages));
   if (request.names.length > 0)
     extensions.push(extension("2.5.29.17", false, der.sequence(...[...new Set(request.names)].map(alternativeName))));
   return extensions;

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { type ClusterOptions, KwikError } from "@kwik/core";
 
 /** What a server of a cluster knows: the tickets' keys for `listen`, the authority for dialling its siblings. */
@@ -31,11 +31,10 @@ export async function loadClusterFile(path: string): Promise<ClusterFile> {
   }
 }
 
-/** Writes a new cluster.json, readable by the owner only. */
-export async function writeClusterFile(path: string, cluster: ClusterFile): Promise<void> {
-  const { ca, ticketVerifyKeys, ticketSigningKey, ticketLifetimeMs } = cluster;
-  const content = { version, ca, ticketVerifyKeys, ticketSigningKey, ticketLifetimeMs };
-  await writeFile(path, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600, flag: "wx" });
+/** What a cluster.json holds. It has a private key in it: for the owner's eyes only. */
+export function clusterFileText({ ca, ticketVerifyKeys, ticketSigningKey, ticketLifetimeMs, revoked }: ClusterFile): string {
+  const content = { version, ca, ticketVerifyKeys, ticketSigningKey, ticketLifetimeMs, revoked: revoked?.trim() };
+  return `${JSON.stringify(content, undefined, 2)}\n`;
 }
 
 function parseClusterFile(text: string): ClusterFile {
@@ -59,6 +58,10 @@ function parseClusterFile(text: string): ClusterFile {
     if (typeof file.ticketLifetimeMs !== "number" || !(file.ticketLifetimeMs > 0))
       throw new Error('"ticketLifetimeMs" must be a positive number');
     cluster.ticketLifetimeMs = file.ticketLifetimeMs;
+  }
+  if (file.revoked !== undefined) {
+    if (typeof file.revoked !== "string") throw new Error('"revoked" must be the text of revoked.jws');
+    cluster.revoked = file.revoked;
   }
   return cluster;
 }

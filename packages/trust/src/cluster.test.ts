@@ -49,14 +49,34 @@ test("keys are for their owner only, certificates for everybody, and a server's 
   await initCluster(dir);
   const issued = await issueServer(dir, { hosts: ["a.example"], name: "node-1" });
   expect(issued.dir).toBe(join(dir, "node-1"));
-  expect((await readdir(dir)).sort()).toEqual(["ca.key", "ca.pem", "node-1", "ticket.key", "ticket.pub"]);
+  expect((await readdir(dir)).sort()).toEqual([
+    "ca.key",
+    "ca.pem",
+    "node-1",
+    "ticket-next.key",
+    "ticket-next.pub",
+    "ticket.key",
+    "ticket.pub",
+  ]);
   expect((await readdir(issued.dir)).sort()).toEqual(["cluster.json", "server.key", "server.pem"]);
-  for (const file of ["ca.key", "ca.pem", "ticket.key", "ticket.pub", "node-1/cluster.json", "node-1/server.key", "node-1/server.pem"]) {
+  for (const file of [
+    "ca.key",
+    "ca.pem",
+    "ticket.key",
+    "ticket.pub",
+    "ticket-next.key",
+    "ticket-next.pub",
+    "node-1/cluster.json",
+    "node-1/server.key",
+    "node-1/server.pem",
+  ]) {
     expect((await stat(join(dir, file))).mode & 0o777).toBe(file.endsWith(".key") || file.endsWith(".json") ? 0o600 : 0o644);
   }
   const cluster = await loadClusterFile(issued.clusterFile);
   expect(cluster.ca).toBe(await readFile(join(dir, "ca.pem"), "utf8"));
-  expect(cluster.ticketVerifyKeys).toEqual([await readFile(join(dir, "ticket.pub"), "utf8")]);
+  expect(cluster.ticketVerifyKeys).toEqual(
+    await Promise.all(["ticket.pub", "ticket-next.pub"].map((file) => readFile(join(dir, file), "utf8"))),
+  );
   expect(cluster.ticketSigningKey).toBe(await readFile(join(dir, "ticket.key"), "utf8"));
 });
 
@@ -126,6 +146,7 @@ test("a cluster file says which field is wrong", async () => {
     [{ ...good, ticketSigningKey: 7 }, '"ticketSigningKey"'],
     [{ ...good, ticketSigningKey: caKey }, "Ed25519"],
     [{ ...good, ticketLifetimeMs: -1 }, '"ticketLifetimeMs"'],
+    [{ ...good, revoked: 7 }, '"revoked"'],
   ];
   const path = join(root, "x.json");
   for (const [content, text] of cases) {

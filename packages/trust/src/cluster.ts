@@ -1,10 +1,20 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
-import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createPublicKey, type KeyObject, type X509Certificate } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { KwikError } from "@kwik/core";
 import { makeAuthorityVoucher } from "./authority-voucher.ts";
 import { newServerKey, parseCertificateHost, privateKeyPem, signCertificate } from "./certificate.ts";
-import { type ClusterFile, writeClusterFile } from "./cluster-file.ts";
+import { clusterFileText } from "./cluster-file.ts";
+import {
+  ClusterFileName,
+  clusterFileOf,
+  type ClusterFolder,
+  exists,
+  newTicketKey,
+  readClusterFolder,
+  reportingIo,
+  writeNewFile,
+} from "./cluster-folder.ts";
 import { identityOf, privateNameOf } from "./identity.ts";
 
 export interface InitClusterOptions {
@@ -33,6 +43,22 @@ export interface IssueServerOptions {
   readonly now?: number;
 }
 
+export interface IssueClientOptions {
+  /** Name of the folder that is written. Letters, digits, ".", "_", "-". */
+  readonly name: string;
+  /** Default 365; cut to the life of the authority. */
+  readonly validDays?: number;
+  /** Milliseconds since 1970. Default: the system's clock. */
+  readonly now?: number;
+}
+
+export interface IssuedClient {
+  readonly dir: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly identity: string;
+}
+
 export interface IssuedServer {
   readonly dir: string;
   /** Certificate chain for `kwik serve --cert`. */
@@ -43,18 +69,15 @@ export interface IssuedServer {
   readonly identity: string;
 }
 
-const caFileName = "ca.pem";
-const caKeyFileName = "ca.key";
-const ticketKeyFileName = "ticket.key";
-const ticketPublicFileName = "ticket.pub";
 const dayMs = 86_400_000;
 
 /**
- * Makes a cluster in `dir`: an authority for server certificates (ca.pem, ca.key) and a key pair that signs join tickets (ticket.key,
- * ticket.pub), readable by the owner only. Rejects with INVALID_ARGUMENT if there is one already, IO if it cannot be written.
+ * Makes a cluster in `dir`: an authority for certificates (ca.pem, ca.key), the key pair that signs join tickets (ticket.key, ticket.pub) and the one that will
+ * after it (ticket-next.key, ticket-next.pub), keys readable by the owner only. Rejects with INVALID_ARGUMENT if there is one already, IO if it cannot be written.
  */
 export async function initCluster(dir: string, options: InitClusterOptions = {}): Promise<ClusterFiles> {
-  for (const file of [caFileName, caKeyFileName, ticketKeyFileName, ticketPublicFileName]) {
+  const { ca: caFile, caKey, ticketKey, ticketPublic, nextTicketKey, nextTicketPublic } = ClusterFileName;
+  for (const file of [caFile, caKey, ticketKey, ticketPublic, nextTicketKey, nextTicketPublic]) {
     if (await exists(join(dir, file))) {
       throw new KwikError(
         "INVALID_ARGUMENT",
@@ -77,17 +100,19 @@ export async function initCluster(dir: string, options: InitClusterOptions = {})
     },
     { commonName, ...pair },
   );
-  const ticket = generateKeyPairSync("ed25519");
+  const [ticket, next] = [newTicketKey(), newTicketKey()];
   await reportingIo(`cannot write the cluster to ${dir}`, async () => {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await writeAllNew(dir, [
-      [caKeyFileName, privateKeyPem(pair.privateKey)],
-      [ticketKeyFileName, privateKeyPem(ticket.privateKey)],
-      [ticketPublicFileName, ticket.publicKey.export({ type: "spki", format: "pem" })],
-      [caFileName, ca],
+      [caKey, privateKeyPem(pair.privateKey)],
+      [ticketKey, ticket.signing],
+      [ticketPublic, ticket.verify],
+      [nextTicketKey, next.signing],
+      [nextTicketPublic, next.verify],
+      [caFile, ca],
     ]);
   });
-  return { caFile: join(dir, caFileName), ticketPublicKeyFile: join(dir, ticketPublicFileName), identity };
+  return { caFile: join(dir, caFile), ticketPublicKeyFile: join(dir, ticketPublic), identity };
 }
 
 /**
@@ -97,82 +122,106 @@ export async function initCluster(dir: string, options: InitClusterOptions = {})
 export async function issueServer(dir: string, options: IssueServerOptions): Promise<IssuedServer> {
   const hosts = options.hosts.map(parseCertificateHost);
   const name = folderName(options.name ?? hosts[0]?.replace(/^\*\./, "").replaceAll(":", "-"));
-  const { ca, caKey, cluster } = await readCluster(dir);
-  const out = join(dir, name);
-  if (await exists(out)) {
-    throw new KwikError(
-      "INVALID_ARGUMENT",
-      `${out} exists already; choose another name, or delete the folder to issue the server anew (it gets a new identity)`,
-    );
-  }
+  const folder = await readClusterFolder(dir);
+  const out = await freeFolder(dir, name);
+  const pair = await newServerKey();
+  const chain = certifyServer(folder, pair.privateKey, hosts, options);
+  const issued = issuedServerAt(out, identityOf(pair.publicKey));
+  await writeFolder(out, [
+    [ClusterFileName.serverKey, privateKeyPem(pair.privateKey)],
+    [ClusterFileName.serverCert, chain],
+    [ClusterFileName.cluster, clusterFileText(clusterFileOf(folder))],
+  ]);
+  return issued;
+}
+
+/**
+ * Issues a certificate for a client, for servers that listen with ca.pem as `clientCa`: writes client.pem and client.key to `dir/name`. Rejects as
+ * `issueServer`.
+ */
+export async function issueClient(dir: string, options: IssueClientOptions): Promise<IssuedClient> {
+  const name = folderName(options.name);
+  const folder = await readClusterFolder(dir);
+  const out = await freeFolder(dir, name);
+  const pair = await newServerKey();
+  const identity = identityOf(pair.publicKey);
+  const certificate = certify(folder, pair.publicKey, `kwik client ${name}`.slice(0, 64), undefined, options);
+  await writeFolder(out, [
+    [ClusterFileName.clientKey, privateKeyPem(pair.privateKey)],
+    [ClusterFileName.clientCert, certificate + folder.ca.toString()],
+  ]);
+  return { dir: out, certFile: join(out, ClusterFileName.clientCert), keyFile: join(out, ClusterFileName.clientKey), identity };
+}
+
+/** Where the files of a server are. */
+export function issuedServerAt(dir: string, identity: string): IssuedServer {
+  return {
+    dir,
+    certFile: join(dir, ClusterFileName.serverCert),
+    keyFile: join(dir, ClusterFileName.serverKey),
+    clusterFile: join(dir, ClusterFileName.cluster),
+    identity,
+  };
+}
+
+/** A certificate chain for a server's key, PEM, with the key's word for the authority. Throws INVALID_ARGUMENT if the authority has expired. */
+export function certifyServer(
+  folder: ClusterFolder,
+  serverKey: KeyObject,
+  hosts: readonly string[],
+  options: { readonly validDays?: number; readonly now?: number },
+): string {
+  const publicKey = createPublicKey(serverKey);
+  const identity = identityOf(publicKey);
+  const names = [...hosts, privateNameOf(identity)];
+  const certificate = certify(folder, publicKey, `kwik server ${identity.slice(7, 23)}`, names, options);
+  return certificate + folder.ca.toString() + makeAuthorityVoucher(serverKey, folder.ca);
+}
+
+function certify(
+  { dir, ca, caKey }: ClusterFolder,
+  publicKey: KeyObject,
+  commonName: string,
+  /** Undefined for a client. */
+  names: readonly string[] | undefined,
+  options: { readonly validDays?: number; readonly now?: number },
+): string {
   const nowMs = options.now ?? Date.now();
   const remainingDays = (Date.parse(ca.validTo) - nowMs) / dayMs;
   if (remainingDays <= 0) throw new KwikError("INVALID_ARGUMENT", `the authority in ${dir} expired on ${ca.validTo}; make a new cluster`);
-  const pair = await newServerKey();
-  const identity = identityOf(pair.publicKey);
-  const certificate = signCertificate(
+  return signCertificate(
     {
-      commonName: `kwik server ${identity.slice(7, 23)}`,
-      publicKey: pair.publicKey,
-      names: [...hosts, privateNameOf(identity)],
+      commonName,
+      publicKey,
+      names: names ?? [],
       isAuthority: false,
+      isClient: names === undefined,
       validDays: Math.min(options.validDays ?? 365, remainingDays),
       nowMs,
     },
     { commonName: commonNameOf(ca), publicKey: ca.publicKey, privateKey: caKey },
   );
-  const issued = {
-    dir: out,
-    certFile: join(out, "server.pem"),
-    keyFile: join(out, "server.key"),
-    clusterFile: join(out, "cluster.json"),
-    identity,
-  };
-  await reportingIo(`cannot write the server's files to ${out}`, async () => {
+}
+
+async function freeFolder(dir: string, name: string): Promise<string> {
+  const out = join(dir, name);
+  if (!(await exists(out))) return out;
+  throw new KwikError(
+    "INVALID_ARGUMENT",
+    `${out} exists already; renew it with \`kwik cluster renew\`, or choose another name to issue anew (with a new identity)`,
+  );
+}
+
+async function writeFolder(out: string, files: readonly (readonly [string, string])[]): Promise<void> {
+  await reportingIo(`cannot write to ${out}`, async () => {
     await mkdir(out, { mode: 0o700 });
     try {
-      await writeNew(issued.keyFile, privateKeyPem(pair.privateKey));
-      await writeNew(issued.certFile, certificate + ca.toString() + makeAuthorityVoucher(pair.privateKey, ca));
-      await writeClusterFile(issued.clusterFile, cluster);
+      for (const [name, text] of files) await writeNewFile(join(out, name), text);
     } catch (error) {
       await rm(out, { recursive: true, force: true });
       throw error;
     }
   });
-  return issued;
-}
-
-async function readCluster(dir: string): Promise<{ ca: X509Certificate; caKey: KeyObject; cluster: ClusterFile }> {
-  const read = async (file: string): Promise<string> => {
-    try {
-      return await readFile(join(dir, file), "utf8");
-    } catch (error) {
-      throw new KwikError(
-        "INVALID_ARGUMENT",
-        `${dir} holds no cluster (${file} cannot be read); make one with \`kwik cluster init ${dir}\``,
-        { cause: error },
-      );
-    }
-  };
-  const [ca, caKey, ticketSigningKey, ticketVerifyKey] = await Promise.all(
-    [caFileName, caKeyFileName, ticketKeyFileName, ticketPublicFileName].map(read),
-  );
-  try {
-    const certificate = new X509Certificate(ca as string);
-    const key = createPrivateKey(caKey as string);
-    if (!certificate.checkPrivateKey(key)) throw new Error(`${caKeyFileName} is not the key of ${caFileName}`);
-    return {
-      ca: certificate,
-      caKey: key,
-      cluster: { ca: ca as string, ticketVerifyKeys: [ticketVerifyKey as string], ticketSigningKey: ticketSigningKey },
-    };
-  } catch (error) {
-    throw new KwikError(
-      "INVALID_ARGUMENT",
-      `the cluster in ${dir} is damaged: ${(error as Error).message}; restore its files from a backup`,
-      { cause: error },
-    );
-  }
 }
 
 function folderName(name: string | undefined): string {
@@ -185,36 +234,16 @@ function commonNameOf(certificate: X509Certificate): string {
   return certificate.subject.replace(/^CN=/, "");
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** Writes all of them or, as far as it can, none. */
 async function writeAllNew(dir: string, files: readonly (readonly [string, string])[]): Promise<void> {
   const written: string[] = [];
   try {
     for (const [name, text] of files) {
-      await writeNew(join(dir, name), text);
+      await writeNewFile(join(dir, name), text);
       written.push(join(dir, name));
     }
   } catch (error) {
     for (const path of written) await rm(path, { force: true });
     throw error;
-  }
-}
-
-/** Never overwrites. Keys are for their owner's eyes; certificates are made to be handed out. */
-function writeNew(path: string, text: string): Promise<void> {
-  return writeFile(path, text, { mode: text.includes("PRIVATE KEY") ? 0o600 : 0o644, flag: "wx" });
-}
-
-async function reportingIo(what: string, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    throw new KwikError("IO", `${what}: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -148,7 +148,9 @@ test("under an authority, a server dialled by IP address is known by a certifica
   await withTlsServer(chain, serverKey, async (port) => {
     expect(await probe(port, anchor.ca, anchor.serverName)).toBe("ok");
   });
-  expect(() => trustAnchorUnder(chain, ca, "10.0.0.2")).toThrow(notTrusted("not for 10.0.0.2"));
+  for (const host of ["10.0.0.2", "b.example", ".example", "example"])
+    expect(() => trustAnchorUnder(chain, ca, host)).toThrow(notTrusted(`not for ${host}`));
+  expect(trustAnchorUnder(chain, ca, "a.example")).toEqual(anchor);
   const man = await attacker();
   const forged = man.certify(man.key.publicKey, ["10.0.0.1", privateNameOf(identityOf(man.key.publicKey))]);
   expect(() => trustAnchorUnder(forged + man.ca, ca, "10.0.0.1")).toThrow(notTrusted("given authority"));

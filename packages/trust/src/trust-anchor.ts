@@ -1,4 +1,6 @@
 import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import { domainToASCII } from "node:url";
 import { KwikError, parseIdentity, privateNameOf, type TrustAnchor } from "@kwik/core";
 import { hasAuthorityVoucher } from "./authority-voucher.ts";
 import { identityOf } from "./identity.ts";
@@ -32,19 +34,26 @@ export function trustAnchorFor(chainPem: string, acceptable: readonly string[], 
 }
 
 /**
- * What to trust on the second connection to a server dialled by IP address under a known authority: the engine compares names only, so
- * the address is checked here, in a certificate that one of the authorities signed directly. Throws NOT_TRUSTED, and INVALID_ARGUMENT
+ * What to trust on the second connection to a server under a known authority, dialled by IP address or by name: the engine compares names only, and shows no key, so
+ * the host is checked here, in a certificate that one of the authorities signed directly. Throws NOT_TRUSTED, and INVALID_ARGUMENT
  * if `ca` is not PEM. Matches core's `AuthorityResolver`.
  */
-export function trustAnchorUnder(chainPem: string, ca: string, ip: string, nowMs: number = Date.now()): TrustAnchor {
+export function trustAnchorUnder(chainPem: string, ca: string, host: string, nowMs: number = Date.now()): TrustAnchor {
   const [leaf] = readClaim(chainPem);
   const authorities = readAuthorities(ca);
   if (!authorities.some((authority) => isIssuedBy(leaf, authority)))
     throw untrusted("its certificate does not come directly from the given authority");
   const identity = identityOf(leaf);
   checkLeaf(leaf, identity, nowMs);
-  if (leaf.checkIP(ip) === undefined) throw untrusted(`its certificate is not for ${ip}`);
+  if (!isFor(leaf, host)) throw untrusted(`its certificate is not for ${host}`);
   return { ca, serverName: privateNameOf(identity), identity };
+}
+
+function isFor(leaf: X509Certificate, host: string): boolean {
+  if (isIP(host) !== 0) return leaf.checkIP(host) !== undefined;
+  const name = domainToASCII(host) || host;
+  // To OpenSSL a name that begins with a dot stands for all names below it.
+  return !name.startsWith(".") && leaf.checkHost(name, { subject: "never", partialWildcards: false }) !== undefined;
 }
 
 /** Certificates that a server may claim at most, and characters of the claim. */

@@ -8,7 +8,7 @@ const LIMITS = countKinds(DEFAULT_LIMITS) as Record<keyof Limits, OptionKind>;
 const DIAL: Record<keyof DialOptions, OptionKinds> = {
   early: "boolean",
   signal: "object",
-  trust: { ca: "string", pins: "list", certificates: "list", dangerouslyTrustAnyServer: "boolean" },
+  trust: { ca: "string", pins: "list", certificates: "list", revoked: "string", dangerouslyTrustAnyServer: "boolean" },
   credentials: { token: "string", cert: "string", key: "string" },
   servers: "list",
   relays: "list",

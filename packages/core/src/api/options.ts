@@ -54,6 +54,11 @@ export interface TrustOptions {
    * self-signed servers in a browser, which takes neither `ca` nor `pins`; elsewhere the same as the pins of their keys.
    */
   certificates?: readonly string[];
+  /**
+   * The list of revoked keys that `kwik cluster revoke` makes, signed by the authority in `ca`: servers on it are not believed. NOT_SUPPORTED in browsers. Over
+   * QUIC a dial by name takes two round trips more with it.
+   */
+  revoked?: string;
   /** Encrypts to whoever answers. For development only. */
   dangerouslyTrustAnyServer?: boolean;
 }

@@ -29,12 +29,16 @@ export interface DialEnvironment {
   readonly runtime: Runtime;
   /** Name and version, for the server's logs. */
   readonly agent: string;
+  /** The identities on `trust.revoked`, which the facade has read and verified. */
+  readonly revoked?: readonly string[];
   readonly checksum?: (data: Uint8Array, seed: number) => number;
 }
 
 /** Opens a session at one server; more join later. Rejects with KwikError: UNREACHABLE, NOT_TRUSTED, AUTH_REFUSED, TIMEOUT, ABORTED. */
 export async function dialWith(environment: DialEnvironment, target: string | URL, options: DialOptions = {}): Promise<ClientSession> {
   checkDialOptions(options);
+  if (options.trust?.revoked !== undefined && environment.revoked === undefined)
+    throw new KwikError("NOT_SUPPORTED", "a list of revoked keys cannot be read here (trust.revoked)");
   const address = parseAddress(target);
   const servers = (options.servers ?? []).map((server) => parseAddress(server));
   const relays = relaysOf(environment.transport, options);
@@ -71,6 +75,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       transportName: options.transport,
       relays,
       trust: options.trust ?? {},
+      revoked: environment.revoked,
       policy: options.pathPolicy ?? {},
       key,
       token: token ?? "",

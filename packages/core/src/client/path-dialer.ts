@@ -28,6 +28,8 @@ export interface PathDialerOptions {
   readonly transportName: TransportName | undefined;
   readonly relays: readonly Relay[];
   readonly trust: TrustOptions;
+  /** Identities that are not believed any more. */
+  readonly revoked: readonly string[] | undefined;
   readonly policy: PathPolicy;
   readonly key: SessionKey;
   readonly token: string;
@@ -376,7 +378,7 @@ export class PathDialer {
     const link = await transport.dial({
       address: { ...address, transport: address.transport ?? transportName ?? only },
       identity: expected,
-      trust: trustFor(this.#options.trust, expected),
+      trust: trustFor(this.#options.trust, expected, this.#options.revoked),
       clientCertificate: this.#options.clientCertificate,
       timeoutMs: this.#driver.session.state.limits.handshakeTimeoutMs,
       signal,

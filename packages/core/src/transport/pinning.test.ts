@@ -32,7 +32,18 @@ test("an authority verifies the host name, or the private name where the key is 
 });
 
 test("an authority and an IP address need the server's certificate first", () => {
-  expect(plan("10.0.0.1", { ca })).toEqual({ kind: "query-authority", ca, ip: "10.0.0.1" });
+  expect(plan("10.0.0.1", { ca })).toEqual({ kind: "query-authority", ca, host: "10.0.0.1", revoked: [] });
+});
+
+test("with a list of revoked keys the key is asked for, also where a name would do, and a revoked one is dialled by nothing", () => {
+  const revoked = [one];
+  expect(plan("Kwik.Example.", { ca, revoked })).toEqual({ kind: "query-authority", ca, host: "kwik.example", revoked });
+  expect(plan("10.0.0.1", { ca, revoked })).toEqual({ kind: "query-authority", ca, host: "10.0.0.1", revoked });
+  expect(plan("kwik.example", { ca, revoked }, two)).toEqual({ kind: "direct", ca, serverName: privateNameOf(two), identity: two });
+  expect(plan("kwik.example", { ca, revoked, pins: [one, two] })).toMatchObject({ identity: two });
+  expect(plan("kwik.example", { ca, revoked: [] })).toMatchObject({ kind: "direct", serverName: "kwik.example" });
+  for (const attempt of [() => plan("kwik.example", { ca, revoked }, one), () => plan("kwik.example", { ca, revoked, pins: [one] })])
+    expect(attempt).toThrow(expect.objectContaining({ code: "NOT_TRUSTED", message: expect.stringContaining("was revoked") }));
 });
 
 test("a known key alone needs the server's certificate first", () => {

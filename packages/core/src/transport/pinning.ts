@@ -21,10 +21,10 @@ export interface TrustAnchor {
 export type PinResolver = (chainPem: string, acceptable: readonly string[]) => TrustAnchor;
 
 /**
- * The same where an authority is trusted and the server was dialled by IP address: the claimed certificate must come from `ca` and
- * carry `ip`. Throws KwikError NOT_TRUSTED.
+ * The same where an authority is trusted, and the server was dialled by IP address or its key has to be known: the claimed certificate must come from `ca` and
+ * carry `host`, a name or an IP address. Throws KwikError NOT_TRUSTED.
  */
-export type AuthorityResolver = (chainPem: string, ca: string, ip: string) => TrustAnchor;
+export type AuthorityResolver = (chainPem: string, ca: string, host: string) => TrustAnchor;
 
 /** How to dial a server so that it is verified; decision 0004 has the table. */
 export type DialPlan =
@@ -37,7 +37,12 @@ export type DialPlan =
       readonly ca: string | undefined;
     }
   /** The same with the AuthorityResolver. */
-  | { readonly kind: "query-authority"; readonly ca: string; readonly ip: string }
+  | {
+      readonly kind: "query-authority";
+      readonly ca: string;
+      readonly host: string /** Identities that will not do. */;
+      readonly revoked: readonly string[];
+    }
   /** No verification at all. */
   | { readonly kind: "unverified"; readonly serverName: string };
 
@@ -77,14 +82,18 @@ export function dialPlan(address: ServerAddress, trust: ServerTrust, identity: s
   const host = address.host.toLowerCase().replace(/\.$/, "");
   const isIp = parseIp(host) !== undefined;
   if (trust.dangerouslyTrustAnyServer) return { kind: "unverified", serverName: isIp ? "localhost" : host };
-  const acceptable = (identity === undefined ? trust.pins : [identity]).map(parseIdentity);
+  const { revoked = [] } = trust;
+  const wanted = (identity === undefined ? trust.pins : [identity]).map(parseIdentity);
+  const acceptable = wanted.filter((one) => !revoked.includes(one));
+  if (acceptable.length === 0 && wanted.length > 0) throw new KwikError("NOT_TRUSTED", `the key ${wanted.join(" or ")} was revoked`);
   const only = acceptable.length === 1 ? acceptable[0] : undefined;
   if (trust.ca !== undefined && only !== undefined) {
     return { kind: "direct", ca: trust.ca, serverName: privateNameOf(only), identity: only };
   }
   if (acceptable.length > 0) return { kind: "query-pin", acceptable, ca: trust.ca };
+  // Whether a key was revoked is known only of a key that is known.
+  if (trust.ca !== undefined && (isIp || revoked.length > 0)) return { kind: "query-authority", ca: trust.ca, host, revoked };
   if (!isIp) return { kind: "direct", ca: trust.ca, serverName: host, identity: undefined };
-  if (trust.ca !== undefined) return { kind: "query-authority", ca: trust.ca, ip: host };
   throw new KwikError(
     "NOT_TRUSTED",
     `the system's authorities cannot verify the IP address ${host}; dial a host name, pin the identity, or give the authority (ca)`,

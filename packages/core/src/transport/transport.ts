@@ -49,6 +49,8 @@ export interface ServerTrust {
   readonly pins: readonly string[];
   /** Certificates of the very servers in PEM, for transports that cannot see a server's key; nothing else is then accepted. */
   readonly certificates?: readonly string[] | undefined;
+  /** "sha256:<hex of SPKI>" of keys that are not believed whoever certified them; of servers under `ca`. */
+  readonly revoked?: readonly string[] | undefined;
   /** Encrypts to whoever answers. For development only. */
   readonly dangerouslyTrustAnyServer: boolean;
 }
