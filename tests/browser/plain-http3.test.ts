@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { ErrorCode } from "@kwik/core";
+import { ErrorCode, parseAddress } from "@kwik/core";
 import { quicTransport } from "@kwik/transport-quic";
 import type { Http3Stream } from "@kwik/transport-webtransport";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
@@ -45,8 +45,8 @@ interface Attempt {
 }
 
 /** Connects and says nothing. */
-async function attempt(): Promise<Attempt> {
-  const quic = await connectHttp3({ address: { host: "127.0.0.1", port: server.port } });
+async function attempt(port = server.port): Promise<Attempt> {
+  const quic = await connectHttp3({ address: { host: "127.0.0.1", port } });
   const made: Attempt = { quic, closed: undefined };
   quic.attach({
     onCarrier: (stream: Http3Stream) => void (stream.receiver = { onData: () => undefined, onEnd: () => undefined }),
@@ -123,4 +123,28 @@ test("megabytes of nothing on every kind of stream harm nobody", async () => {
   for (let i = 0; i < 8; i += 1) for (const stream of streams) stream?.send([block]);
   await expectServing();
   bad.quic.close(0x100, "");
+});
+
+test("connections that ask for no session are undecided: of too many the oldest goes", async () => {
+  const refusals: string[] = [];
+  const listener = await quicTransport().listen({
+    address: { host: "127.0.0.1", port: 0 },
+    tls,
+    web: {},
+    limits: { maxConnections: 100, maxHandshakes: 2, handshakeTimeoutMs: 60_000 },
+    onLink: () => {
+      throw new Error("nobody asked for a session");
+    },
+    onRefused: (_remote, reason) => refusals.push(reason),
+  });
+  peers.keep(listener);
+  const made: Attempt[] = [];
+  for (let i = 0; i < 4; i += 1) {
+    const each = await attempt(parseAddress(listener.address).port);
+    (each.quic.openUnidirectional() as Http3Stream).send([Uint8Array.of(0, ...CLIENT_SETTINGS)]);
+    made.push(each);
+  }
+  await until(() => made[0]?.closed !== undefined && made[1]?.closed !== undefined);
+  expect(made.map(({ closed }) => closed === undefined)).toEqual([false, false, true, true]);
+  expect(refusals).toEqual(["connections", "connections"]);
 });

@@ -1,80 +1,9 @@
-import { type Carrier, dialWith, ErrorCode, joinTranscript, type Link, SessionKey, systemRuntime } from "@kwik/core";
+import { dialWith, ErrorCode, joinTranscript, SessionKey, systemRuntime } from "@kwik/core";
 import { patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
-import {
-  body,
-  CarrierKind,
-  type ControlBody,
-  ControlDecoder,
-  encodeEnvelope,
-  encodePreamble,
-  type Envelope,
-  envelopeOf,
-} from "@kwik/proto";
+import { body, CarrierKind, type ControlBody, ControlDecoder, encodeEnvelope, encodePreamble, envelopeOf } from "@kwik/proto";
 import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
-
-const CREDIT = { streamWindowBytes: 300_000n, sessionWindowBytes: 2_000_000n, maxBidirectionalStreams: 100, maxUnidirectionalStreams: 100 };
-
-/** A client that keeps to no rule: a bare link to a server. */
-class RawLink {
-  readonly link: Link;
-  readonly envelopes: Envelope[] = [];
-  closed: { readonly code: number; readonly reason: string } | undefined;
-  readonly #control: Carrier;
-
-  constructor(link: Link) {
-    this.link = link;
-    const decoder = new ControlDecoder({ maxControlMessageBytes: 1_000_000 });
-    link.attach({
-      onCarrier: (carrier) => {
-        carrier.receiver = { onData: () => undefined, onEnd: () => undefined };
-      },
-      onDatagram: () => undefined,
-      onClose: (info) => {
-        this.closed = info;
-      },
-      onBatchEnd: () => undefined,
-    });
-    this.#control = this.open();
-    this.#control.receiver = {
-      onData: (data) => {
-        decoder.push(data);
-        for (let next = decoder.poll(); next !== undefined; next = decoder.poll()) this.envelopes.push(next);
-      },
-      onEnd: () => undefined,
-    };
-    this.#control.send([encodePreamble(CarrierKind.control)]);
-  }
-
-  static async to(cluster: TestCluster, server: TestServer): Promise<RawLink> {
-    const [host, port] = server.address.split(":") as [string, string];
-    const link = await cluster.network.transport.dial({
-      address: { host, port: Number(port) },
-      trust: { ca: undefined, pins: [], dangerouslyTrustAnyServer: true },
-      identity: undefined,
-      clientCertificate: undefined,
-      timeoutMs: 1000,
-      signal: undefined,
-    });
-    return new RawLink(link);
-  }
-
-  open(): Carrier {
-    const carrier = this.link.openCarrier();
-    if (carrier === undefined) throw new Error("no carrier");
-    return carrier;
-  }
-
-  say(message: ControlBody): void {
-    this.#control.send([encodeEnvelope(envelopeOf(message))]);
-  }
-
-  async answer(kind: ControlBody["case"]): Promise<{ readonly code?: number; readonly sessionId?: Uint8Array }> {
-    let found: Envelope | undefined;
-    await until(() => (found = this.envelopes.find((envelope) => envelope.body.case === kind)) !== undefined);
-    return found?.body.value as { readonly code?: number };
-  }
-}
+import { CREDIT, RawLink } from "./raw-link.ts";
 
 async function until(condition: () => boolean, maxMs = 30_000): Promise<void> {
   const end = performance.now() + maxMs;
@@ -105,7 +34,7 @@ test("a hello without credit is refused, and leaves no session behind", async ()
   await using cluster = new TestCluster();
   const server = await cluster.serve();
   const key = await SessionKey.create();
-  const raw = await RawLink.to(cluster, server);
+  const raw = await RawLink.to(cluster.network.transport, server.address);
   raw.say(body("clientHello", { versions: [1], clientKey: key.publicKey }));
   expect((await raw.answer("refused")).code).toBe(ErrorCode.PROTOCOL_VIOLATION);
   expect(server.listener.stats()).toMatchObject({ sessions: 0, acceptedSessions: 0, refusedSessions: 1 });
@@ -122,7 +51,7 @@ test("a join under a number that no server can have is refused", async () => {
     [512, ErrorCode.PROTOCOL_VIOLATION],
     [0xffff_ffff, ErrorCode.PROTOCOL_VIOLATION],
   ] as const) {
-    const raw = await RawLink.to(cluster, server);
+    const raw = await RawLink.to(cluster.network.transport, server.address);
     raw.say(await join(key, server, new Uint8Array(16).fill(3), 1, memberId));
     expect((await raw.answer("refused")).code).toBe(code);
   }
@@ -134,11 +63,11 @@ test("a join with the number of a path in use is refused, and that path is none 
   await using cluster = new TestCluster();
   const server = await cluster.serve();
   const key = await SessionKey.create();
-  const first = await RawLink.to(cluster, server);
+  const first = await RawLink.to(cluster.network.transport, server.address);
   first.say(body("clientHello", { versions: [1], clientKey: key.publicKey, credit: CREDIT }));
   const { sessionId } = await first.answer("helloReply");
   const session = await server.next();
-  const second = await RawLink.to(cluster, server);
+  const second = await RawLink.to(cluster.network.transport, server.address);
   second.say(await join(key, server, sessionId as Uint8Array, 0, 1, true));
   expect((await second.answer("refused")).code).toBe(ErrorCode.PROTOCOL_VIOLATION);
   await until(() => second.closed !== undefined);
@@ -152,17 +81,17 @@ test("a join that is signed for no server ends nothing that is in use, whoever s
   await using cluster = new TestCluster();
   const server = await cluster.serve();
   const key = await SessionKey.create();
-  const first = await RawLink.to(cluster, server);
+  const first = await RawLink.to(cluster.network.transport, server.address);
   first.say(body("clientHello", { versions: [1], clientKey: key.publicKey, credit: CREDIT }));
   const sessionId = (await first.answer("helloReply")).sessionId as Uint8Array;
   const session = await server.next();
-  const second = await RawLink.to(cluster, server);
+  const second = await RawLink.to(cluster.network.transport, server.address);
   second.say(await join(key, server, sessionId, 1, 2, false, ""));
   expect((await second.answer("refused")).code).toBe(ErrorCode.PROTOCOL_VIOLATION);
   expect(session.activePaths().map((path) => path.id)).toEqual([0]);
   first.link.close(ErrorCode.LINK_LOST, "");
   await until(() => session.stats().isSuspended);
-  const third = await RawLink.to(cluster, server);
+  const third = await RawLink.to(cluster.network.transport, server.address);
   third.say(await join(key, server, sessionId, 2, 2, false, ""));
   await third.answer("helloReply");
   expect((await session.closed).code).toBe("NO_PATHS");
@@ -182,7 +111,7 @@ test("two paths of one client that join a server at the same moment meet in one 
   });
   const key = await SessionKey.create();
   const id = new Uint8Array(16).fill(7);
-  const links = [await RawLink.to(cluster, server), await RawLink.to(cluster, server)];
+  const links = [await RawLink.to(cluster.network.transport, server.address), await RawLink.to(cluster.network.transport, server.address)];
   for (const [index, raw] of links.entries()) raw.say(await join(key, server, id, index + 1, 2));
   for (const raw of links) await raw.answer("helloReply");
   const session = await server.next();
@@ -195,13 +124,13 @@ test("two paths of one client that join a server at the same moment meet in one 
 test("links that say nothing, nonsense, or too much are closed with a code, and others are served meanwhile", async () => {
   await using cluster = new TestCluster();
   const server = await cluster.serve({ limits: { handshakeTimeoutMs: 200, maxBytesBeforeAuth: 100_000 } });
-  const silent = await RawLink.to(cluster, server);
-  const loud = await RawLink.to(cluster, server);
+  const silent = await RawLink.to(cluster.network.transport, server.address);
+  const loud = await RawLink.to(cluster.network.transport, server.address);
   const data = loud.open();
   data.send([encodePreamble(CarrierKind.data), new Uint8Array(200_000)]);
-  const wide = await RawLink.to(cluster, server);
+  const wide = await RawLink.to(cluster.network.transport, server.address);
   for (let count = 0; count < 600; count += 1) wide.open().send([encodePreamble(CarrierKind.data)]);
-  const babbling = await RawLink.to(cluster, server);
+  const babbling = await RawLink.to(cluster.network.transport, server.address);
   babbling.open().send([patternBytes(1, 0, 500)]);
   const all = [silent, loud, wide, babbling];
   await until(() => all.every((raw) => raw.closed !== undefined));

@@ -1,9 +1,10 @@
-import { type Carrier, type ClientSession, isKwikError, LimitError, type Link, type ListenLimits, type SessionEvent } from "@kwik/core";
-import { CarrierKind, ControlDecoder, encodePreamble, ErrorCode } from "@kwik/proto";
+import { type ClientSession, isKwikError, LimitError, type ListenLimits, type SessionEvent } from "@kwik/core";
+import { CarrierKind, encodePreamble, ErrorCode } from "@kwik/proto";
 import { patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
 import { joinByHand } from "./join-by-hand.ts";
 import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
+import { RawLink } from "./raw-link.ts";
 
 /** What a dial is refused with; undefined if it is not. */
 async function refusal(cluster: TestCluster, server: TestServer, token?: string): Promise<LimitError | string | undefined> {
@@ -126,57 +127,20 @@ test("addresses of proxies have no network of their own", async () => {
   await expect(cluster.serve({ proxies: ["nonsense"] })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
 });
 
-/** A link to a server that says what the test says. */
-async function bareLink(
-  cluster: TestCluster,
-  server: TestServer,
-): Promise<{ link: Link; closed: Promise<number>; carrier: Carrier; refused: number[] }> {
-  const [host = "", port = ""] = server.address.split(":");
-  const link = await cluster.network.transport.dial({
-    address: { host, port: Number(port) },
-    trust: { ca: undefined, pins: [], dangerouslyTrustAnyServer: true },
-    identity: undefined,
-    clientCertificate: undefined,
-    timeoutMs: 1_000,
-    signal: undefined,
-  });
-  const refused: number[] = [];
-  const closed = new Promise<number>((resolve) => {
-    link.attach({
-      onCarrier: () => undefined,
-      onDatagram: () => undefined,
-      onClose: ({ code }) => resolve(code),
-      onBatchEnd: () => undefined,
-    });
-  });
-  const carrier = link.openCarrier() as Carrier;
-  const decoder = new ControlDecoder({ maxControlMessageBytes: 1_000_000 });
-  carrier.receiver = {
-    onData: (data) => {
-      decoder.push(data);
-      for (let next = decoder.poll(); next !== undefined; next = decoder.poll())
-        if (next.body.case === "refused") refused.push(next.body.value.code, next.body.value.retryAfterMs);
-    },
-    onEnd: () => undefined,
-  };
-  carrier.send([encodePreamble(CarrierKind.control)]);
-  return { link, closed, carrier, refused };
-}
-
 // spec: CARRIER-5
 test("what is held of strangers is bounded in all: who sent most goes, and who says hello is served", async () => {
   await using cluster = new TestCluster();
   const server = await cluster.serve({ limits: { maxBytesBeforeAuthInAll: 1_000_000, maxBytesBeforeAuth: 600_000 } });
-  const small = await bareLink(cluster, server);
-  small.link.openCarrier()?.send([encodePreamble(CarrierKind.data), new Uint8Array(300_000)]);
+  const small = await RawLink.to(cluster.network.transport, server.address);
+  small.open().send([encodePreamble(CarrierKind.data), new Uint8Array(300_000)]);
   await expect.poll(() => server.listener.stats().waitingConnections).toBe(1);
-  const large = await bareLink(cluster, server);
-  large.link.openCarrier()?.send([encodePreamble(CarrierKind.data), new Uint8Array(500_000)]);
+  const large = await RawLink.to(cluster.network.transport, server.address);
+  large.open().send([encodePreamble(CarrierKind.data), new Uint8Array(500_000)]);
   await expect.poll(() => server.listener.stats().waitingConnections).toBe(2);
-  const third = await bareLink(cluster, server);
-  third.link.openCarrier()?.send([encodePreamble(CarrierKind.data), new Uint8Array(400_000)]);
-  expect(await large.closed).toBe(ErrorCode.LIMIT_REACHED);
-  expect(large.refused).toEqual([ErrorCode.LIMIT_REACHED, 1_000]);
+  const third = await RawLink.to(cluster.network.transport, server.address);
+  third.open().send([encodePreamble(CarrierKind.data), new Uint8Array(400_000)]);
+  expect((await large.whenClosed).code).toBe(ErrorCode.LIMIT_REACHED);
+  expect(await large.answer("refused")).toMatchObject({ code: ErrorCode.LIMIT_REACHED, retryAfterMs: 1_000 });
   expect(await refusal(cluster, server)).toBeUndefined();
   expect(server.listener.stats()).toMatchObject({ waitingConnections: 2, refusals: { "held-bytes": 1 } });
   small.link.close(0, "");
@@ -187,9 +151,9 @@ test("what is held of strangers is bounded in all: who sent most goes, and who s
 test("of too many that wait to be admitted the oldest goes", async () => {
   await using cluster = new TestCluster();
   const server = await cluster.serve({ limits: { maxHandshakes: 2 } });
-  const silent = [];
-  for (let i = 0; i < 9; i += 1) silent.push(await bareLink(cluster, server));
-  expect(await (silent[0] as { closed: Promise<number> }).closed).toBe(ErrorCode.LIMIT_REACHED);
+  const links = [];
+  for (let i = 0; i < 9; i += 1) links.push(await RawLink.to(cluster.network.transport, server.address));
+  expect((await (links[0] as RawLink).whenClosed).code).toBe(ErrorCode.LIMIT_REACHED);
   expect(server.listener.stats()).toMatchObject({ waitingConnections: 8, refusals: { connections: 1 } });
   expect(await refusal(cluster, server)).toBeUndefined();
 });

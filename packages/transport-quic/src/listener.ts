@@ -79,7 +79,7 @@ export class QuicListener implements TransportListener {
     this.#options = options;
     this.#bindHost = options.bindAny === true ? anyAddress(host) : host;
     this.#refusals = new RefusalNotices(request);
-    this.#undecided = new UndecidedLinks(request.limits?.maxHandshakes, (remote, why) => this.#refusals.add(remote, why));
+    this.#undecided = new UndecidedLinks(request.limits?.maxHandshakes, (remote, why) => this.#refusals.add(remote, why, "connections"));
     this.#linkOptions = this.#linkOptionsFor(request.tls.cert);
     const made = this.#makeServer(request.tls, request.address.port);
     this.#native = made.native;

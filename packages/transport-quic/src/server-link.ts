@@ -125,11 +125,15 @@ export class ServerLink {
   }
 
   #serveHttp3(rules: WebRules): void {
+    // It has a time of its own in which to ask for a session, and is undecided until then.
     const held = this.#release();
     this.link.admitUnidirectional();
     this.#http3 = new Http3Connection(this.link, {
       ...rules,
-      onLink: (link) => this.#options.onLink(link),
+      onLink: (link) => {
+        this.#options.onDecided(this);
+        this.#options.onLink(link);
+      },
       onRefusedOrigin: (origin) => this.#options.onRefusedOrigin(origin),
     });
     for (const event of held) this.link.handle(event);
@@ -137,6 +141,7 @@ export class ServerLink {
 
   #offer(): void {
     const held = this.#release();
+    this.#options.onDecided(this);
     this.#options.onLink(this.link);
     if (!this.link.isAttached) throw new Error("nobody attached to the link");
     for (const event of held) this.link.handle(event);
@@ -145,7 +150,6 @@ export class ServerLink {
   /** From here on events go to the link; answers those that came before. */
   #release(): readonly NativeEvent[] {
     this.stop();
-    this.#options.onDecided(this);
     this.#phase = "offered";
     const held = this.#held;
     this.#held = [];

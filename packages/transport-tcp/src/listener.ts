@@ -78,7 +78,7 @@ export class TcpListener implements TransportListener {
     this.#tls = tls;
     this.#refusals = new RefusalNotices(request);
     this.#undecided = new UndecidedConnections(
-      (socket, why) => this.#refusals.add(remoteAddressOf(socket) ?? "somebody", why),
+      (socket, why) => this.#refusals.add(remoteAddressOf(socket) ?? "somebody", why, "connections"),
       request.limits?.maxHandshakes,
     );
     server.maxConnections = options.maxConnections ?? request.limits?.maxConnections ?? DEFAULT_MAX_CONNECTIONS;

@@ -70,8 +70,10 @@ export class WebSocketListener implements TransportListener {
       isPlaintext || clientCa === undefined ? undefined : parseAuthorities(clientCa, "authorities of client certificates (clientCa)");
     const sockets = new Set<Socket>();
     const refusals = new RefusalNotices(request);
-    const refuse = (socket: Socket, why: string): void => refusals.add(remoteAddressOf(socket) ?? "somebody", why);
-    const undecided = new UndecidedConnections(refuse, limits?.maxHandshakes);
+    const undecided = new UndecidedConnections(
+      (socket, why) => refusals.add(remoteAddressOf(socket) ?? "somebody", why, "connections"),
+      limits?.maxHandshakes,
+    );
     const acceptor = new LinkAcceptor(
       {
         ...rules,
@@ -93,7 +95,9 @@ export class WebSocketListener implements TransportListener {
       : createTlsServer({ ...common, ...serverOptions(request.tls, authorities, handshakeTimeoutMs) }, onRequest);
     // First, while the socket still knows its address: Node's own listener closes it.
     server.prependListener("tlsClientError", (error: Error, socket: TLSSocket) => {
-      if (server.listening) refuse(socket, handshakeProblem(error));
+      // One that was closed here has no address any more, and was told of.
+      const remote = remoteAddressOf(socket);
+      if (server.listening && remote !== undefined) refusals.add(remote, handshakeProblem(error));
     });
     // First, before anybody reads: what is refused here has cost nothing yet.
     server.prependListener("connection", (socket: Socket) => {

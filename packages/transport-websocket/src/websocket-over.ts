@@ -46,7 +46,7 @@ class WebSocketAcceptor implements HttpAcceptor {
     const refusals = new RefusalNotices(request);
     this.#requestTimeoutMs = options.handshakeTimeoutMs ?? limits?.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
     this.#undecided = new UndecidedConnections(
-      (socket, why) => refusals.add(remoteAddressOf(socket) ?? "somebody", why),
+      (socket, why) => refusals.add(remoteAddressOf(socket) ?? "somebody", why, "connections"),
       limits?.maxHandshakes,
     );
     this.#acceptor = new LinkAcceptor(

@@ -36,6 +36,7 @@ const REASONS: Partial<Record<string, RefusalReason>> = {
   NO_SESSION: "no-session",
   VERSION: "version",
   TIMEOUT: "timeout",
+  TOO_LARGE: "held-bytes",
   GOING_AWAY: "shutting-down",
   INTERNAL_ERROR: "internal",
 };
