@@ -4,6 +4,7 @@ import { bulk } from "./measures/bulk.ts";
 import { dial } from "./measures/dial.ts";
 import { echo } from "./measures/echo.ts";
 import { fair } from "./measures/fair.ts";
+import { flood } from "./measures/flood.ts";
 import { get } from "./measures/get.ts";
 import { memory } from "./measures/memory.ts";
 import { messages } from "./measures/messages.ts";
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = {
   dial,
   relay,
   browser,
+  flood,
 };
 
 /** How to say what was measured. */

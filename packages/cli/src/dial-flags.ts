@@ -6,6 +6,7 @@ import { readToken } from "./token-file.ts";
 
 export interface DialFlags {
   readonly ca?: string;
+  readonly revoked?: string;
   readonly pin?: readonly string[];
   readonly insecure?: boolean;
   readonly transport?: TransportName;
@@ -13,10 +14,11 @@ export interface DialFlags {
   readonly relayTokenFile?: string;
 }
 
-/** Adds --ca, --pin, --insecure, --transport, --relay and --relay-token-file. */
+/** Adds --ca, --revoked, --pin, --insecure, --transport, --relay and --relay-token-file. */
 export function withDialFlags(command: Command): Command {
   return command
     .option("--ca <file>", "believe servers whose certificate comes from this authority (PEM)")
+    .option("--revoked <file>", "the list of `kwik cluster revoke`: servers on it are not believed; needs --ca")
     .option("--pin <identity>", "believe the server with this key, sha256:<hex>; repeatable", collect)
     .option("--insecure", "believe whoever answers; for experiments only")
     .addOption(
@@ -71,21 +73,29 @@ async function trustOf(flags: DialFlags): Promise<TrustOptions> {
   }
   const trust: TrustOptions = {};
   if (flags.ca !== undefined) trust.ca = await readPem(flags.ca);
+  if (flags.revoked !== undefined) {
+    if (flags.ca === undefined)
+      throw new CommandError(ExitStatus.usage, "--revoked needs --ca: the list is believed because that authority has signed it");
+    trust.revoked = await readText(flags.revoked);
+  }
   if (pins.length > 0) trust.pins = pins.map((pin) => pin.toLowerCase());
   if (flags.insecure === true) trust.dangerouslyTrustAnyServer = true;
   return trust;
 }
 
-/** A file in PEM. */
-export async function readPem(file: string): Promise<string> {
-  let text: string;
+async function readText(file: string): Promise<string> {
   try {
-    text = await readFile(file, "utf8");
+    return await readFile(file, "utf8");
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
     const why = isMissing ? "there is no such file; check the path" : sentenceOf(error);
     throw new CommandError(ExitStatus.local, `cannot read ${file}: ${why}`, { cause: error });
   }
+}
+
+/** A file in PEM. */
+export async function readPem(file: string): Promise<string> {
+  const text = await readText(file);
   if (text.includes("-----BEGIN ")) return text;
   throw new CommandError(ExitStatus.usage, `${file} is not a PEM file (it has no "-----BEGIN" line)`);
 }

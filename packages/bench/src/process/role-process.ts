@@ -1,3 +1,4 @@
+import { floodClient } from "../flood/flood-client.ts";
 import { kwikClient } from "../kwik/kwik-client.ts";
 import { kwikServer } from "../kwik/kwik-server.ts";
 import { rawClient } from "../raw/raw-client.ts";
@@ -24,6 +25,7 @@ const roles: Record<RoleName, (argument: never) => Promise<Role>> = {
   "ws-server": wsServer,
   "ws-client": wsClient,
   "web-server": webServer,
+  "flood-client": floodClient,
 };
 
 await serveRole(name, async () => {

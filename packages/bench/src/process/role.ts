@@ -30,4 +30,5 @@ export type RoleName =
   | "tls-client"
   | "ws-server"
   | "ws-client"
-  | "web-server";
+  | "web-server"
+  | "flood-client";

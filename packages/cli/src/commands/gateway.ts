@@ -16,6 +16,7 @@ import { count, seconds } from "../number-flags.ts";
 import { type LinkFlags, relayOptionsOf, withLinkFlags } from "../relay/link-flags.ts";
 import { type ReplacementFlags, replacementsOf, withReplacementFlag } from "../serve/replacement-flags.ts";
 import { listening, type TlsFlags, tlsOf } from "../tls-flags.ts";
+import { TlsReload } from "../tls-reload.ts";
 
 interface GatewayFlags extends TlsFlags, LinkFlags, ReplacementFlags {
   readonly listen?: string;
@@ -129,6 +130,7 @@ async function runGateway(command: Command): Promise<void> {
     limits: { maxStreams: flags.maxConnectionsPerClient + (relay === undefined ? 0 : flags.maxLinksPerClient) + STREAMS_FOR_REFUSALS },
   });
   try {
+    using _reload = await TlsReload.of(listener, flags, (text) => log.notice(text));
     relay?.listensAt(parseAddress(listener.address));
     using metrics = new MetricsServer(() => gatewayMetrics(gateway, relay, listener, flags.name));
     if (flags.metrics !== undefined) log.notice(`metrics at http://${await metrics.listen(flags.metrics)}/metrics`);

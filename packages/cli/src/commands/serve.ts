@@ -16,6 +16,7 @@ import { certificateNotice, readyReport, type WebFlags, webLine, webOptionsOf } 
 import { collect } from "../dial-flags.ts";
 import { seconds } from "../number-flags.ts";
 import { listening, type TlsFlags, tlsOf } from "../tls-flags.ts";
+import { TlsReload } from "../tls-reload.ts";
 
 interface ServeFlags extends WebFlags, TlsFlags, ReplacementFlags {
   readonly listen: string;
@@ -34,7 +35,7 @@ export function addServe(program: Command): void {
     .command("serve")
     .summary("serve the files of a directory")
     .description(
-      "Serves the files of DIR to sessions, and as content for the streams of other servers. SIGTERM or Ctrl-C lets downloads finish first.",
+      "Serves the files of DIR to sessions, and as content for the streams of other servers. SIGTERM or Ctrl-C lets downloads finish first; SIGHUP takes new certificates.",
     )
     .argument("<dir>", "directory; links that lead out of it are not followed")
     .requiredOption(
@@ -99,6 +100,7 @@ async function serve(dir: string, flags: ServeFlags): Promise<void> {
       metrics = new MetricsPage(listener, flags.name);
       log(`metrics at http://${await metrics.listen(parseAddress(flags.metrics))}/metrics`);
     }
+    using _reload = await TlsReload.of(listener, flags, log);
     if (flags.writeCert !== undefined) await writeCertificate(flags.writeCert, listener.certificate);
     announce(dir, listener, flags, log);
     const serving = serveSessions(listener, files, new SessionPeers(peers, log), metrics, log);
