@@ -360,7 +360,9 @@ export class PathDialer {
       identity: link.properties.provenIdentity,
       isEncrypted: link.capabilities.encrypted,
     };
-    session.opening.join(runtime.now(), path.id, info, this.#options.token, { ticket, nonce, issuedAtMs, proof });
+    // What the user gave is for the user's own servers, not for those that others name; nor is it asked for where there is a ticket.
+    const token = ticket === "" && this.#redials.isOwn(path.address) ? this.#options.token : "";
+    session.opening.join(runtime.now(), path.id, info, token, { ticket, nonce, issuedAtMs, proof });
     this.#driver.pump();
   }
 
