@@ -38,7 +38,7 @@ async function next<K extends keyof Reply>(child: ChildProcess, key: K): Promise
 /** How `count` dials from the client's host go whose packets leave with `source`. */
 async function dialFrom(source: string, count: number, server: Reply, transport: string): Promise<string[]> {
   hosts().ip("client", "route", "replace", "10.77.0.0/24", "dev", hosts().device("client"), "src", source);
-  const client = hosts().start("client", "./limited-clients.ts", {
+  const client = hosts().start("client", "./limited-clients-process.ts", {
     TEST_COUNT: String(count),
     TEST_TRANSPORT: transport,
     TEST_URL: server.url,

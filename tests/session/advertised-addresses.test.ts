@@ -1,4 +1,5 @@
-import { type ClientSession, isKwikError, type PathInfo, type ServerSession } from "@kwik/core";
+import { type Carrier, type ClientSession, isKwikError, type PathInfo, type ServerSession, type TransportListener } from "@kwik/core";
+import { CarrierKind, ControlDecoder, encodePreamble } from "@kwik/proto";
 import { expect, test } from "vitest";
 import { bytes, TestCluster, textOf } from "./pair.ts";
 
@@ -158,4 +159,55 @@ test("a name that leads to a private address is not dialled, at first or later, 
   expect(cluster.network.dialled.slice(before)).toEqual(["203.1.1.9:4433"]);
   expect([toName.code, toName.words]).toEqual([toNobody.code, toNobody.words]);
   expect(reasons.get(other)).toBe("ADDRESS_REFUSED");
+});
+
+// spec: PATH-15
+test("replacements that a leaving server names are dialled no more often than other addresses", async () => {
+  await using cluster = new TestCluster();
+  const primary = await cluster.serve();
+  await cluster.dial(primary, { limits: { maxVainDials: 2 } });
+  await primary.next();
+  const before = cluster.network.dialled.length;
+  const replacements = Array.from({ length: 8 }, (_, index) => `127.0.0.1:${5001 + index}`);
+  await primary.listener.close({ graceMs: 500, replacements });
+  const dialled = new Set(cluster.network.dialled.slice(before));
+  dialled.delete(primary.address);
+  expect([...dialled]).toEqual(["127.0.0.1:5001", "127.0.0.1:5002"]);
+});
+
+test("a token is not sent where there is a ticket, nor to servers that a server names", async () => {
+  await using cluster = new TestCluster();
+  const primary = await cluster.serve();
+  const heard: { readonly token: string; readonly ticket: string }[] = [];
+  const spy = async (port: number): Promise<TransportListener> =>
+    cluster.network.transport.listen({
+      address: { host: "127.0.0.1", port },
+      tls: { cert: `sha256:${"8".repeat(64)}`, key: "" },
+      onLink: (link) => {
+        const decoder = new ControlDecoder({ maxControlMessageBytes: 1_000_000 });
+        let preamble = encodePreamble(CarrierKind.control).length;
+        const onData = (data: Uint8Array): void => {
+          decoder.push(data.subarray(preamble));
+          preamble = 0;
+          const first = decoder.poll();
+          if (first?.body.case === "join") heard.push(first.body.value);
+        };
+        const onCarrier = (carrier: Carrier): void => void (carrier.receiver = { onData, onEnd: () => undefined });
+        link.attach({ onCarrier, onDatagram: () => undefined, onClose: () => undefined, onBatchEnd: () => undefined });
+      },
+    });
+  const [own, named] = [await spy(6001), await spy(6002)];
+  const client = await cluster.dial(primary, { credentials: { token: "secret" }, servers: ["kwik://127.0.0.1:6001"] });
+  const server = await primary.next();
+  await expect.poll(() => heard.length, { timeout: 30_000 }).toBe(1);
+  void server.addPath("127.0.0.1:6002").catch(() => undefined);
+  await expect.poll(() => heard.length, { timeout: 30_000 }).toBe(2);
+  // The primary gives tickets for both: neither needs the token then.
+  expect(heard.map(({ token, ticket }) => [token, ticket !== ""])).toEqual([
+    ["", true],
+    ["", true],
+  ]);
+  await client.close();
+  await own.close();
+  await named.close();
 });

@@ -90,14 +90,14 @@ async function issue(dir: string, flags: IssueFlags, command: Command): Promise<
   if (client === true) {
     if (host !== undefined) command.error("error: a client has no --host; leave it out, or leave out --client");
     if (name === undefined) command.error("error: --client needs --name, the folder that is written");
-    const issued = await issueClient(dir, { name: name as string, ...life });
+    const issued = await issueClient(dir, { name, ...life });
     process.stdout.write(`issued ${issued.dir}, identity ${issued.identity}\nnext: copy that folder to the client\n`);
     return;
   }
   if (host === undefined) command.error("error: --host is missing; say under which name or address clients dial the server");
-  const issued = await issueServer(dir, { hosts: host as readonly string[], ...(name === undefined ? {} : { name }), ...life });
+  const issued = await issueServer(dir, { hosts: host, ...(name === undefined ? {} : { name }), ...life });
   process.stdout.write(
-    `issued ${issued.dir} for ${(host as readonly string[]).join(", ")}, identity ${issued.identity}\n` +
+    `issued ${issued.dir} for ${host.join(", ")}, identity ${issued.identity}\n` +
       `next: copy that folder to the server, and there: kwik serve DIR --listen HOST:PORT --cert ${issued.certFile} --key ${issued.keyFile} --cluster ${issued.clusterFile}\n`,
   );
 }

@@ -90,21 +90,25 @@ export class SessionTable {
       checksum,
       mayGrowWindow: (bytes: number) => windows.take(bytes),
     };
-    const session: ServerSessionOverPaths = new ServerSessionOverPaths(new Session(config, runtime.now(), new Uint8Array(sessionId)), runtime, {
-      clientIdentity,
-      content: options.content,
-      authority,
-      authorizeStream: options.authorizeStream?.bind(options),
-      maxPendingAuthorizations: this.#limits.maxPendingAuthorizations,
-      sendPool: this.#sendPool,
-      onNotice: (message) => onNotice?.(message),
-      onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session) : this.#suspended.hasPath(session)),
-      onEnded: (isExpired) => {
-        this.#suspended.ended(session, isExpired);
-        windows.giveBack();
-        if (this.#forget(id)) onEnded();
+    const session: ServerSessionOverPaths = new ServerSessionOverPaths(
+      new Session(config, runtime.now(), new Uint8Array(sessionId)),
+      runtime,
+      {
+        clientIdentity,
+        content: options.content,
+        authority,
+        authorizeStream: options.authorizeStream?.bind(options),
+        maxPendingAuthorizations: this.#limits.maxPendingAuthorizations,
+        sendPool: this.#sendPool,
+        onNotice: (message) => onNotice?.(message),
+        onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session) : this.#suspended.hasPath(session)),
+        onEnded: (isExpired) => {
+          this.#suspended.ended(session, isExpired);
+          windows.giveBack();
+          if (this.#forget(id)) onEnded();
+        },
       },
-    });
+    );
     this.#sessions.set(id, session);
     return session;
   }
