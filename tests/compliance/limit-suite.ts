@@ -264,6 +264,17 @@ export function runLimitSuite(environment: LimitEnvironment): void {
       expect(resumed > 0).toBe(!environment.keepsLinks);
     });
 
+    test("certificates that are renewed at the same moment follow each other, and a listener that is closed meanwhile stays closed", async () => {
+      const { listener, transport, client, server } = await begin({});
+      const { mine, renewed } = await certificates;
+      await Promise.all([listener.updateTls(renewed), listener.updateTls(mine), listener.updateTls(renewed)]);
+      await expectServed(client, server);
+      await expectServed(await dial(transport, listener), await listener.accept());
+      const update = listener.updateTls(mine);
+      await Promise.all([update, listener.close()]);
+      expect(await refusal(transport, listener)).toBeDefined();
+    });
+
     test("a renewed certificate is what clients check", async (context: TestContext) => {
       if (!environment.hasAuthorities) context.skip(`${environment.name} has no clients that check authorities here`);
       const { listener, transport, client, server } = await begin({});

@@ -26,7 +26,8 @@ export class TlsReload {
     this.#listener = listener;
     this.#flags = flags;
     this.#log = log;
-    process.on("SIGHUP", this.#onSignal);
+    // Without files a terminal that is closed ends the process, as ever.
+    if (flags.cert !== undefined || flags.cluster !== undefined) process.on("SIGHUP", this.#onSignal);
     this.#timer = setInterval(this.#onSignal, intervalMs);
     this.#timer.unref();
   }

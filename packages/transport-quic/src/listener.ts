@@ -165,6 +165,8 @@ export class QuicListener implements TransportListener {
     const { port } = parseAddress(this.address);
     const deadline = performance.now() + REBIND_TIMEOUT_MS;
     for (;;) {
+      // It was closed meanwhile: what would be made now nobody would close.
+      if (this.#isClosing()) return;
       try {
         this.#native = this.#makeServer(tls, port).native;
         this.#linkOptions = this.#linkOptionsFor(tls.cert);
@@ -178,6 +180,10 @@ export class QuicListener implements TransportListener {
           });
       }
     }
+  }
+
+  #isClosing(): boolean {
+    return this.#closing !== undefined;
   }
 
   close(): Promise<void> {

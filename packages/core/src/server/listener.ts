@@ -51,6 +51,8 @@ class SessionListener implements Listener, AdmissionOwner {
   #transportName: TransportName | undefined;
   #accepted = 0;
   readonly #draining: Draining;
+  /** Over when no certificate is being changed. */
+  #updating: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(environment: ListenEnvironment, options: ListenOptions) {
@@ -142,9 +144,12 @@ class SessionListener implements Listener, AdmissionOwner {
         `the certificate is for the key ${identity}, and this listener has ${this.identity}; renew with the same key, or listen anew`,
       );
     }
-    if (this.#transportListener?.updateTls === undefined)
-      throw new KwikError("NOT_SUPPORTED", "this transport cannot change its certificate");
-    await this.#transportListener.updateTls(tls);
+    const transport = this.#transportListener;
+    if (transport?.updateTls === undefined) throw new KwikError("NOT_SUPPORTED", "this transport cannot change its certificate");
+    // One after the other: a socket is bound anew for each.
+    const update = this.#updating.then(() => transport.updateTls?.(tls));
+    this.#updating = update.catch(() => undefined);
+    await update;
     this.#certificate = tls.cert;
   }
 
