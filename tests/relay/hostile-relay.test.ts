@@ -257,7 +257,12 @@ test("a relay gets neither paths nor streams out of its client, and none of what
       },
     },
     // One that may ask for paths.
-    { mint: () => Promise.resolve("a ticket"), verify: () => Promise.resolve() },
+    {
+      mint: () => Promise.resolve("a ticket"),
+      verify: () => Promise.resolve({ clientIdentity: undefined }),
+      isRevoked: () => false,
+      update: () => Promise.resolve(),
+    },
   );
   const client = await bench.dial(home, {
     credentials: { token: "for the home" },

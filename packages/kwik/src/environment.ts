@@ -8,6 +8,7 @@ import { webSocketOver, webSocketTransport } from "@kwik/transport-websocket";
 import { trustAnchorFor, trustAnchorUnder } from "@kwik/trust";
 import { AGENT } from "./agent.ts";
 import { withPins } from "./certificate-pins.ts";
+import { withRevoked } from "./revoked-keys.ts";
 
 const nodeRuntime: Runtime = {
   ...systemRuntime,
@@ -39,7 +40,7 @@ function makeTransport(): Transport {
   // A link is one stream, to which TCP is as good as QUIC, for half of the processor's time; and what happens to UDP then leaves relayed paths alone.
   const toRelays = anyTransport([tcp, ...quic, webSocket]);
   // A relay is reached directly. spec: RELAY-5
-  const dialRelay: RelayDial = (target, options) =>
-    dialWith({ ...base, transport: toRelays }, target, { ...options, ...withPins(options) });
+  const dialRelay: RelayDial = async (target, options) =>
+    dialWith({ ...base, transport: toRelays, ...(await withRevoked(options)) }, target, { ...options, ...withPins(options) });
   return withRelays(anyTransport([...quic, tcp, webSocket]), dialRelay);
 }

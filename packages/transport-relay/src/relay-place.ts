@@ -14,7 +14,7 @@ import {
 
 const RELAY: Record<keyof RelayOptions, OptionKinds> = {
   address: ["string", "object"],
-  trust: { ca: "string", pins: "list", certificates: "list", dangerouslyTrustAnyServer: "boolean" },
+  trust: { ca: "string", pins: "list", certificates: "list", revoked: "string", dangerouslyTrustAnyServer: "boolean" },
   credentials: { token: "string", cert: "string", key: "string" },
 };
 

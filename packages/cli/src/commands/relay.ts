@@ -13,6 +13,7 @@ import { seconds } from "../number-flags.ts";
 import { type LinkFlags, relayOptionsOf, withLinkFlags } from "../relay/link-flags.ts";
 import { relayMetrics } from "../relay/relay-metrics.ts";
 import { listening, type TlsFlags, tlsOf } from "../tls-flags.ts";
+import { TlsReload } from "../tls-reload.ts";
 
 interface RelayFlags extends TlsFlags, LinkFlags {
   readonly listen?: string;
@@ -87,6 +88,7 @@ async function runRelay(command: Command): Promise<void> {
     limits: { graceMs: 0, maxStreams: flags.maxLinksPerClient + STREAMS_FOR_REFUSALS },
   });
   try {
+    using _reload = await TlsReload.of(listener, flags, (text) => log.notice(text));
     relay.listensAt(parseAddress(listener.address));
     using metrics = new MetricsServer(() => relayMetrics(relay, listener, flags.name));
     if (flags.metrics !== undefined) log.notice(`metrics at http://${await metrics.listen(flags.metrics)}/metrics`);
