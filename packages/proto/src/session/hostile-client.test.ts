@@ -149,3 +149,22 @@ test("a client that sends control messages without end, or empty envelopes, ends
   }
   expect(client.closed).toBeUndefined();
 });
+
+// spec: CREDIT-1
+test("a client that overdraws its credit, and comes back to do so again, is held to one packet beyond it", () => {
+  const { stage, client } = Stage.server();
+  const packetBytes = 100 * KiB;
+  let sequence = 0;
+  let path = client;
+  for (let times = 0; times < 20; times += 1) {
+    for (; path.closed === undefined && sequence < 1000; sequence += 1) {
+      const id = streamIdOf(1, "client", "unidirectional", sequence);
+      path.packet((encoder) => encoder.stream(id, 0, new Uint8Array(packetBytes), false));
+    }
+    expect(path.closed?.code).toBe(ErrorCode.FLOW_CONTROL);
+    path = stage.accept(times + 1);
+  }
+  let held = 0;
+  for (const entry of stage.session.state.streams.values()) held += entry.receive?.bufferedBytes ?? 0;
+  expect(held).toBeLessThanOrEqual(DEFAULT_LIMITS.initialSessionWindowBytes + packetBytes);
+});

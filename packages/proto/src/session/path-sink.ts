@@ -65,6 +65,9 @@ export class PathSink implements PacketSink {
   streamData(id: StreamId, offset: number, data: Uint8Array, fin: boolean): Outcome {
     // What still comes in for a session that is over has nobody to go to.
     if (this.#state.hasEnded) return undefined;
+    // Who overdrew is held to that one packet, on whatever path it comes back.
+    const overdrawn = this.#count(0);
+    if (overdrawn !== undefined) return overdrawn;
     const entry = this.#admitData(id);
     if (entry === undefined) {
       // The stream is over: a copy that came first had ended it.

@@ -24,6 +24,10 @@ export const CREDIT = {
   maxUnidirectionalStreams: 200,
 };
 
+/** What a session may want at one moment, at most; more is a circle. */
+const MAX_SENT_AT_ONCE = 100_000;
+const MAX_TIMEOUTS_AT_ONCE = 100_000;
+
 /** A call of the sink, as the session's frames read: name, then fields. */
 export type Told = readonly [name: string, ...fields: unknown[]];
 
@@ -113,10 +117,13 @@ export class Stage {
 
   /** Carries out everything that the session wants. */
   settle(): void {
+    let sent = 0;
     for (let isMore = true; isMore; ) {
       isMore = false;
       for (let next = this.session.pollTransmit(this.now); next !== undefined; next = this.session.pollTransmit(this.now)) {
         isMore = true;
+        sent += 1;
+        if (sent > MAX_SENT_AT_ONCE) throw new Error("the session does not stop sending");
         const peer = this.peers.get(next.pathId);
         if (next.kind === "open") this.session.handleCarrierOpened(this.now, next.pathId, peer?.carrierOfOther());
         else if (next.kind === "send") for (const part of next.parts) peer?.arrived(next.carrier, part);
@@ -131,12 +138,15 @@ export class Stage {
   /** Lets time pass, with the timeouts on the way. */
   pass(ms: number): void {
     const end = this.now + ms;
+    let rounds = 0;
     for (;;) {
       const due = this.session.pollTimeout();
       if (due === undefined || due > end) break;
       this.now = Math.max(this.now, due);
       this.session.handleTimeout(this.now);
       this.settle();
+      rounds += 1;
+      if (rounds > MAX_TIMEOUTS_AT_ONCE) throw new Error("the session does not stop asking to be woken");
       // What was due and is owed for other reasons (an acknowledgement) went out; whatever remains is for later.
       if ((this.session.pollTimeout() ?? Number.POSITIVE_INFINITY) <= this.now) this.now += 0.5;
     }
@@ -181,6 +191,11 @@ export class PlayedPeer {
 
   frames(name: string): Told[] {
     return this.told.filter((call) => call[0] === name);
+  }
+
+  /** The carrier on which it talks of the session, once there is one. */
+  get controlCarrier(): CarrierId | undefined {
+    return this.#controlCarrier;
   }
 
   /** Opens a carrier of its own; its number. */
