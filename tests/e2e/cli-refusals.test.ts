@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -125,6 +126,29 @@ test("a server with other bytes under the same name is named, and nothing of it 
   expect(outcome.stderr).toContain(`${other.address} has other bytes under this name`);
   expect(sha256OfFile(out)).toBe(source);
   await Promise.all([other, slow].map(kill));
+});
+
+test("a first server with other bytes than two others, which agree, is left out and named", async () => {
+  writeRandomFile(join(folder, "outvoted-files/a.bin"), SIZE);
+  const outvoted = await startServer(join(folder, "outvoted-files"), ...identity("a"), "--rate", "2MB/s");
+  const others = [await startServer(files, ...identity("b")), await startServer(files, ...identity("liar"))];
+  const out = join(folder, "outvoted");
+  const from = others.flatMap((other) => ["--from", other.url]);
+  const outcome = await kwik("get", `${outvoted.url}/a.bin`, ...from, "--ca", ca, "-o", out, "--json");
+  expect(outcome.status, outcome.stderr).toBe(0);
+  expect(reportOf(outcome)).toMatchObject({
+    sha256: source,
+    resumedFrom: 0,
+    isolated: [{ address: outvoted.address, code: "CONTENT_VERSION" }],
+  });
+  expect(outcome.stderr).toContain(`${outvoted.address} has other bytes under this name than 2 others, which agree`);
+  expect(sha256OfFile(out)).toBe(source);
+  // What is written to standard output cannot be taken back.
+  const piped = await kwik("get", `${outvoted.url}/a.bin`, ...from, "--ca", ca, "-o", "-");
+  expect([0, 6]).toContain(piped.status);
+  if (piped.status === 6) expect(piped.stderr).toContain(outvoted.address);
+  else expect(createHash("sha256").update(Buffer.from(piped.stdout, "latin1")).digest("hex")).toBe(source);
+  await Promise.all([outvoted, ...others].map(kill));
 });
 
 test("a server that lies about its bytes is found out by their hashes", async () => {

@@ -4,7 +4,8 @@ import { CommandError, ExitStatus, exitStatusOf, sentenceOf } from "../exit-stat
 import { fileHashes, type OpenedFile, openFile } from "../files/file-client.ts";
 import { BLOCK_BYTES, FileRequestError } from "../files/file-protocol.ts";
 import type { Output } from "./output.ts";
-import { type IsolatedServer, PathNotices } from "./path-notices.ts";
+import { type IsolatedServer, type OtherVersion, PathNotices } from "./path-notices.ts";
+import { type Majority, VersionVotes } from "./version-votes.ts";
 
 /** When a session has waited for a server in vain, so much longer it is tried to begin a new one, in milliseconds. */
 const DIAL_ANEW_MS = 2_500;
@@ -14,7 +15,7 @@ const MAX_ROUNDS = 8;
 const CLOSE_WAIT_MS = 1_000;
 
 export interface DownloadOptions {
-  /** "kwik://host:port"; the first that answers becomes the session's primary, the others join it. */
+  /** "kwik://host:port"; the first that answers becomes the session's primary, the others join it. Its version is fetched, unless it is outvoted. */
   readonly servers: readonly string[];
   readonly path: string;
   readonly output: Output;
@@ -34,9 +35,19 @@ interface Failure {
 /** Servers that a message names, at most. */
 const MAX_NAMED_SERVERS = 4;
 
+/** Whoever else has the file agrees that it is another one. */
+class OutvotedError extends Error {
+  readonly majority: Majority;
+
+  constructor(majority: Majority) {
+    super(`${majority.servers} other servers agree on another version`);
+    this.majority = majority;
+  }
+}
+
 /** Fetches one file over all servers that have it, from where the output stands; carries on over lost servers and lost sessions. */
 export class Download {
-  readonly isolated: IsolatedServer[] = [];
+  isolated: IsolatedServer[] = [];
   readonly #options: DownloadOptions;
   /** Paths of sessions that are over. */
   #pastPaths: readonly PathInfo[] = [];
@@ -51,9 +62,12 @@ export class Download {
   #isOutputChecked = false;
   #sessions = 0;
   #pastSuspensions = 0;
+  /** Those that are left to be the primary: all, without those that were outvoted. */
+  #servers: readonly string[];
 
   constructor(options: DownloadOptions) {
     this.#options = options;
+    this.#servers = options.servers;
   }
 
   /** Bytes of the whole file; undefined before a server said so. */
@@ -92,9 +106,10 @@ export class Download {
 
   /** Resolves when the whole file is in the output. Rejects with an error that `exitStatusOf` knows. */
   async run(): Promise<void> {
-    const { servers, output, signal } = this.#options;
+    const { output, signal } = this.#options;
     let failures: Failure[] = [];
     for (let turn = 0; ; turn += 1) {
+      const servers = this.#servers;
       const server = servers[turn % servers.length] as string;
       const before = output.position;
       try {
@@ -104,6 +119,12 @@ export class Download {
         if (signal.aborted) throw this.#interrupted();
         // What is wrong with the output will not become better at another server.
         if (error instanceof CommandError) throw error;
+        if (error instanceof OutvotedError) {
+          await this.#startAnewWithout(server, error.majority);
+          failures = [];
+          turn = -1;
+          continue;
+        }
         if (output.position > before) failures = [];
         failures.push({ server, error });
       }
@@ -121,7 +142,15 @@ export class Download {
     const session = await this.#dial(server, serversLeft);
     this.#session = session;
     this.#sessions += 1;
-    const notices = new PathNotices(session, this.#options.onNotice, (isolated) => this.isolated.push(isolated));
+    const votes = new VersionVotes();
+    let outvoted: OutvotedError | undefined;
+    const notices = new PathNotices(session, this.#options.onNotice, (isolated, other) => {
+      if (!this.isolated.some(({ address, code }) => address === isolated.address && code === isolated.code)) this.isolated.push(isolated);
+      const majority = other === undefined ? undefined : this.#outvoting(session, votes, other);
+      if (majority === undefined || outvoted !== undefined) return;
+      outvoted = new OutvotedError(majority);
+      void session.closeWithError(0, "another version is wanted").catch(() => undefined);
+    });
     void notices.run();
     const interrupt = (): void => void session.closeWithError(0, "interrupted").catch(() => undefined);
     signal.addEventListener("abort", interrupt, { once: true });
@@ -137,6 +166,8 @@ export class Download {
       if (output.position !== this.#size) {
         throw new FileRequestError("failed", `the stream ended after ${output.position} of ${this.#size} bytes`);
       }
+    } catch (error) {
+      throw outvoted ?? error;
     } finally {
       signal.removeEventListener("abort", interrupt);
       notices.mute();
@@ -151,9 +182,38 @@ export class Download {
     }
   }
 
+  /** Counts another version; the one that outvotes the primary's, if one does. Servers that have not said otherwise are for the primary. */
+  #outvoting(session: ClientSession, votes: VersionVotes, other: OtherVersion): Majority | undefined {
+    votes.add(other);
+    const supporters = new Set<string>();
+    for (const path of session.stats().paths) {
+      if (path.state === "active" && !this.isolated.some(({ address }) => address === path.address))
+        supporters.add(path.identity ?? path.address);
+    }
+    return votes.outvoting(Math.max(1, supporters.size));
+  }
+
+  /** The bytes of `server` are given up for those on which the others agree. Rejects if they cannot be taken back. */
+  async #startAnewWithout(server: string, { version, servers }: Majority): Promise<void> {
+    const { output, onNotice } = this.#options;
+    const address = server.slice(server.indexOf("//") + 2);
+    const words = `${address} has other bytes under this name than ${servers} others, which agree`;
+    if (!output.isResumable && output.position > 0)
+      throw new CommandError(ExitStatus.integrity, `${words}, and what is written cannot be taken back; leave it out, or use -o FILE`);
+    onNotice(`${words}: it is left out, and the download starts anew`);
+    this.isolated = [{ address, code: "CONTENT_VERSION", reason: `${servers} others agree on another version` }];
+    this.#servers = this.#servers.filter((other) => other !== server);
+    this.#version = version;
+    this.#size = undefined;
+    this.#resumedFrom = 0;
+    this.#hopefulAt = performance.now();
+    await output.startAnew();
+  }
+
   /** The time that is left is shared by the servers that are left. */
   async #dial(server: string, serversLeft: number): Promise<ClientSession> {
-    const { servers, dial: options, signal } = this.#options;
+    const { dial: options, signal } = this.#options;
+    const servers = this.#servers;
     const waitMs = Math.ceil(Math.max(500, this.#giveUpMs - (performance.now() - this.#hopefulAt)) / serversLeft);
     try {
       return await dial(server, {
@@ -233,7 +293,7 @@ export class Download {
     const what =
       status === ExitStatus.integrity
         ? "no server gives bytes that verify"
-        : `${listOf(this.#options.servers)} ${this.#options.servers.length > 1 ? "were all" : "was"} lost`;
+        : `${listOf(this.#servers)} ${this.#servers.length > 1 ? "were all" : "was"} lost`;
     const progress = `at ${formatBytes(this.position)} of ${formatBytes(this.#size)}`;
     return new CommandError(status, `${what} ${progress}: ${reason}${this.#howToGoOn()}`, { cause });
   }

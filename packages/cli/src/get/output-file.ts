@@ -13,10 +13,10 @@ const GATHERED_BYTES = 1024 * 1024;
 export class OutputFile implements Output {
   readonly label: string;
   readonly existingBytes: number;
-  readonly hash: Hash = createHash("sha256");
   readonly isResumable: boolean;
   readonly #file: FileHandle;
   readonly #isNew: boolean;
+  #hash = createHash("sha256");
   /** Up to where bytes were verified and taken. */
   #position = 0;
   /** Up to where they were handed to the file. */
@@ -53,6 +53,10 @@ export class OutputFile implements Output {
     }
   }
 
+  get hash(): Hash {
+    return this.#hash;
+  }
+
   get position(): number {
     return this.#position;
   }
@@ -73,11 +77,22 @@ export class OutputFile implements Output {
           .equals(hashes.subarray(block * 32, block * 32 + 32))
       )
         break;
-      this.hash.update(data);
+      this.#hash.update(data);
       this.#position = offset + length;
       this.#writtenTo = this.#position;
     }
     return this.#position;
+  }
+
+  async startAnew(): Promise<void> {
+    try {
+      await this.#flush();
+    } catch (error) {
+      throw storageError(this.label, error);
+    }
+    this.#hash = createHash("sha256");
+    this.#position = 0;
+    this.#mustTruncate = this.isResumable;
   }
 
   /** Gathers what comes and writes it in large pieces, one at a time, while more comes. A failed write shows with a later one. */
@@ -89,7 +104,7 @@ export class OutputFile implements Output {
         this.#writtenTo = this.#position;
       }
       if (data.length === 0) return;
-      this.hash.update(data);
+      this.#hash.update(data);
       this.#gathered.push(data);
       this.#position += data.length;
       if (this.#position - this.#writtenTo < GATHERED_BYTES) return;

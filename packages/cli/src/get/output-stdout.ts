@@ -26,6 +26,10 @@ export class OutputStdout implements Output {
     return Promise.resolve(0);
   }
 
+  startAnew(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async write(data: Uint8Array): Promise<void> {
     if (this.#error !== undefined) throw storageError(this.label, this.#error);
     this.hash.update(data);

@@ -16,6 +16,8 @@ export interface Output {
    * many bytes that are.
    */
   keepVerified(hashes: Uint8Array, size: number): Promise<number>;
+  /** Forgets what was kept and written, for other bytes from the beginning. For outputs that are resumable, or still empty. */
+  startAnew(): Promise<void>;
   /** The bytes may be changed after it resolved. Rejects with CommandError if they cannot be stored. */
   write(data: Uint8Array): Promise<void>;
   /** All is there. */

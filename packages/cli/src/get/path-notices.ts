@@ -8,14 +8,26 @@ export interface IsolatedServer {
   readonly reason: string;
 }
 
+/** One that has another version of the file. */
+export interface OtherVersion {
+  readonly address: string;
+  /** "sha256:…" if it is known, else the address: who has two addresses counts once. */
+  readonly server: string;
+  readonly version: string;
+}
+
 /** Says in words what happens to a session's servers. */
 export class PathNotices {
   readonly #session: ClientSession;
   readonly #say: (text: string) => void;
-  readonly #onIsolated: (server: IsolatedServer) => void;
+  readonly #onIsolated: (server: IsolatedServer, other: OtherVersion | undefined) => void;
   #isMuted = false;
 
-  constructor(session: ClientSession, say: (text: string) => void, onIsolated: (server: IsolatedServer) => void) {
+  constructor(
+    session: ClientSession,
+    say: (text: string) => void,
+    onIsolated: (server: IsolatedServer, other: OtherVersion | undefined) => void,
+  ) {
     this.#session = session;
     this.#say = say;
     this.#onIsolated = onIsolated;
@@ -71,7 +83,9 @@ export class PathNotices {
 
   #tellIsolated(event: Extract<SessionEvent, { type: "source-isolated" }>): void {
     const address = event.path?.address ?? "a server";
-    this.#onIsolated({ address, code: event.code, reason: event.reason });
+    const { path, code, reason, version } = event;
+    const isOther = code === "CONTENT_VERSION" && version !== "" && path !== undefined;
+    this.#onIsolated({ address, code, reason }, isOther ? { address, server: path.identity ?? address, version } : undefined);
     if (event.code === "CONTENT_NOT_FOUND") this.#say(`${address} does not have this file and is not asked for it`);
     else if (event.code === "CONTENT_VERSION")
       this.#say(`${address} has other bytes under this name and is isolated: nothing of it is used`);

@@ -87,7 +87,8 @@ export class ProgressView {
     while (this.#samples.length > 2 && at - (this.#samples[0]?.at ?? at) > RATE_WINDOW_MS) this.#samples.shift();
     const first = this.#samples[0];
     if (first === undefined || at - first.at < 1) return 0;
-    return ((this.#progress.position - first.position) * 1000) / (at - first.at);
+    // A download that starts anew goes back.
+    return (Math.max(0, this.#progress.position - first.position) * 1000) / (at - first.at);
   }
 }
 

@@ -101,6 +101,8 @@ export interface SourceFault {
   /** "CONTENT_CORRUPT" (it lied), "CONTENT_VERSION", "CONTENT_NOT_FOUND", what else it answered, or "TIMEOUT" for a slow one. */
   readonly code: string;
   readonly reason: string;
+  /** With CONTENT_VERSION, the version that this server has instead; "" if it did not say, and on servers. */
+  readonly version: string;
 }
 
 /** What happened to a session, for people and monitors. */

@@ -382,7 +382,7 @@ export abstract class BaseSession implements Session {
         const code = errorName(event.code);
         const path = this.pathOf(event.pathId);
         this.#sourceFaults[code] = (this.#sourceFaults[code] ?? 0) + 1;
-        const fault = { path, contentId: event.contentId, code, reason: event.reason };
+        const fault = { path, contentId: event.contentId, code, reason: event.reason, version: event.version };
         this.publish(event.type === "source-slow" ? { type: "source-slow", ...fault } : { type: "source-isolated", ...fault });
         break;
       }

@@ -163,10 +163,10 @@ test("a source that refuses is asked again after 250 ms, and isolated if it refu
   const fetch = fetchOf(1);
   fetch.addSource(1, 0, 10);
   commands(fetch, 0);
-  fetch.handleRefused(10, 1, ErrorCode.LIMIT_REACHED, "busy");
+  fetch.handleRefused(10, 1, ErrorCode.LIMIT_REACHED, "busy", "");
   expect(commands(fetch, 259)).toEqual([]);
   expect(inShort(commands(fetch, 260))).toEqual(["1: 0-0"]);
   expect(fetch.pollIsolated()).toBeUndefined();
-  fetch.handleRefused(270, 2, ErrorCode.LIMIT_REACHED, "busy");
+  fetch.handleRefused(270, 2, ErrorCode.LIMIT_REACHED, "busy", "");
   expect(fetch.pollIsolated()).toMatchObject({ member: 1, code: ErrorCode.LIMIT_REACHED });
 });

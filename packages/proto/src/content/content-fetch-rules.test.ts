@@ -174,7 +174,7 @@ test("under any order of events nothing throws, memory stays in the window and e
           hashes += count;
         } else if (kind === 5 && open.length > 0 && b % 8 === 0) {
           const [request] = open.splice(a % open.length, 1) as [(typeof open)[number]];
-          fetch.handleRefused(now, request.requestId, b % 64 === 0 ? ErrorCode.CONTENT_VERSION : ErrorCode.LIMIT_REACHED, "");
+          fetch.handleRefused(now, request.requestId, b % 64 === 0 ? ErrorCode.CONTENT_VERSION : ErrorCode.LIMIT_REACHED, "", "");
         } else if (kind === 6) fetch.setReadOffset(2 * BLOCK + deliveredBytes, now);
         else if (kind === 7) fetch.handleTimeout(now);
         else if (kind === 8 && verifying.length > 0) {

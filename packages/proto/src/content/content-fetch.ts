@@ -11,7 +11,7 @@ import type { ContentOffer } from "./content-offer.ts";
 import type { FetchCommand, FetchVerification } from "./fetch-command.ts";
 import { FetchLedger } from "./fetch-ledger.ts";
 import { FetchPlanner } from "./fetch-planner.ts";
-import { FetchSource } from "./fetch-source.ts";
+import { FetchSource, type IsolatedSource } from "./fetch-source.ts";
 import type { FetchSourceStats } from "./fetch-source.ts";
 
 export type { ContentOffer, FetchCommand, FetchSourceStats, FetchVerification };
@@ -48,7 +48,7 @@ export class ContentFetch {
   #toVerify: BlockAttempt[] = [];
   #toHash: BlockAttempt[] = [];
   readonly #deliveries: { readonly offset: number; readonly data: Uint8Array }[] = [];
-  readonly #isolated: { readonly member: MemberId; readonly code: ErrorCode; readonly reason: string }[] = [];
+  readonly #isolated: IsolatedSource[] = [];
   #windowBytes: number;
   /** Bytes of the part that the reader has consumed. */
   #consumed = 0;
@@ -196,7 +196,7 @@ export class ContentFetch {
     let at = offset - contentOffset;
     const lastBlock = request.firstBlock + request.attempts.length - 1;
     if (at < request.firstBlock * blockBytes || at + data.length > lastBlock * blockBytes + this.#table.lengthOf(lastBlock)) {
-      return failure(ErrorCode.PROTOCOL_VIOLATION, "a server sent bytes outside the range that it was asked for");
+      return failure(ErrorCode.PROTOCOL_VIOLATION, "bytes outside the range that was asked for");
     }
     request.source.noteArrival(now, data.length);
     for (let taken = 0; taken < data.length; ) {
@@ -214,8 +214,8 @@ export class ContentFetch {
     return undefined;
   }
 
-  /** A server will not answer a request (any more). spec: CONTENT-9 */
-  handleRefused(now: Instant, requestId: number, code: number, reason: string): void {
+  /** A server will not answer a request (any more); `version` is what it has instead. spec: CONTENT-9 */
+  handleRefused(now: Instant, requestId: number, code: number, reason: string, version: string): void {
     const request = this.#ledger.request(requestId);
     if (request === undefined) return;
     const source = request.source;
@@ -224,7 +224,7 @@ export class ContentFetch {
     this.#mustReplan = true;
     if (source.state !== "usable" && source.state !== "suspect") return;
     const isolation = source.noteRefused(now, code);
-    if (isolation !== undefined) this.#isolate(source, isolation, reason);
+    if (isolation !== undefined) this.#isolate(source, isolation, reason, version);
   }
 
   /** How far the reader has consumed the content; moves the window. */
@@ -269,7 +269,7 @@ export class ContentFetch {
     this.#mustReplan = true;
     if (!isMatch) {
       this.#ledger.drop(attempt);
-      this.#isolate(attempt.source, ErrorCode.CONTENT_CORRUPT, `block ${String(block)} did not match its hash`);
+      this.#isolate(attempt.source, ErrorCode.CONTENT_CORRUPT, `block ${String(block)} did not match its hash`, "");
       return;
     }
     attempt.source.noteVerified(attempt.length);
@@ -289,7 +289,7 @@ export class ContentFetch {
   }
 
   /** A server that will not be asked any more, and why; with TIMEOUT not for a while, because others are faster. spec: CONTENT-18 */
-  pollIsolated(): { readonly member: MemberId; readonly code: ErrorCode; readonly reason: string } | undefined {
+  pollIsolated(): IsolatedSource | undefined {
     return this.#isolated.shift();
   }
 
@@ -350,7 +350,7 @@ export class ContentFetch {
     }
     const { attempt, source } = move;
     if (attempt.source.silenceMs(now) > 2 * attempt.source.patienceMs) attempt.source.noteStalled(now);
-    if (attempt.source.noteLate(now)) this.#isolated.push({ member: attempt.source.member, code: ErrorCode.TIMEOUT, reason: SLOW });
+    if (attempt.source.noteLate(now)) this.#isolated.push({ member: attempt.source.member, code: ErrorCode.TIMEOUT, reason: SLOW, version: "" });
     if (!move.isRace) this.#ledger.drop(attempt);
     return this.#open(now, source, attempt.block, attempt.block + 1, move.isRace);
   }
@@ -375,11 +375,11 @@ export class ContentFetch {
     else this.#toHash.push(attempt);
   }
 
-  #isolate(source: BlockSource, code: ErrorCode, reason: string): void {
+  #isolate(source: BlockSource, code: ErrorCode, reason: string, version: string): void {
     if (source.state === "isolated") return;
     source.state = "isolated";
-    source.isolation = { code, reason };
-    this.#isolated.push({ member: source.member, code, reason });
+    source.isolation = { member: source.member, code, reason, version };
+    this.#isolated.push(source.isolation);
     this.#dropOpen(source);
   }
 

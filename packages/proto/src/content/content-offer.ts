@@ -47,14 +47,14 @@ export function validateOffer(offer: ContentOffer, limits: Pick<Limits, "maxCont
   if (offer.contentId.length > MAX_NAME_LENGTH || offer.version.length > MAX_NAME_LENGTH) {
     return failure(ErrorCode.TOO_LARGE, "the id or version of a content offer is too long");
   }
-  if (!isBlockSize(blockBytes)) return violation("the block size of a content offer is not a power of two of 16 KiB to 4 MiB");
+  if (!isBlockSize(blockBytes)) return violation("the block size of a content offer is no power of two of 16 KiB to 4 MiB");
   if (length === 0) return violation("a content offer is empty");
   if (contentOffset % blockBytes !== 0) return violation("a content offer does not begin at a block");
   if (contentOffset + length > contentLength) return violation("a content offer is longer than its content");
   if (!Number.isSafeInteger(streamOffset + length)) return violation("a content offer ends beyond the largest stream offset");
   if (blockCountOf(offer) > MAX_BLOCKS) return failure(ErrorCode.TOO_LARGE, "a content offer has too many blocks");
   if (blockBytes * MIN_WINDOW_BLOCKS > limits.maxContentWindowBytes) {
-    return failure(ErrorCode.TOO_LARGE, "the blocks of a content offer are too large for the content window");
+    return failure(ErrorCode.TOO_LARGE, "the blocks of a content offer are too large for the window");
   }
   return undefined;
 }

@@ -224,7 +224,7 @@ export function simulate(options: {
       const { refuses } = state.server;
       if (refuses !== undefined) {
         schedule(arrive + state.server.rttMs / 2, () => {
-          fetch.handleRefused(now, command.requestId, refuses, "refused");
+          fetch.handleRefused(now, command.requestId, refuses, "refused", "");
         });
         continue;
       }

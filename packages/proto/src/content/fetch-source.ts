@@ -54,6 +54,14 @@ const MAX_LATE = 3;
 const LATE_DISTANCE_MS = 1_000;
 const FIRST_ASIDE_MS = 10_000;
 const MAX_ASIDE_MS = 60_000;
+/** A server that is not asked any more, and why. */
+export interface IsolatedSource {
+  readonly member: MemberId;
+  readonly code: ErrorCode;
+  readonly reason: string;
+  /** What it has instead, with CONTENT_VERSION; else empty. */
+  readonly version: string;
+}
 
 /** One server from which blocks are fetched: how fast it is, what it owes, how far it can be trusted. */
 export class FetchSource<Attempt extends { readonly length: number }> {
@@ -62,7 +70,7 @@ export class FetchSource<Attempt extends { readonly length: number }> {
   /** It leaves soon. */
   isRetired = false;
   /** Why it is isolated. */
-  isolation: { readonly code: ErrorCode; readonly reason: string } | undefined;
+  isolation: IsolatedSource | undefined;
   /** Attempts that are live, in the order in which the source answers. */
   readonly queue: Attempt[] = [];
   outstandingBytes = 0;

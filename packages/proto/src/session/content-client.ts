@@ -3,6 +3,7 @@ import type { MemberId } from "../base/ids.ts";
 import type { Instant } from "../base/time.ts";
 import { ContentFetch } from "../content/content-fetch.ts";
 import { blockCountOf, MAX_BLOCKS, type ContentOffer } from "../content/content-offer.ts";
+import type { IsolatedSource } from "../content/fetch-source.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import type { Peer } from "./peer.ts";
 import type { SessionState } from "./session-state.ts";
@@ -70,8 +71,7 @@ export class ContentClient {
       this.#done(home, offer, ErrorCode.STREAM_STATE, "the stream is closed");
       return undefined;
     }
-    if (entry.peer !== home)
-      return failure(ErrorCode.PROTOCOL_VIOLATION, `a content for stream ${offer.streamId}, whose home is another server`);
+    if (entry.peer !== home) return failure(ErrorCode.PROTOCOL_VIOLATION, `a content for stream ${offer.streamId}, whose home is another`);
     const reserved = receive.reserveContent(offer.streamOffset, offer.length);
     if (reserved !== undefined) return reserved;
     if (offer.end) {
@@ -105,7 +105,7 @@ export class ContentClient {
     }
     const owner = fetch.content.ownerOf(requestId);
     if (owner !== undefined && owner !== from.member) {
-      return failure(ErrorCode.PROTOCOL_VIOLATION, `member ${from.member} answered a range that was asked of member ${owner}`);
+      return failure(ErrorCode.PROTOCOL_VIOLATION, `member ${from.member} answered a range of member ${owner}`);
     }
     const problem = fetch.content.handleRangeData(this.#state.now, requestId, offset, data);
     if (problem !== undefined) return problem;
@@ -118,7 +118,7 @@ export class ContentClient {
     const fetch = this.#byRequest.get(message.requestId);
     // Only who was asked can refuse. spec: CONTENT-9
     if (fetch?.content.ownerOf(message.requestId) !== from.member) return;
-    fetch.content.handleRefused(this.#state.now, message.requestId, message.code, message.reason);
+    fetch.content.handleRefused(this.#state.now, message.requestId, message.code, message.reason, message.version);
     this.#advance(fetch);
   }
 
@@ -306,7 +306,7 @@ export class ContentClient {
     for (let gone = content.pollIsolated(); gone !== undefined; gone = content.pollIsolated()) {
       // Who lied once is not asked again in this session. spec: CONTENT-3
       if (gone.code === ErrorCode.CONTENT_CORRUPT) this.#liars.add(gone.member);
-      this.#tell(gone.member, fetch.offer.contentId, gone.code, gone.reason);
+      this.#tell(gone, fetch.offer.contentId);
     }
     this.#request(fetch);
     if (content.isComplete) this.#drop(fetch, ErrorCode.NO_ERROR, "");
@@ -319,10 +319,10 @@ export class ContentClient {
   }
 
   /** Says who is not asked, to the application and to the servers that may know. spec: CONTENT-19 */
-  #tell(memberId: MemberId, contentId: string, code: ErrorCode, reason: string): void {
+  #tell({ member: memberId, code, reason, version }: IsolatedSource, contentId: string): void {
     const type = code === ErrorCode.TIMEOUT ? "source-slow" : "source-isolated";
     const pathId = this.#state.paths.ofMember(memberId).at(-1)?.id ?? 0;
-    this.#state.emit({ type, member: memberId, pathId, contentId, code, reason });
+    this.#state.emit({ type, member: memberId, pathId, contentId, code, reason, version });
     for (const peer of this.#state.peers.values()) {
       if (peer.isVouched && peer.isKnown && !peer.isLost && !peer.isAway)
         peer.control.send(body("sourceReport", { memberId, pathId, contentId, code, reason }));

@@ -109,7 +109,7 @@ export class PathWire {
     this.takeOpened();
     switch (this.pool.retired(carrier)) {
       case "unasked":
-        return failure(ErrorCode.PROTOCOL_VIOLATION, "CARRIER_RETIRE on a carrier that this side opened and did not give back");
+        return failure(ErrorCode.PROTOCOL_VIOLATION, "CARRIER_RETIRE on a carrier that was not given back");
       case "over":
         this.input.forget(carrier);
         this.#transmits.push({ kind: "reset-carrier", pathId: this.id, carrier });

@@ -104,6 +104,7 @@ export class ServerPaths {
       contentId: clipText(message.contentId, MAX_NAME_LENGTH),
       code,
       reason: clipText(message.reason, MAX_REASON_LENGTH),
+      version: "",
     });
   }
 

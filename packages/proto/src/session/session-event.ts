@@ -67,6 +67,8 @@ export type SessionEvent =
       readonly contentId: string;
       readonly code: number;
       readonly reason: string;
+      /** What it has instead, with CONTENT_VERSION; else empty. */
+      readonly version: string;
     }
   /** Server: bytes of a content are needed; answer with `handleContentRead`. */
   | {
