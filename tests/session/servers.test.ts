@@ -32,7 +32,14 @@ test("addPath rejects when the policy refuses, and alike when nobody is there an
   await using cluster = new TestCluster();
   const a = await cluster.serve();
   const b = await cluster.serve();
-  await cluster.dial(a, { pathPolicy: { allow: (address) => !address.endsWith(":9999") }, limits: { handshakeTimeoutMs: 500 } });
+  const client = await cluster.dial(a, {
+    pathPolicy: { allow: (address) => !address.endsWith(":9999") },
+    limits: { handshakeTimeoutMs: 500 },
+  });
+  const told: string[] = [];
+  void (async () => {
+    for await (const event of client.events()) if (event.type === "path-failed") told.push(`${event.code} ${event.address}`);
+  })();
   const primary = await a.next();
   const codes: string[] = [];
   for (const attempt of [
@@ -48,6 +55,10 @@ test("addPath rejects when the policy refuses, and alike when nobody is there an
   }
   expect(codes).toEqual(["ADDRESS_REFUSED", "ADDRESS_REFUSED", "ADDRESS_REFUSED", "TIMEOUT", "TIMEOUT"]);
   expect(primary.activePaths()).toHaveLength(1);
+  // The client's application hears of them too.
+  expect(told.slice(0, 3)).toEqual(
+    ["127.0.0.1:9999", "169.254.169.254:4433", "127.0.0.1:7"].map((address) => `ADDRESS_REFUSED ${address}`),
+  );
 });
 
 // spec: RAW-1, RAW-2

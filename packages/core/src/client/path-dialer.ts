@@ -145,6 +145,7 @@ export class PathDialer {
     const verdict = checkAddress(event.address, this.#policy);
     if (!verdict.allowed) {
       refuse(ErrorCode.ADDRESS_REFUSED, verdict.reason);
+      this.#options.onFailed(event.address, new KwikError("ADDRESS_REFUSED", verdict.reason));
       return;
     }
     if (!this.#hasRoom()) {

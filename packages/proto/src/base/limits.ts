@@ -72,7 +72,7 @@ export interface Limits {
   graceMs: number;
   /** Sessions of a listener that have no path and wait for their client, at most; beyond it the one that has waited longest ends. */
   maxSuspendedSessions: number;
-  /** Bytes of content that are asked for and not yet verified, over all sources of a stream, at most. */
+  /** Bytes of content that are asked for or wait for their reader, over all sources; several contents share them, with four blocks each at least. */
   maxContentWindowBytes: number;
   /**
    * Share of the bytes that may travel twice so that a slow path or server does not hold up the rest, 0 to 1: of a content's bytes at its tail, and of what

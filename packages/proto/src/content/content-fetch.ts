@@ -7,6 +7,7 @@ import type { BlockAttempt, BlockSource } from "./block-attempt.ts";
 import { BlockHashes } from "./block-hashes.ts";
 import { BlockTable } from "./block-table.ts";
 import { MIN_WINDOW_BLOCKS, validateOffer } from "./content-offer.ts";
+import type { ContentFetchOptions } from "./content-fetch-options.ts";
 import type { ContentOffer } from "./content-offer.ts";
 import type { FetchCommand, FetchVerification } from "./fetch-command.ts";
 import { FetchLedger } from "./fetch-ledger.ts";
@@ -26,14 +27,6 @@ const REPLAN_MS = 50;
 const MAX_MOVES = 16;
 const SLOW = "its blocks had to be fetched from others again and again";
 
-export interface ContentFetchOptions {
-  readonly limits: Pick<Limits, "maxContentWindowBytes" | "maxDuplicateShare">;
-  /** A number not used for another request of the session. */
-  readonly allocateRequestId: () => number;
-  /** Window to begin with, in bytes; 4 MiB by default. */
-  readonly windowBytes?: number;
-}
-
 /** Fetches one offered part of a content from several sources at once, near in order, and delivers it block by block, verified. */
 export class ContentFetch {
   readonly offer: ContentOffer;
@@ -50,8 +43,9 @@ export class ContentFetch {
   readonly #deliveries: { readonly offset: number; readonly data: Uint8Array }[] = [];
   readonly #isolated: IsolatedSource[] = [];
   #windowBytes: number;
+  #maxWindowBytes: number;
   /** Bytes of the part that the reader has consumed. */
-  #consumed = 0;
+  #consumed: number;
   #failure: ProtocolFailure | undefined;
   /** Whether something happened that may call for moving blocks. */
   #mustReplan = false;
@@ -71,10 +65,9 @@ export class ContentFetch {
     this.#ledger = new FetchLedger(this.#table);
     this.#hashes = new BlockHashes(this.#table.blockCount);
     this.#planner = new FetchPlanner(this.#table, this.#sources);
-    this.#windowBytes = Math.max(
-      MIN_WINDOW_BLOCKS * offer.blockBytes,
-      Math.min(options.windowBytes ?? INITIAL_WINDOW_BYTES, this.#limits.maxContentWindowBytes),
-    );
+    this.#consumed = -(options.bytesAhead ?? 0);
+    this.#maxWindowBytes = this.#limits.maxContentWindowBytes;
+    this.#windowBytes = Math.max(this.leastWindowBytes, Math.min(options.windowBytes ?? INITIAL_WINDOW_BYTES, this.#maxWindowBytes));
   }
 
   /** Every byte was verified and handed out, and the root matched. */
@@ -101,6 +94,17 @@ export class ContentFetch {
 
   get windowBytes(): number {
     return this.#windowBytes;
+  }
+
+  /** Four blocks: with less it would not get on. */
+  get leastWindowBytes(): number {
+    return MIN_WINDOW_BLOCKS * this.offer.blockBytes;
+  }
+
+  /** Its share of what all contents of the session may hold; 0 lets it wait. What is under way already still comes. spec: CONTENT-14 */
+  limitWindow(bytes: number): void {
+    this.#maxWindowBytes = bytes;
+    this.#windowBytes = Math.min(Math.max(this.#windowBytes, INITIAL_WINDOW_BYTES), bytes);
   }
 
   /** Bytes asked for and not here, of sources that are counted on. */
@@ -227,7 +231,7 @@ export class ContentFetch {
     if (isolation !== undefined) this.#isolate(source, isolation, reason, version);
   }
 
-  /** How far the reader has consumed the content; moves the window. */
+  /** How far the reader has consumed the content, or is before it; moves the window. */
   setReadOffset(contentOffset: number, _now: Instant): void {
     this.#consumed = Math.max(this.#consumed, Math.min(this.offer.length, contentOffset - this.offer.contentOffset));
   }
@@ -324,7 +328,7 @@ export class ContentFetch {
 
   #nextRun(now: Instant): FetchCommand | undefined {
     const { blockBytes, length } = this.offer;
-    const wanted = Math.min(this.#limits.maxContentWindowBytes, this.#planner.wantedWindowBytes(now));
+    const wanted = Math.min(this.#maxWindowBytes, this.#planner.wantedWindowBytes(now));
     if (wanted > this.#windowBytes) this.#windowBytes = wanted;
     const edge = this.#consumed + this.#windowBytes;
     const limit = edge >= length ? this.#table.blockCount : Math.floor(edge / blockBytes);
@@ -350,7 +354,8 @@ export class ContentFetch {
     }
     const { attempt, source } = move;
     if (attempt.source.silenceMs(now) > 2 * attempt.source.patienceMs) attempt.source.noteStalled(now);
-    if (attempt.source.noteLate(now)) this.#isolated.push({ member: attempt.source.member, code: ErrorCode.TIMEOUT, reason: SLOW, version: "" });
+    if (attempt.source.noteLate(now))
+      this.#isolated.push({ member: attempt.source.member, code: ErrorCode.TIMEOUT, reason: SLOW, version: "" });
     if (!move.isRace) this.#ledger.drop(attempt);
     return this.#open(now, source, attempt.block, attempt.block + 1, move.isRace);
   }

@@ -11,6 +11,8 @@ import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
 
 /** Contents under way in one session, at most. */
 const MAX_FETCHES = 256;
+/** All contents together hold as much as one may, and four blocks each; up to this many times what one may. */
+const MAX_LEAST_WINDOWS = 4;
 
 /** Blocks of all contents under way, at most: bounds the memory that hashes can take (128 MiB). */
 const MAX_BLOCKS_AT_ONCE = 4 * MAX_BLOCKS;
@@ -78,9 +80,14 @@ export class ContentClient {
       const refused = receive.setFinalSize(offer.streamOffset + offer.length);
       if (refused !== undefined) return refused;
     }
-    const content = new ContentFetch(offer, { limits: this.#state.limits, allocateRequestId: () => this.#nextRequest++ });
+    const content = new ContentFetch(offer, {
+      limits: this.#state.limits,
+      allocateRequestId: () => this.#nextRequest++,
+      bytesAhead: offer.streamOffset - receive.readOffset,
+    });
     const fetch: Fetch = { fetchId: this.#nextFetch++, home, offer, content, entry, starvedSince: undefined };
     this.#fetches.set(fetch.fetchId, fetch);
+    this.#shareWindow();
     for (const peer of this.#state.peers.values()) this.#updateSource(fetch, peer);
     this.#advance(fetch);
     return undefined;
@@ -135,7 +142,7 @@ export class ContentClient {
     for (const fetch of this.#fetches.values()) {
       if (fetch.entry !== entry) continue;
       const { offer } = fetch;
-      const inContent = Math.min(Math.max(readOffset - offer.streamOffset, 0), offer.length);
+      const inContent = Math.min(readOffset - offer.streamOffset, offer.length);
       fetch.content.setReadOffset(offer.contentOffset + inContent, this.#state.now);
       this.#advance(fetch);
     }
@@ -354,8 +361,22 @@ export class ContentClient {
     }
   }
 
+  /** The first contents go on at least; those for which nothing is left wait until others have ended. spec: CONTENT-14 */
+  #shareWindow(): void {
+    const { maxContentWindowBytes } = this.#state.limits;
+    const share = maxContentWindowBytes / this.#fetches.size;
+    let left = MAX_LEAST_WINDOWS * maxContentWindowBytes;
+    for (const { content } of this.#fetches.values()) {
+      const bytes = Math.max(share, content.leastWindowBytes);
+      content.limitWindow(bytes <= left ? bytes : 0);
+      left -= bytes;
+    }
+  }
+
   #drop(fetch: Fetch, code: ErrorCode, reason: string): void {
     this.#fetches.delete(fetch.fetchId);
+    this.#shareWindow();
+    for (const other of this.#fetches.values()) this.#request(other);
     this.#endedDuplicateBytes += fetch.content.duplicateBytes;
     for (const [requestId, owner] of this.#byRequest) {
       if (owner === fetch) this.#byRequest.delete(requestId);

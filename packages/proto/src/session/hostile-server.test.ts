@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
 import { streamIdOf } from "../base/ids.ts";
 import { body } from "../control/control-body.ts";
-import { CREDIT, SESSION_ID, Stage } from "./played-peer.fixture.ts";
+import { CREDIT, type PlayedPeer, SESSION_ID, Stage } from "./played-peer.fixture.ts";
 
 const KiB = 1024;
 
@@ -290,3 +290,58 @@ test("paths that ended long ago are forgotten, and late acknowledgements of thei
   expect(stage.session.state.paths.all().length).toBeLessThan(1200);
   primary.packet((encoder) => encoder.ack({ pathId: 1, largest: 0, delayMicros: 0, ranges: [0, 0] }));
 });
+
+// spec: CONTENT-14
+test("many contents together hold what one may, and four blocks each", () => {
+  const { stage, primary } = Stage.client({ maxContentWindowBytes: 1024 * KiB });
+  const blockBytes = 16 * KiB;
+  const contents = 50;
+  const length = BigInt(64 * 1024 * KiB);
+  for (let sequence = 0; sequence < contents; sequence += 1) {
+    const streamId = BigInt(streamIdOf(1, "server", "unidirectional", sequence));
+    primary.say(
+      body("contentOffer", { streamId, offerId: sequence, contentId: "film", version: "1", contentLength: length, length, blockBytes }),
+    );
+  }
+  answerAll(stage, primary);
+  expect(stage.session.content.bufferedBytes).toBeGreaterThan(contents * blockBytes);
+  expect(stage.session.content.bufferedBytes).toBeLessThanOrEqual(1024 * KiB + contents * 4 * blockBytes);
+});
+
+// spec: CONTENT-14
+test("parts of one stream together hold what one may, however many there are", () => {
+  const { stage, primary } = Stage.client({ maxContentWindowBytes: 1024 * KiB });
+  const streamId = BigInt(streamIdOf(1, "server", "unidirectional", 0));
+  const length = BigInt(512 * KiB);
+  for (let part = 0; part < 50; part += 1) {
+    const streamOffset = BigInt(part) * length;
+    primary.say(
+      body("contentOffer", {
+        streamId,
+        offerId: part,
+        streamOffset,
+        contentId: `${part}`,
+        version: "1",
+        contentLength: length,
+        length,
+        blockBytes: 16 * KiB,
+      }),
+    );
+  }
+  answerAll(stage, primary);
+  expect(stage.session.content.bufferedBytes).toBeLessThanOrEqual(1024 * KiB);
+});
+
+/** Answers every range that is asked for, for as long as more are. Nobody verifies anything, so all of it is held. */
+function answerAll(stage: Stage, peer: PlayedPeer): void {
+  for (let answered = 0, more = true; more; ) {
+    const asked = peer.messages("rangeRequest") as { requestId: number; offset: bigint; length: bigint }[];
+    more = asked.length > answered;
+    for (const { requestId, offset, length } of asked.slice(answered)) {
+      for (let at = 0; at < Number(length); at += 16 * KiB)
+        peer.packet((encoder) => encoder.rangeData(requestId, Number(offset) + at, new Uint8Array(16 * KiB)));
+    }
+    answered = asked.length;
+    stage.pass(20);
+  }
+}
