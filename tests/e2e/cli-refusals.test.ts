@@ -141,6 +141,7 @@ test("a first server with other bytes than two others, which agree, is left out 
     resumedFrom: 0,
     isolated: [{ address: outvoted.address, code: "CONTENT_VERSION" }],
   });
+  expect(reportOf(outcome).paths[0]).toMatchObject({ address: outvoted.address, state: "closed" });
   expect(outcome.stderr).toContain(`${outvoted.address} has other bytes under this name than 2 others, which agree`);
   expect(sha256OfFile(out)).toBe(source);
   // What is written to standard output cannot be taken back.

@@ -144,6 +144,7 @@ export class Download {
     this.#sessions += 1;
     const votes = new VersionVotes();
     let outvoted: OutvotedError | undefined;
+    let hasFailed = false;
     const notices = new PathNotices(session, this.#options.onNotice, (isolated, other) => {
       if (!this.isolated.some(({ address, code }) => address === isolated.address && code === isolated.code)) this.isolated.push(isolated);
       const majority = other === undefined ? undefined : this.#outvoting(session, votes, other);
@@ -167,6 +168,7 @@ export class Download {
         throw new FileRequestError("failed", `the stream ended after ${output.position} of ${this.#size} bytes`);
       }
     } catch (error) {
+      hasFailed = true;
       throw outvoted ?? error;
     } finally {
       signal.removeEventListener("abort", interrupt);
@@ -174,7 +176,7 @@ export class Download {
       const { paths, suspensions } = session.stats();
       this.#pastSuspensions += suspensions;
       if (paths.some((path) => path.state === "active")) this.#hopefulAt = performance.now();
-      this.#pastPaths = [...this.#pastPaths, ...paths];
+      this.#pastPaths = [...this.#pastPaths, ...(hasFailed ? paths.map(endedPath) : paths)];
       this.#session = undefined;
       // The file does not depend on the farewell.
       const closed = session.close().catch(() => undefined);
@@ -320,6 +322,11 @@ export class Download {
     if (!output.isResumable || Math.max(output.position, output.existingBytes) === 0) return "";
     return `; ${output.label} keeps what came, run the same command again to go on`;
   }
+}
+
+/** A path of a session that was given up: whatever it was then, it is of no use now. */
+function endedPath(path: PathInfo): PathInfo {
+  return path.state === "dead" || path.state === "closed" ? path : { ...path, state: "closed", reason: "its session is over" };
 }
 
 function statusOfRefusal(error: FileRequestError): ExitStatus {
