@@ -145,8 +145,8 @@ async function serveSessions(
 ): Promise<void> {
   for await (const session of listener) {
     metrics?.watch(session);
-    const from = session.allPaths().find((path) => path.local)?.address ?? "a client";
-    log(`session ${session.id.slice(0, 8)} of ${from} begins (${session.role})`);
+    const dialled = session.allPaths().find((path) => path.local)?.address;
+    log(`session ${session.id.slice(0, 8)} begins (${session.role}${dialled === undefined ? "" : `, dialled as ${dialled}`})`);
     void logSources(session, log);
     void files.serve(session).catch((error: unknown) => log(`session ${session.id.slice(0, 8)}: ${sentenceOf(error)}`));
     peers.follow(session);
