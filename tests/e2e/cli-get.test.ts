@@ -62,9 +62,14 @@ test("a download takes its bytes from all servers and reports them", async () =>
   expect(report).toMatchObject({ bytes: SIZE, sha256: source, resumedFrom: 0, isolated: [] });
   expect(sha256OfFile(out)).toBe(source);
   expect(new Set(report.paths.map((path) => path.address))).toEqual(new Set(servers.map((server) => server.address)));
-  for (const path of report.paths) {
-    expect(path.state).toBe("active");
-    expect(path.bytes, outcome.stderr).toBeGreaterThan(SIZE / 20);
+  for (const { address } of servers) {
+    // A busy machine may let one fall silent for so long that another transport is tried beside it.
+    const paths = report.paths.filter((path) => path.address === address);
+    expect(paths.map((path) => path.state)).toContain("active");
+    expect(
+      paths.reduce((sum, path) => sum + path.bytes, 0),
+      outcome.stderr,
+    ).toBeGreaterThan(SIZE / 20);
   }
   await Promise.all(servers.map(kill));
 });

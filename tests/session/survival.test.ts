@@ -264,3 +264,23 @@ test("a server that swallows what it is sent does not keep a client from diallin
   await b.next();
   await expect.poll(() => paths(client)).toEqual([b.address]);
 });
+
+// spec: CLOSE-1
+test("a suspended session can be closed at either end, at once, also while the other one comes back", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const [client, other] = [await cluster.dial(a), await cluster.dial(a, { limits: { graceMs: 1_000 } })];
+  const [server, second] = [await a.next(), await a.next()];
+  const stream = client.openStream();
+  cluster.network.unplug(a.address);
+  await expect.poll(() => [client, other, server, second].every((one) => one.stats().isSuspended)).toBe(true);
+  await stream.write(bytes("never heard"));
+  const waiting = codeOf(stream.read());
+  // The line is back in the very moment in which one side ends.
+  cluster.network.plug(a.address);
+  await Promise.all([client.close(), second.close()]);
+  expect(await waiting).toBe("NO_ERROR");
+  expect(await codeOf(stream.write(bytes("x")))).toBe("NO_ERROR");
+  await a.listener.close();
+  for (const session of [server, second, other]) await session.closed;
+});

@@ -34,22 +34,28 @@ export class SessionPeers {
   /** Adds them to a session that begins here, or whose primary this server becomes. A peer that cannot be added is reported and left out. */
   follow(session: ServerSession): void {
     if (this.#peers.length === 0) return;
-    void this.#addWhenPrimary(session);
-    if (session.role === "primary") this.#addTo(session);
+    // A client may name its primary as often as it likes, and take its time with what it is asked: each peer is asked for once at a time.
+    const asked = new Set<string>();
+    void this.#addWhenPrimary(session, asked);
+    if (session.role === "primary") this.#addTo(session, asked);
   }
 
-  async #addWhenPrimary(session: ServerSession): Promise<void> {
-    for await (const event of session.events()) if (event.type === "primary-changed" && event.isHere) this.#addTo(session);
+  async #addWhenPrimary(session: ServerSession, asked: Set<string>): Promise<void> {
+    for await (const event of session.events()) if (event.type === "primary-changed" && event.isHere) this.#addTo(session, asked);
   }
 
-  #addTo(session: ServerSession): void {
+  #addTo(session: ServerSession, asked: Set<string>): void {
     const there = new Set(session.activePaths().map((path) => path.address));
     for (const { address, identity } of this.#peers) {
-      if (there.has(address)) continue;
-      session.addPath(address, identity === undefined ? {} : { identity }).catch((error: unknown) => {
-        if (isKwikError(error) && session.activePaths().length === 0) return; // the session is over
-        this.#log(`session ${session.id.slice(0, 8)} goes without ${address}: ${sentenceOf(error)}`);
-      });
+      if (there.has(address) || asked.has(address)) continue;
+      asked.add(address);
+      session
+        .addPath(address, identity === undefined ? {} : { identity })
+        .catch((error: unknown) => {
+          if (isKwikError(error) && session.activePaths().length === 0) return; // the session is over
+          this.#log(`session ${session.id.slice(0, 8)} goes without ${address}: ${sentenceOf(error)}`);
+        })
+        .finally(() => asked.delete(address));
     }
   }
 }

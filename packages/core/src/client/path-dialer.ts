@@ -124,6 +124,10 @@ export class PathDialer {
       this.#options.onFailed(key, new KwikError("IDENTITY_MISMATCH", IDENTITY_WORDS));
       return;
     }
+    if (this.#redials.count >= this.#maxPaths) {
+      this.#options.onFailed(key, this.#full());
+      return;
+    }
     // It is an order to dial like any other. spec: PATH-15
     if (!this.#redials.isOwn(key) && !this.#redials.wasActive(key) && !this.#unproven.has(key)) {
       if (!this.vain.begin(this.#driver.runtime.now())) {

@@ -4,10 +4,15 @@ import { formatAddress, parseAddress, type ServerAddress } from "../transport/ad
 
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 4_000;
+/** Who has not answered so often, which takes about forty seconds, is dialled less and less often. */
+const MANY_FAILURES = 15;
+const MAX_LONG_PAUSE_MS = 60_000;
 /** A path that was in use for so long was a good one: the next loss is answered at once. */
 const PROVEN_AFTER_MS = 1_000;
 /** A server that is only somebody's advice, and never answered, is tried so often. */
 const MAX_TRIES_OF_STRANGERS = 10;
+/** … and one that was in use, so often: it will hardly come back. */
+const MAX_TRIES_OF_FORMER = 30;
 /** Who leaves is dialled as if it had failed so often. */
 const FAILURES_OF_LEAVING = 5;
 /** A session without a path waits so long for those that were in use before it turns to those that never were. */
@@ -37,6 +42,10 @@ interface Entry extends RedialledServer {
   activeSince: number | undefined;
   /** When a server that has too much to do may be dialled again. spec: CTRL-18 */
   notBefore: number;
+  /** When it was tried last. */
+  triedAt: number;
+  /** Ends the pause that it is in. */
+  wake: (() => void) | undefined;
 }
 
 /** What dialling again needs of the session. */
@@ -149,7 +158,9 @@ export class Redials {
     this.#suspension = suspension;
     for (const entry of this.#servers.values()) {
       if (!entry.isWanted || entry.activeSince === undefined) continue;
-      if (!entry.isDialling && !entry.hasDeparted) entry.failures = Math.min(entry.failures, 1);
+      const isLongAgo = this.#port.now() - entry.triedAt >= MAX_PAUSE_MS;
+      if (isLongAgo) entry.wake?.();
+      if ((isLongAgo || !entry.isDialling) && !entry.hasDeparted) entry.failures = Math.min(entry.failures, 1);
       this.#dial(entry);
     }
     if (this.count === 0) this.#dialUnused();
@@ -188,6 +199,8 @@ export class Redials {
         failures: 0,
         activeSince: undefined,
         notBefore: 0,
+        triedAt: Number.NEGATIVE_INFINITY,
+        wake: undefined,
       };
       this.#servers.set(key, entry);
     }
@@ -206,6 +219,11 @@ export class Redials {
     void this.#keepDialling(entry).finally(() => (entry.isDialling = false));
   }
 
+  async #pause(entry: Entry, ms: number): Promise<void> {
+    await Promise.race([this.#port.sleep(ms), new Promise<void>((resolve) => (entry.wake = resolve))]);
+    entry.wake = undefined;
+  }
+
   async #keepDialling(entry: Entry): Promise<void> {
     const port = this.#port;
     for (;;) {
@@ -213,11 +231,11 @@ export class Redials {
       const { failures } = entry;
       // audited: jitter, no secret
       const jitter = 0.75 + Math.random() * 0.5;
-      const pauseMs = failures === 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), MAX_PAUSE_MS) * jitter;
-      const waitMs = Math.max(pauseMs, entry.notBefore - port.now());
-      if (waitMs > 0) await port.sleep(waitMs);
+      const waitMs = Math.max(failures === 0 ? 0 : pauseMs(failures) * jitter, entry.notBefore - port.now());
+      if (waitMs > 0) await this.#pause(entry, waitMs);
       if (port.isStopped() || port.hasPathTo(entry.key)) return;
-      entry.failures = failures + 1;
+      entry.failures += 1;
+      entry.triedAt = port.now();
       try {
         if (!port.hasRoom()) throw new KwikError("LIMIT_REACHED", "this session has as many paths as it may have (pathPolicy.maxPaths)");
         await port.connect(entry);
@@ -228,10 +246,19 @@ export class Redials {
         if (failures === 0) port.onFailed(entry.key, problem);
         if (this.#suspension !== undefined) this.#dialUnused();
         if (problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT" || problem.code === "TICKET_REFUSED") return;
-        if (entry.activeSince !== undefined) continue;
+        const wasActive = entry.activeSince !== undefined;
         // Somebody else may have the port of another transport; a server that was in use may come back.
-        if (problem.code === "NOT_TRUSTED" || (!entry.isOwn && entry.failures >= MAX_TRIES_OF_STRANGERS)) return;
+        if (!wasActive && problem.code === "NOT_TRUSTED") return;
+        if (!entry.isOwn && entry.failures >= (wasActive ? MAX_TRIES_OF_FORMER : MAX_TRIES_OF_STRANGERS)) {
+          this.#servers.delete(entry.key);
+          return;
+        }
       }
     }
   }
+}
+
+function pauseMs(failures: number): number {
+  if (failures <= MANY_FAILURES) return Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), MAX_PAUSE_MS);
+  return Math.min(MAX_PAUSE_MS * 2 ** (failures - MANY_FAILURES), MAX_LONG_PAUSE_MS);
 }

@@ -44,9 +44,11 @@ export class Departures {
     const { reason, graceMs } = message;
     from.isGoingAway = true;
     from.leavesAt = state.now + graceMs;
-    from.replacements = message.replacements.slice(0, MAX_REPLACEMENTS).map(parseReplacement);
+    // Once: a server that could name others again and again would have the client dial the whole network. spec: DRAIN-2
+    const isNew = from.replacements.length === 0;
+    if (isNew) from.replacements = message.replacements.slice(0, MAX_REPLACEMENTS).map(parseReplacement);
     if (!this.#left.has(from)) this.#leaving.set(from, undefined);
-    state.emit({ type: "going-away", member: from.member, reason, graceMs, replacements: from.replacements });
+    state.emit({ type: "going-away", member: from.member, reason, graceMs, replacements: isNew ? from.replacements : [] });
     this.#parts.succession.review();
     this.#parts.content.memberChanged(from);
   }

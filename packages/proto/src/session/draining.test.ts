@@ -43,6 +43,16 @@ test("the client hears of a server's replacements, with the identities that they
   });
 });
 
+// spec: DRAIN-2
+test("a server that names replacements again is not heard a second time", () => {
+  const { stage, primary } = Stage.client();
+  goAway(primary, 5_000);
+  goAway(primary, 5_000, ["b.example:1"]);
+  for (let count = 0; count < 100; count += 1) goAway(primary, 5_000, [`c${count}.example:1`]);
+  const named = stage.events.flatMap((event) => (event.type === "going-away" ? event.replacements : []));
+  expect(named).toEqual([{ address: "b.example:1", identity: "" }]);
+});
+
 // spec: PRIMARY-2, DRAIN-2
 test("the first replacement that is there becomes primary, before servers that were there", () => {
   const { stage, primary } = Stage.client();
