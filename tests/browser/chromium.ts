@@ -1,37 +1,15 @@
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { chromium } from "playwright-core";
 import type { Browser } from "playwright-core";
+import { missingPrograms } from "../debian/programs.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
-const INSTALL_TIMEOUT_MS = 300_000;
-
-/** Why this machine has no such program, or undefined once it has; installs the package where it may. */
-export function installed(path: string, packageName: string): string | undefined {
-  if (existsSync(path)) return undefined;
-  if (process.platform !== "linux" || process.getuid?.() !== 0) return `needs ${path}: install ${packageName}`;
-  process.stderr.write(`installing ${packageName}\n`);
-  try {
-    // A fresh machine has no list of packages.
-    for (const args of [["update"], ["install", "-y", "--no-install-recommends", packageName]]) {
-      execFileSync("apt-get", args, {
-        stdio: "pipe",
-        timeout: INSTALL_TIMEOUT_MS,
-        env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-      });
-    }
-  } catch {
-    // said below
-  }
-  return existsSync(path) ? undefined : `needs ${packageName}, which could not be installed`;
-}
 
 /** Why there is no Chromium here, or undefined. */
 export function missingChromium(): string | undefined {
-  return installed(CHROMIUM, "chromium");
+  return missingPrograms({ [CHROMIUM]: "chromium" });
 }
 
 export function launchChromium(args: readonly string[] = []): Promise<Browser> {

@@ -8,7 +8,7 @@ import { LinkPeers } from "../compliance/link-peers.ts";
 import type { Served } from "../compliance/link-peers.ts";
 import { selfSigned } from "../compliance/tls-material.ts";
 import { until } from "../compliance/until.ts";
-import { installed } from "./chromium.ts";
+import { missingPrograms } from "../debian/programs.ts";
 import { CLIENT_SETTINGS, connectHttp3, fieldSection, record, SESSION_FIELDS } from "./http3-client.ts";
 import type { QuicConnection } from "./http3-client.ts";
 
@@ -22,7 +22,7 @@ const peers = new LinkPeers(quicTransport);
 let server: Served;
 
 beforeAll(() => {
-  missing = installed("/usr/bin/gtlsclient", "ngtcp2-client");
+  missing = missingPrograms({ "/usr/bin/gtlsclient": "ngtcp2-client" });
 }, INSTALL_MS);
 
 beforeEach(async () => {
