@@ -9,6 +9,25 @@ export type PathState = "connecting" | "authenticating" | "active" | "degraded" 
  */
 export type TransportChoice = "address" | "option" | "only" | "race" | "remembered" | "fallback" | "return";
 
+/** What the transport connection of a path can do, and what it knows of itself. */
+export interface LinkInfo {
+  /** "host:port" of this end, where the transport tells. */
+  readonly localAddress: string | undefined;
+  /** It has independent streams of its own; without them everything on the path shares one stream of bytes. */
+  readonly streams: boolean;
+  /** Encrypted and integrity-protected by the transport. */
+  readonly encrypted: boolean;
+  /** Can send data in the first flight of a resumed connection (0-RTT). */
+  readonly earlyData: boolean;
+  /** Largest datagram that the transport takes now, in bytes; 0 if it has none. What does not fit travels in packets of the path. */
+  readonly maxDatagramBytes: number;
+  /** The transport's own measure of the round-trip time, in milliseconds, where it has one. */
+  readonly rttMs: number | undefined;
+  readonly congestionWindowBytes: number | undefined;
+  /** Bytes handed to the transport and not taken by it yet. */
+  readonly bufferedBytes: number;
+}
+
 /** One path as an application may see it. */
 export interface PathInfo {
   readonly id: number;
@@ -41,6 +60,8 @@ export interface PathInfo {
   readonly bytesResent: number;
   readonly inFlightBytes: number;
   readonly inFlightLimitBytes: number;
+  /** The connection under it; undefined in events, when there is none, and for paths that end elsewhere. */
+  readonly link: LinkInfo | undefined;
 }
 
 export interface SessionStats {

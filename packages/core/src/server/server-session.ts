@@ -176,7 +176,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   allPaths(): PathInfo[] {
     const now = this.runtime.now();
-    const own = [...this.proto.state.paths.all()].map((path) => this.pathInfo(path, now));
+    const own = [...this.proto.state.paths.all()].map((path) => this.pathRow(path, now));
     return [...own, ...this.#server.remotePaths().map(remotePath)].sort((a, b) => a.id - b.id);
   }
 

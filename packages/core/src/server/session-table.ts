@@ -6,6 +6,7 @@ import type { Runtime } from "../driver/runtime.ts";
 import { SendPool } from "../session/send-budget.ts";
 import { BytePool } from "./byte-pool.ts";
 import type { ListenEnvironment } from "./listen-environment.ts";
+import { trafficOf } from "../session/traffic.ts";
 import { ServerSessionOverPaths } from "./server-session.ts";
 import { SuspendedSessions } from "./suspended-sessions.ts";
 
@@ -57,9 +58,9 @@ export class SessionTable {
   stats(): Omit<ListenerStats, "acceptedSessions" | "refusedSessions" | "refusals" | "waitingConnections"> {
     let { bytesSent, bytesReceived } = this.#past;
     for (const session of this.#sessions.values()) {
-      const stats = session.stats();
-      bytesSent += stats.bytesSent;
-      bytesReceived += stats.bytesReceived;
+      const traffic = trafficOf(session.protocol);
+      bytesSent += traffic.bytesSent;
+      bytesReceived += traffic.bytesReceived;
     }
     const { bytes: sendBufferBytes } = this.#sendPool;
     return {
@@ -143,9 +144,9 @@ export class SessionTable {
     const session = this.#sessions.get(id);
     if (session === undefined) return false;
     this.#sessions.delete(id);
-    const stats = session.stats();
-    this.#past.bytesSent += stats.bytesSent;
-    this.#past.bytesReceived += stats.bytesReceived;
+    const traffic = trafficOf(session.protocol);
+    this.#past.bytesSent += traffic.bytesSent;
+    this.#past.bytesReceived += traffic.bytesReceived;
     return true;
   }
 }

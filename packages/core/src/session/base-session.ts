@@ -18,7 +18,7 @@ import { SessionDriver, type SessionObserver } from "../driver/session-driver.ts
 import { AsyncQueue } from "./async-queue.ts";
 import { closeInfoOf, type EndedEvent, endErrorOf } from "./session-end.ts";
 import { DuplexStream, type ContentOfferer } from "./duplex-stream.ts";
-import { publicPath } from "./path-info.ts";
+import { publicPath, withLink } from "./path-info.ts";
 import { ReceiveHalf } from "./receive-half.ts";
 import { SendHalf } from "./send-half.ts";
 import { SendBudget, type SendPool } from "./send-budget.ts";
@@ -149,7 +149,7 @@ export abstract class BaseSession implements Session {
       isSuspended: this.proto.lifecycle.isSuspended && this.#endError === undefined,
       suspensions: this.#suspensions,
       sourceFaults: { ...this.#sourceFaults },
-      paths: this.proto.state.paths.all().map((path) => this.pathInfo(path, now)),
+      paths: this.proto.state.paths.all().map((path) => this.pathRow(path, now)),
     };
   }
 
@@ -210,6 +210,10 @@ export abstract class BaseSession implements Session {
   }
   protected pathInfo(path: SessionPath, now: number, choice?: TransportChoice): PathInfo {
     return publicPath(path, now, this.driver.linkOf(path.id), choice);
+  }
+  /** With what its transport says, which costs a call into it. */
+  protected pathRow(path: SessionPath, now: number): PathInfo {
+    return withLink(this.pathInfo(path, now), this.driver.linkOf(path.id));
   }
   /** A path by its number, as far as it is known here. */
   protected pathOf(id: number): PathInfo | undefined {

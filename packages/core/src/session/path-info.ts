@@ -1,5 +1,5 @@
 import type { RemotePathStatus, SessionPath } from "@kwik/proto";
-import type { PathInfo, PathState, TransportChoice } from "../api/stats.ts";
+import type { LinkInfo, PathInfo, PathState, TransportChoice } from "../api/stats.ts";
 import type { Link } from "../transport/link.ts";
 
 const STATES: readonly PathState[] = ["connecting", "authenticating", "active", "degraded", "dead", "closed"];
@@ -25,6 +25,7 @@ export function publicPath(path: SessionPath, now: number, link: Link | undefine
     bytesResent: path.bytesResent,
     inFlightBytes: path.inFlightBytes,
     inFlightLimitBytes: path.inFlightLimitBytes,
+    link: undefined,
   };
 }
 
@@ -48,6 +49,7 @@ export function remotePath(status: RemotePathStatus): PathInfo {
     bytesResent: 0,
     inFlightBytes: 0,
     inFlightLimitBytes: 0,
+    link: undefined,
   };
 }
 
@@ -55,4 +57,17 @@ export function remotePath(status: RemotePathStatus): PathInfo {
 function placeOf(name: string): Pick<PathInfo, "address" | "relay"> {
   const [address = "", relay] = name.split(" via ", 2);
   return { address, relay };
+}
+
+/** The same with what its link says. Costs a call into the transport. */
+export function withLink(info: PathInfo, link: Link | undefined): PathInfo {
+  return link === undefined ? info : { ...info, link: publicLink(link) };
+}
+
+function publicLink(link: Link): LinkInfo {
+  const { streams, encrypted, earlyData } = link.capabilities;
+  const { localAddress } = link.properties;
+  const { rttMs, congestionWindowBytes, bufferedBytes } = link.stats();
+  const { maxDatagramBytes } = link;
+  return { localAddress, streams, encrypted, earlyData, maxDatagramBytes, rttMs, congestionWindowBytes, bufferedBytes };
 }
