@@ -1,4 +1,5 @@
 import { isMet, type Measurement, tableOf } from "./measurement.ts";
+import { blocked } from "./measures/blocked.ts";
 import { browser } from "./measures/browser.ts";
 import { bulk } from "./measures/bulk.ts";
 import { dial } from "./measures/dial.ts";
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = {
   tcp,
   websocket,
   dial,
+  blocked,
   relay,
   browser,
   flood,

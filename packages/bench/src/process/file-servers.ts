@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
 import { createHash, randomFillSync } from "node:crypto";
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { mkdir, mkdtemp } from "node:fs/promises";
@@ -16,6 +16,8 @@ export interface FileServersOptions {
   readonly rate: string;
   /** Further flags of `kwik serve`, with --listen. */
   readonly flags: readonly string[];
+  /** What each process is started by, "ip netns exec NAME" for instance; nothing by default. */
+  readonly by?: readonly string[];
 }
 
 /** What a server says of itself with --json. */
@@ -31,6 +33,7 @@ export class FileServers implements AsyncDisposable {
   readonly fileName = "file.bin";
   readonly directory: string;
   readonly served: ServedFile[] = [];
+  /** A program and its first arguments. */
   readonly #command: readonly string[];
   readonly #children: ChildProcess[] = [];
   #sha256 = "";
@@ -43,8 +46,8 @@ export class FileServers implements AsyncDisposable {
   }
 
   /** Works in the kwik command only, which it starts again. */
-  static async start({ count, fileBytes, rate, flags }: FileServersOptions): Promise<FileServers> {
-    const servers = new FileServers(kwikCommand(), await mkdtemp(join(tmpdir(), "kwik-bench-")));
+  static async start({ count, fileBytes, rate, flags, by = [] }: FileServersOptions): Promise<FileServers> {
+    const servers = new FileServers([...by, process.execPath, ...kwikCommand()], await mkdtemp(join(tmpdir(), "kwik-bench-")));
     try {
       const files = join(servers.directory, "files");
       await mkdir(files);
@@ -68,8 +71,7 @@ export class FileServers implements AsyncDisposable {
 
   /** Runs another kwik command; answers the line of JSON that it prints. */
   run(args: readonly string[], timeoutMs: number): Promise<string> {
-    const child = spawn(process.execPath, [...this.#command, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-    this.#children.push(child);
+    const child = this.#spawn(args, ["ignore", "pipe", "inherit"]);
     return jsonLineOf(child, timeoutMs);
   }
 
@@ -78,10 +80,15 @@ export class FileServers implements AsyncDisposable {
   }
 
   async #serve(files: string, flags: readonly string[]): Promise<void> {
-    const args = ["serve", files, "--self-signed", "--json", ...flags];
-    const child = spawn(process.execPath, [...this.#command, ...args], { stdio: ["ignore", "pipe", "ignore", "ipc"] });
-    this.#children.push(child);
+    const child = this.#spawn(["serve", files, "--self-signed", "--json", ...flags], ["ignore", "pipe", "ignore", "ipc"]);
     this.served.push(JSON.parse(await jsonLineOf(child, READY_MS)) as ServedFile);
+  }
+
+  #spawn(args: readonly string[], stdio: StdioOptions): ChildProcess {
+    const [program = "", ...first] = this.#command;
+    const child = spawn(program, [...first, ...args], { stdio });
+    this.#children.push(child);
+    return child;
   }
 
   #end(): void {
