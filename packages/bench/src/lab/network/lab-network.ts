@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { hostCommand, tryHostCommand } from "./host-command.ts";
-import { isDelayed, type Line, lossRules, shaperArguments } from "./line.ts";
+import { dropRules, isDelayed, type Line, type LineDrops, shaperArguments } from "./line.ts";
 import { type EmulatorReport, LinkEmulator } from "./link-emulator.ts";
 
 /** Namespaces are named for their owner, so that what a killed run left is found again. */
@@ -27,11 +27,14 @@ export class LabNetwork {
   readonly #hosts = new Set<string>();
   readonly #emulators: LinkEmulator[] = [];
   readonly #serverCount: number;
+  /** What is lost of each line at present. */
+  readonly #drops: { share: number; hole: HoleSide | undefined }[];
 
   private constructor(topology: Topology, lines: readonly Line[], serverCount: number) {
     this.topology = topology;
     this.lines = lines;
     this.#serverCount = serverCount;
+    this.#drops = lines.map((line) => ({ share: line.lossShare ?? 0, hole: undefined }));
     made += 1;
     this.#prefix = `${NAME_PREFIX}${process.pid}-${made}-`;
   }
@@ -93,12 +96,26 @@ export class LabNetwork {
 
   /** From now on packets of the line disappear without a word. */
   openHole(index: number, side: HoleSide): void {
-    const hosts = { both: [CLIENT, this.#serverHost(index)], "to-client": [CLIENT], "to-server": [this.#serverHost(index)] }[side];
-    for (const host of hosts) this.#nft(host, "add", "rule", "inet", "lab", "hole", "iifname", this.device(index), "drop");
+    this.#dropsOf(index).hole = side;
+    this.#applyDrops(index);
   }
 
   closeHole(index: number): void {
-    for (const host of [CLIENT, this.#serverHost(index)]) this.#nft(host, "flush", "chain", "inet", "lab", "hole");
+    this.#dropsOf(index).hole = undefined;
+    this.#applyDrops(index);
+  }
+
+  /** From now on the line has another rate; the queue before it becomes as long as that of a line of this rate. */
+  setRate(index: number, megabitsPerSecond: number): void {
+    const line = this.lines[index];
+    if (line === undefined) throw new RangeError(`there is no line ${index}`);
+    for (const host of [CLIENT, this.#farHost(index)]) this.#shape(host, index, { ...line, megabitsPerSecond });
+  }
+
+  /** From now on the line loses this share of the packets of each direction, 0 to 1. */
+  setLoss(index: number, share: number): void {
+    this.#dropsOf(index).share = share;
+    this.#applyDrops(index);
   }
 
   /**
@@ -136,10 +153,7 @@ export class LabNetwork {
       }
     }
     if (this.topology === "relays") this.#buildBackbone();
-    for (const host of hosts) {
-      const losses = this.lines.map((line, index) => ({ device: this.device(index), share: line.lossShare ?? 0 }));
-      hostCommand("ip", ["netns", "exec", this.#namespace(host), "nft", "-f", "-"], lossRules(losses));
-    }
+    for (const host of hosts) this.#applyDropsAt(host);
   }
 
   /** Joins every server with the first, at the address at which clients reach that one. */
@@ -219,8 +233,35 @@ export class LabNetwork {
     } else hostCommand("ip", ["link", "add", device, "netns", near, "type", "veth", "peer", "name", device, "netns", far]);
     for (const host of [CLIENT, farHost]) {
       this.#ip(host, "link", "set", device, "mtu", "1500", "txqueuelen", "1000", "up");
-      hostCommand("tc", ["-n", this.#namespace(host), "qdisc", "replace", "dev", device, "root", ...shaperArguments(line)]);
+      this.#shape(host, index, line);
     }
+  }
+
+  #dropsOf(index: number): { share: number; hole: HoleSide | undefined } {
+    const drops = this.#drops[index];
+    if (drops === undefined) throw new RangeError(`there is no line ${index}`);
+    return drops;
+  }
+
+  #applyDrops(index: number): void {
+    for (const host of [CLIENT, this.#farHost(index)]) this.#applyDropsAt(host);
+  }
+
+  #applyDropsAt(host: string): void {
+    const arriving = host === CLIENT ? "to-client" : "to-server";
+    const drops = this.#drops.map(
+      ({ share, hole }, index): LineDrops => ({ device: this.device(index), share, isHole: hole === "both" || hole === arriving }),
+    );
+    hostCommand("ip", ["netns", "exec", this.#namespace(host), "nft", "-f", "-"], dropRules(drops));
+  }
+
+  #shape(host: string, index: number, line: Line): void {
+    hostCommand("tc", ["-n", this.#namespace(host), "qdisc", "replace", "dev", this.device(index), "root", ...shaperArguments(line)]);
+  }
+
+  /** Where line `index` ends: at a server, or at the router behind which all of them are. */
+  #farHost(index: number): string {
+    return this.topology === "shared" ? ROUTER : this.#serverHost(index);
   }
 
   #serverHost(index: number): string {
@@ -233,10 +274,6 @@ export class LabNetwork {
 
   #ip(host: string, ...args: readonly string[]): string {
     return hostCommand("ip", ["-n", this.#namespace(host), ...args]);
-  }
-
-  #nft(host: string, ...args: readonly string[]): void {
-    hostCommand("ip", ["netns", "exec", this.#namespace(host), "nft", ...args]);
   }
 }
 

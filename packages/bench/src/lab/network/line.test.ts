@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { lossRules, nameOfLine, queueBytesOf, shaperArguments } from "./line.ts";
+import { dropRules, nameOfLine, queueBytesOf, shaperArguments } from "./line.ts";
 
 test("gives a line a queue of one bandwidth-delay product, but at least 64 packets", () => {
   expect(queueBytesOf({ megabitsPerSecond: 100, roundTripMs: 40 })).toBe(500_000);
@@ -17,12 +17,13 @@ test("names a line by what is not usual about it", () => {
   expect(nameOfLine({ megabitsPerSecond: 30, roundTripMs: 40, jitterMs: 8, lossShare: 0.005 })).toBe("30 Mbit/s 40±8 ms 0.5 %");
 });
 
-test("writes a rule for each line that loses, and a chain for black holes", () => {
-  const rules = lossRules([
-    { device: "line1", share: 0 },
-    { device: "line2", share: 0.005 },
+test("writes a rule for each line that loses, and for each black hole", () => {
+  const rules = dropRules([
+    { device: "line1", share: 0, isHole: false },
+    { device: "line2", share: 0.005, isHole: false },
+    { device: "line3", share: 0, isHole: true },
   ]);
   expect(rules).toContain('iifname "line2" numgen random mod 100000 < 500 drop');
+  expect(rules).toContain('iifname "line3" drop');
   expect(rules).not.toContain("line1");
-  expect(rules).toContain("chain hole");
 });

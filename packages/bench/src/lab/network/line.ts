@@ -48,22 +48,35 @@ export function nameOfLine(line: Line): string {
   return `${line.megabitsPerSecond} Mbit/s${delay}${loss}`;
 }
 
+/** What a host drops of the packets that arrive on one device. */
+export interface LineDrops {
+  readonly device: string;
+  /** Lost at random, 0 to 1. */
+  readonly share: number;
+  /** Whether all of them disappear. */
+  readonly isHole: boolean;
+}
+
 /**
- * The nft script of one host: a chain that loses packets at random as they arrive on the devices, and an empty one for black holes.
+ * The nft script of one host, in place of what it had before: a chain of black holes, and one that loses packets at random as they arrive on the devices.
  * A prerouting hook, so that the sender believes that it has sent.
  */
-export function lossRules(losses: readonly { readonly device: string; readonly share: number }[]): string {
-  const rules = losses
+export function dropRules(drops: readonly LineDrops[]): string {
+  const holes = drops.filter(({ isHole }) => isHole).map(({ device }) => `    iifname "${device}" drop`);
+  const losses = drops
     .filter(({ share }) => share > 0)
     .map(({ device, share }) => `    iifname "${device}" numgen random mod 100000 < ${Math.round(share * 100_000)} drop`);
   return [
+    "table inet lab",
+    "flush table inet lab",
     "table inet lab {",
     "  chain loss {",
     "    type filter hook prerouting priority -300;",
-    ...rules,
+    ...losses,
     "  }",
     "  chain hole {",
     "    type filter hook prerouting priority -310;",
+    ...holes,
     "  }",
     "}",
     "",
