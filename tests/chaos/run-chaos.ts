@@ -12,7 +12,7 @@ import type { ProcessState } from "./process/process-state.ts";
 const WARM_UP_MS = 2_000;
 const WARM_UP: LoadRequest = { sessions: 2, streams: 10, maxLifeMs: 1_000 };
 /** Everything that was begun has to end in this time, after everything is healed. */
-const SETTLE_MS = 120_000;
+const SETTLE_MS = 200_000;
 /** What has ended is let go a little later: closing links, grace of sessions whose client is gone. */
 const QUIET_MS = 30_000;
 const LEAVE_MS = 10_000;

@@ -167,6 +167,18 @@ test("one content from three servers, of which one lies; the bytes are right and
   expect(isolated.map((event) => event.path?.address)).toEqual([c.address]);
 });
 
+test("a content whose reader stops rejects with the reader's code, as a write does", async () => {
+  await using cluster = new TestCluster();
+  const data = patternBytes(3, 0, 8_000_000);
+  const { client, server } = await cluster.pair({ content: storeOf(contentOf("film", data)) });
+  const stream = server.openStream();
+  const sending = stream.sendContent(contentOf("film", data), { end: true });
+  const read = await client.acceptStream();
+  await read.read();
+  read.stopReading(79);
+  await expect(sending).rejects.toMatchObject({ code: "APPLICATION", errorCode: 79, remote: true });
+});
+
 // spec: CLOSE-3
 test("removePath takes a path out while the rest goes on", async () => {
   await using cluster = new TestCluster();

@@ -15,3 +15,5 @@ export { World } from "./sim/world.ts";
 export type { ServerOptions, WorldOptions } from "./sim/world.ts";
 export type { Operation } from "./sim/operation.ts";
 export { OperationRunner } from "./sim/operation-runner.ts";
+export { fuzz, fuzzBudget, pieces } from "./fuzz/fuzz-target.ts";
+export type { FuzzBudget, FuzzCorpus, FuzzOutcome, FuzzTarget } from "./fuzz/fuzz-target.ts";

@@ -111,7 +111,8 @@ export class SessionServer {
     const reading = readPattern(stream, request.key, request.requestBytes, onRead).then((got) => {
       if (got !== request.requestBytes) throw new BrokenInvariant(`stream ${stream.id} ended after ${got} bytes of ${request.requestBytes}`);
     });
-    await both(reading, this.#reply(session, stream, request, key, watched));
+    // Whether the reply goes on, its reader sees.
+    await both(reading.then(() => watched.unseen()), this.#reply(session, stream, request, key, watched));
   }
 
   async #reply(session: ServerSession, stream: Stream, request: StreamRequest, key: number, watched: Watched): Promise<void> {

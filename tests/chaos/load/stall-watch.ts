@@ -4,12 +4,16 @@ const LOOK_MS = 1_000;
 export interface Watched {
   /** It goes on. */
   progress(): void;
+  /** From now on nothing is seen of how it goes on, as when all was written that the other side has to read: it may take three times as long. */
+  unseen(): void;
   end(): void;
 }
 
+const UNSEEN_FACTOR = 3;
+
 /** Notices what neither goes on nor ends. */
 export class StallWatch {
-  readonly #waiting = new Set<{ readonly what: () => string; since: number }>();
+  readonly #waiting = new Set<{ readonly what: () => string; since: number; factor: number }>();
   readonly #timer: NodeJS.Timeout;
 
   /** `onStall` is told once of each thing that stands still for `limitMs`. */
@@ -22,7 +26,7 @@ export class StallWatch {
       lookedAt = now;
       for (const one of this.#waiting) {
         one.since += lostMs;
-        if (now - one.since < limitMs) continue;
+        if (now - one.since < limitMs * one.factor) continue;
         this.#waiting.delete(one);
         onStall(`${one.what()} has stood still for ${Math.round((now - one.since) / 1000)} s`);
       }
@@ -34,11 +38,14 @@ export class StallWatch {
   }
 
   begin(what: () => string): Watched {
-    const one = { what, since: performance.now() };
+    const one = { what, since: performance.now(), factor: 1 };
     this.#waiting.add(one);
     return {
       progress: () => {
         one.since = performance.now();
+      },
+      unseen: () => {
+        one.factor = UNSEEN_FACTOR;
       },
       end: () => void this.#waiting.delete(one),
     };

@@ -34,7 +34,8 @@ export async function runStream(session: ClientSession, run: StreamRun): Promise
     ...(pathId === undefined ? {} : { pathId }),
   });
   const cancel = request.kind === "exchange" && dice.chance(0.1) ? dice.oneOf(["reset", "stopReading"] as const) : undefined;
-  const outcomes = await Promise.allSettled([send(stream, request, cancel, run), receive(stream, request, cancel, run)]);
+  const receiving = receive(stream, request, cancel, run).finally(() => run.watched.unseen());
+  const outcomes = await Promise.allSettled([send(stream, request, cancel, run), receiving]);
   const failures = outcomes.filter((outcome) => outcome.status === "rejected").map((outcome) => outcome.reason as unknown);
   const others = failures.filter((failure) => !(failure instanceof GivenUp));
   const isGivenUp = cancel !== undefined || others.length < failures.length;

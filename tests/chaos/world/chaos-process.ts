@@ -1,6 +1,5 @@
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcess, SpawnOptions } from "node:child_process";
 import { once } from "node:events";
-import type { LabNetwork } from "@kwik/bench/network";
 import type { Tally } from "../load/tally.ts";
 import type { Message, Question } from "../process/messages.ts";
 import type { ProcessState } from "../process/process-state.ts";
@@ -21,7 +20,7 @@ interface Waiter {
   reject(reason: Error): void;
 }
 
-/** A server or client process on a host of the network. */
+/** A server or client process of a run. */
 export class ChaosProcess {
   readonly name: string;
   readonly #child: ChildProcess;
@@ -51,16 +50,16 @@ export class ChaosProcess {
   /** Starts a TypeScript file and waits until it works. */
   static async start(
     name: string,
-    { network, host, file, argument, listener }: {
-      readonly network: LabNetwork;
-      readonly host: number | "client";
+    { spawn, file, argument, listener }: {
+      /** Runs a program where the process is to be. */
+      readonly spawn: (command: readonly string[], options: SpawnOptions) => ChildProcess;
       readonly file: string;
       readonly argument: object;
       readonly listener: ChaosListener;
     },
   ): Promise<ChaosProcess> {
     const command = [process.execPath, "--conditions=kwik-source", "--expose-gc", file, JSON.stringify(argument)];
-    const child = network.spawn(host, command, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = spawn(command, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     const started = new ChaosProcess(name, child, listener);
     await started.#answer(0, START_MS, "start");
     return started;

@@ -131,6 +131,11 @@ export class ChaosWorld implements AsyncDisposable {
   }
 
   #startProcess(name: string, host: number | "client", file: string, argument: object): Promise<ChaosProcess> {
-    return ChaosProcess.start(name, { network: this.network, host, file, argument, listener: this.#listener });
+    return ChaosProcess.start(name, {
+      spawn: (command, options) => this.network.spawn(host, command, options),
+      file,
+      argument,
+      listener: this.#listener,
+    });
   }
 }

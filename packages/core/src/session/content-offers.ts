@@ -1,4 +1,4 @@
-import { errorName, type StreamEntry } from "@kwik/proto";
+import { ErrorCode, errorName, type StreamEntry } from "@kwik/proto";
 import type { ContentOptions } from "../api/contract.ts";
 import type { ContentSource } from "../api/content.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
@@ -15,10 +15,18 @@ const HASHES_PER_MESSAGE = 2048;
 /** The first message is short, and so are all while the hashes are still being made: the client wants to verify soon. */
 const FEW_HASHES = 32;
 
+interface Waiting {
+  resolve(): void;
+  reject(reason: unknown): void;
+  readonly entry: StreamEntry;
+  readonly send: SendHalf;
+  readonly source: ContentSource;
+}
+
 /** A server's contents on offer: tells the client of each, makes its hashes, and waits until the client has it all. */
 export class ContentOffers {
   readonly #driver: SessionDriver;
-  readonly #waiting = new Map<number, { resolve(): void; reject(reason: unknown): void; entry: StreamEntry; source: ContentSource }>();
+  readonly #waiting = new Map<number, Waiting>();
 
   constructor(driver: SessionDriver) {
     this.#driver = driver;
@@ -62,7 +70,7 @@ export class ContentOffers {
       end: options.end ?? false,
     });
     if (options.end === true) void send.close().catch(() => undefined);
-    const done = new Promise<void>((resolve, reject) => this.#waiting.set(offerId, { resolve, reject, entry, source }));
+    const done = new Promise<void>((resolve, reject) => this.#waiting.set(offerId, { resolve, reject, entry, send, source }));
     this.#driver.schedule();
     this.#tellHashes(offerId, source, contentOffset, length).catch((error: unknown) => this.#fail(offerId, error));
     await done;
@@ -79,6 +87,8 @@ export class ContentOffers {
     if (waiting === undefined) return;
     this.#waiting.delete(offerId);
     if (code === 0) waiting.resolve();
+    // The stream has ended, or nobody reads it: why, comes with the stream, if it is not here yet.
+    else if (code === ErrorCode.STREAM_STATE) waiting.send.failed().catch(waiting.reject);
     else waiting.reject(new StreamError(errorName(code), reason, BigInt(waiting.entry.id), code, { remote: true }));
   }
 

@@ -30,6 +30,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #closing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #flushing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
+  #failing: ((reason: unknown) => void)[] = [];
   #error: KwikError | undefined;
   #isClosed = false;
   #isGathering = false;
@@ -124,6 +125,12 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     return new Promise((resolve, reject) => this.#flushing.push({ resolve, reject }));
   }
 
+  /** Rejects with why this half failed, once it has. */
+  failed(): Promise<never> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    return new Promise((_resolve, reject) => this.#failing.push(reject));
+  }
+
   /** Where the next write goes. */
   get writtenOffset(): number {
     return this.#sender.stream.writtenOffset + this.#buffer.gatheredBytes;
@@ -197,6 +204,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
     for (const waiter of this.#closing.splice(0)) waiter.reject(error);
     for (const waiter of this.#flushing.splice(0)) waiter.reject(error);
+    for (const reject of this.#failing.splice(0)) reject(error);
   }
 
   #hasRoom(unsentBytes = UNSENT_BYTES): boolean {
