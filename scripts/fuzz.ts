@@ -6,14 +6,20 @@ const USAGE = "npm run fuzz -- [--seconds N] [--seed N] [--only WORD]";
 /** Beyond the time that is given: starting, and an input that takes long. */
 const MARGIN_MS = 120_000;
 
-const { values } = parseArgs({ options: { seconds: { type: "string", default: "30" }, seed: { type: "string" }, only: { type: "string" } } });
+const { values } = parseArgs({
+  options: { seconds: { type: "string", default: "30" }, seed: { type: "string" }, only: { type: "string" } },
+});
 const seconds = Number(values.seconds);
 if (!(seconds > 0) || (values.seed !== undefined && !Number.isInteger(Number(values.seed)))) {
   process.stderr.write(`fuzz: --seconds is above 0, --seed a whole number\n${USAGE}\n`);
   process.exit(2);
 }
-const child = spawn("vitest", ["run", values.only === undefined ? "fuzz.test" : `${values.only}-fuzz.test`, `--testTimeout=${seconds * 1000 + MARGIN_MS}`], {
-  stdio: "inherit",
-  env: { ...process.env, KWIK_FUZZ_SECONDS: String(seconds), ...(values.seed === undefined ? {} : { KWIK_FUZZ_SEED: values.seed }) },
-});
+const child = spawn(
+  "vitest",
+  ["run", values.only === undefined ? "fuzz.test" : `${values.only}-fuzz.test`, `--testTimeout=${seconds * 1000 + MARGIN_MS}`],
+  {
+    stdio: "inherit",
+    env: { ...process.env, KWIK_FUZZ_SECONDS: String(seconds), ...(values.seed === undefined ? {} : { KWIK_FUZZ_SEED: values.seed }) },
+  },
+);
 child.once("exit", (code) => (process.exitCode = code ?? 1));

@@ -51,7 +51,16 @@ export function summaryOf(result: ChaosResult): string {
 
 /** The same for a machine. */
 export function jsonOf({ plan, faults, tally, growths, violations, seconds }: ChaosResult): object {
-  return { seed: plan.seed, seconds, plannedSeconds: plan.seconds, lines: plan.lines, faults, counts: Object.fromEntries(tally.group("")), growths, violations };
+  return {
+    seed: plan.seed,
+    seconds,
+    plannedSeconds: plan.seconds,
+    lines: plan.lines,
+    faults,
+    counts: Object.fromEntries(tally.group("")),
+    growths,
+    violations,
+  };
 }
 
 function listOf(counts: readonly (readonly [string, number])[]): string {

@@ -6,6 +6,11 @@ test("sessions and streams over each transport come and go, every byte right, an
   const { tally, violations, rows } = await runSoak({ sessions: 60, streams: 1_200, waves: 2 });
   expect(violations).toEqual([]);
   expect([tally.of("sessions"), tally.of("streams")]).toEqual([60, 1_200]);
-  expect(tally.group("over ").map(([transport]) => transport).sort()).toEqual(["quic", "tcp", "websocket"]);
+  expect(
+    tally
+      .group("over ")
+      .map(([transport]) => transport)
+      .sort(),
+  ).toEqual(["quic", "tcp", "websocket"]);
   expect(rows).toHaveLength(2);
 }, 120_000);

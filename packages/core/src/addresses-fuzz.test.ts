@@ -63,7 +63,11 @@ test("session keys and signatures of strangers are refused, not thrown at", asyn
   const signature = await key.sign(data);
   await fuzz(
     {
-      corpus: { ...corpus("keys"), key: { hex: Buffer.from(spki).toString("hex") }, signature: { hex: Buffer.from(signature).toString("hex") } },
+      corpus: {
+        ...corpus("keys"),
+        key: { hex: Buffer.from(spki).toString("hex") },
+        signature: { hex: Buffer.from(signature).toString("hex") },
+      },
       read: async (input) => {
         isSessionPublicKey(input);
         const isSignature = Buffer.from(input).equals(signature);

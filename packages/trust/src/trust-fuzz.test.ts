@@ -38,7 +38,10 @@ test("tickets: none but the very one that was signed is accepted, the others are
   const signing = pem(keys.privateKey, "pkcs8");
   const claims = { session: SESSION, path: 3, member: 2, server: SERVER, clientKey: CLIENT_KEY };
   const ticket = await mintTicket(signing, claims, 30_000, NOW_MS);
-  const others = { another: await mintTicket(signing, { ...claims, path: 4 }, 30_000, NOW_MS), old: await mintTicket(signing, claims, 30_000, NOW_MS - 900_000) };
+  const others = {
+    another: await mintTicket(signing, { ...claims, path: 4 }, 30_000, NOW_MS),
+    old: await mintTicket(signing, claims, 30_000, NOW_MS - 900_000),
+  };
   const [header = "", payload = "", signature = ""] = ticket.split(".");
   const unsigned = `${Buffer.from('{"alg":"none","typ":"kwik-join+jwt"}').toString("base64url")}.${payload}.`;
   const texts = { ticket, ...others, unsigned, headless: `.${payload}.${signature}`, twice: `${header}.${header}.${signature}` };
@@ -50,8 +53,11 @@ test("tickets: none but the very one that was signed is accepted, the others are
         const verifier = new TicketVerifier([pem(keys.publicKey, "spki")], SERVER, { now: () => NOW_MS });
         const text = new TextDecoder("latin1").decode(input);
         // Base64 has several texts for one signature; they are the same ticket.
-        const isSame = text.startsWith(`${header}.${payload}.`) && Buffer.from(text.split(".")[2] ?? "", "base64url").equals(Buffer.from(signature, "base64url"));
-        if (isSame) await verifier.verify(text, expected).catch((error: unknown) => expect(error).toMatchObject({ code: "TICKET_REFUSED" }));
+        const isSame =
+          text.startsWith(`${header}.${payload}.`) &&
+          Buffer.from(text.split(".")[2] ?? "", "base64url").equals(Buffer.from(signature, "base64url"));
+        if (isSame)
+          await verifier.verify(text, expected).catch((error: unknown) => expect(error).toMatchObject({ code: "TICKET_REFUSED" }));
         else await refuses("TICKET_REFUSED", verifier.verify(text, expected));
       },
     },
@@ -62,14 +68,24 @@ test("tickets: none but the very one that was signed is accepted, the others are
 test("cluster files and certificates: what was written, or INVALID_ARGUMENT", async () => {
   const { caFile } = await initCluster(join(folder, "cluster"));
   const issued = await issueServer(join(folder, "cluster"), { hosts: ["127.0.0.1"], name: "one" });
-  const [cluster, chain, ca] = [issued.clusterFile, issued.certFile, caFile].map((file) => readFileSync(file, "utf8")) as [string, string, string];
+  const [cluster, chain, ca] = [issued.clusterFile, issued.certFile, caFile].map((file) => readFileSync(file, "utf8")) as [
+    string,
+    string,
+    string,
+  ];
   const file = join(folder, "cluster.json");
   const key = generateKeyPairSync("ed25519").publicKey;
   const { X509Certificate } = await import("node:crypto");
   const authority = new X509Certificate(ca);
   await fuzz(
     {
-      corpus: { ...corpus("cluster"), whole: { text: cluster }, chain: { text: chain }, ca: { text: ca }, noise: { hex: randomBytes(40).toString("hex") } },
+      corpus: {
+        ...corpus("cluster"),
+        whole: { text: cluster },
+        chain: { text: chain },
+        ca: { text: ca },
+        noise: { hex: randomBytes(40).toString("hex") },
+      },
       read: async (input) => {
         const text = new TextDecoder().decode(input);
         writeFileSync(file, input);

@@ -23,10 +23,15 @@ const ACCUSING: ReadonlySet<string> = new Set([
 /** The code of a failure; throws BrokenInvariant if it is one that must not be, an application's own code other than `allowed`, or no KwikError at all. */
 export function endingOf(error: unknown, allowed: readonly number[]): string {
   if (error instanceof BrokenInvariant) throw error;
-  if (!isKwikError(error)) throw new BrokenInvariant(`not an error of kwik: ${error instanceof Error ? (error.stack ?? "") : String(error)}`);
+  if (!isKwikError(error))
+    throw new BrokenInvariant(`not an error of kwik: ${error instanceof Error ? (error.stack ?? "") : String(error)}`);
   const { code, message } = error;
   if (ACCUSING.has(code)) throw new BrokenInvariant(`${code}: ${message}`);
-  if (code === "APPLICATION" && (error instanceof StreamError || error instanceof SessionClosedError) && !allowed.includes(error.errorCode)) {
+  if (
+    code === "APPLICATION" &&
+    (error instanceof StreamError || error instanceof SessionClosedError) &&
+    !allowed.includes(error.errorCode)
+  ) {
     throw new BrokenInvariant(`nobody gave the code ${error.errorCode}: ${message}`);
   }
   return code;

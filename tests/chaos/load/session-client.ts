@@ -93,7 +93,10 @@ export class SessionClient {
     const dice = this.#dice;
     const over = new AbortController();
     const background = [this.#watchEvents(session), this.#acceptPushes(session), this.#acceptDatagrams(session)];
-    const work = [this.#sendDatagrams(session, over.signal), ...Array.from({ length: streams }, () => this.#openStreams(session, over.signal))];
+    const work = [
+      this.#sendDatagrams(session, over.signal),
+      ...Array.from({ length: streams }, () => this.#openStreams(session, over.signal)),
+    ];
     await this.#lifetime(session, dice.whole(maxLifeMs / 10, maxLifeMs));
     over.abort();
     const ending = dice.oneOf(["finish", "finish", "close", "abandon"] as const);
@@ -231,6 +234,8 @@ export class SessionClient {
   }
 
   #blame(error: unknown, what = ""): void {
-    this.#options.onViolation(`${what} ${error instanceof BrokenInvariant ? error.message : String((error as Error).stack ?? error)}`.trim());
+    this.#options.onViolation(
+      `${what} ${error instanceof BrokenInvariant ? error.message : String((error as Error).stack ?? error)}`.trim(),
+    );
   }
 }

@@ -109,10 +109,14 @@ export class SessionServer {
       tally.add("bytes up", bytes);
     };
     const reading = readPattern(stream, request.key, request.requestBytes, onRead).then((got) => {
-      if (got !== request.requestBytes) throw new BrokenInvariant(`stream ${stream.id} ended after ${got} bytes of ${request.requestBytes}`);
+      if (got !== request.requestBytes)
+        throw new BrokenInvariant(`stream ${stream.id} ended after ${got} bytes of ${request.requestBytes}`);
     });
     // Whether the reply goes on, its reader sees.
-    await both(reading.then(() => watched.unseen()), this.#reply(session, stream, request, key, watched));
+    await both(
+      reading.then(() => watched.unseen()),
+      this.#reply(session, stream, request, key, watched),
+    );
   }
 
   async #reply(session: ServerSession, stream: Stream, request: StreamRequest, key: number, watched: Watched): Promise<void> {
@@ -193,7 +197,9 @@ export class SessionServer {
   }
 
   #blame(error: unknown, what = ""): void {
-    this.#options.onViolation(`${what} ${error instanceof BrokenInvariant ? error.message : String((error as Error).stack ?? error)}`.trim());
+    this.#options.onViolation(
+      `${what} ${error instanceof BrokenInvariant ? error.message : String((error as Error).stack ?? error)}`.trim(),
+    );
   }
 }
 

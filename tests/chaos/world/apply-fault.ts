@@ -64,7 +64,10 @@ export async function applyFault(world: ChaosWorld, fault: Fault, load: LoadRequ
       const full = world.process({ client: fault.client });
       await full?.ask("fillDisk").catch(() => undefined);
       await pause(fault.forMs);
-      await world.process({ client: fault.client })?.ask("emptyDisk").catch(() => undefined);
+      await world
+        .process({ client: fault.client })
+        ?.ask("emptyDisk")
+        .catch(() => undefined);
     }
   }
 }

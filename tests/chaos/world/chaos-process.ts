@@ -50,7 +50,12 @@ export class ChaosProcess {
   /** Starts a TypeScript file and waits until it works. */
   static async start(
     name: string,
-    { spawn, file, argument, listener }: {
+    {
+      spawn,
+      file,
+      argument,
+      listener,
+    }: {
       /** Runs a program where the process is to be. */
       readonly spawn: (command: readonly string[], options: SpawnOptions) => ChildProcess;
       readonly file: string;

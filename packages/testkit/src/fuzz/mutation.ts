@@ -13,16 +13,46 @@ const EDGES = [0, 1, 0x3f, 0x40, 0x7f, 0x80, 0xff, 0x3fff, 0x4000, 0xffff, 0x3ff
 const place = fc.double({ min: 0, max: 1, noNaN: true });
 
 const mutation: fc.Arbitrary<Mutation> = fc.oneof(
-  fc.tuple(place, fc.nat(7)).map(([at, bit]): Mutation => (bytes) => changed(bytes, at, (byte) => byte ^ (1 << bit))),
-  fc.tuple(place, fc.nat(255)).map(([at, value]): Mutation => (bytes) => changed(bytes, at, () => value)),
-  fc.tuple(place, fc.uint8Array({ minLength: 1, maxLength: 12 })).map(([at, more]): Mutation => (bytes) => spliced(bytes, at, 0, more)),
-  fc.tuple(place, fc.integer({ min: 1, max: 40 })).map(([at, count]): Mutation => (bytes) => spliced(bytes, at, count, NOTHING)),
-  fc.tuple(place, fc.integer({ min: 1, max: 200 })).map(([at, times]): Mutation => (bytes) => repeated(bytes, at, times)),
-  fc.tuple(place, fc.constantFrom(1, 2, 4, 8), fc.constantFrom(...EDGES)).map(
-    ([at, width, value]): Mutation => (bytes) => spliced(bytes, at, width, numberBytes(value, width)),
+  fc.tuple(place, fc.nat(7)).map(
+    ([at, bit]): Mutation =>
+      (bytes) =>
+        changed(bytes, at, (byte) => byte ^ (1 << bit)),
   ),
-  place.map((at): Mutation => (bytes) => bytes.subarray(0, indexOf(bytes, at))),
-  fc.tuple(place, place).map(([at, from]): Mutation => (bytes, other) => spliced(bytes, at, 0, other.subarray(indexOf(other, from)))),
+  fc.tuple(place, fc.nat(255)).map(
+    ([at, value]): Mutation =>
+      (bytes) =>
+        changed(bytes, at, () => value),
+  ),
+  fc.tuple(place, fc.uint8Array({ minLength: 1, maxLength: 12 })).map(
+    ([at, more]): Mutation =>
+      (bytes) =>
+        spliced(bytes, at, 0, more),
+  ),
+  fc.tuple(place, fc.integer({ min: 1, max: 40 })).map(
+    ([at, count]): Mutation =>
+      (bytes) =>
+        spliced(bytes, at, count, NOTHING),
+  ),
+  fc.tuple(place, fc.integer({ min: 1, max: 200 })).map(
+    ([at, times]): Mutation =>
+      (bytes) =>
+        repeated(bytes, at, times),
+  ),
+  fc.tuple(place, fc.constantFrom(1, 2, 4, 8), fc.constantFrom(...EDGES)).map(
+    ([at, width, value]): Mutation =>
+      (bytes) =>
+        spliced(bytes, at, width, numberBytes(value, width)),
+  ),
+  place.map(
+    (at): Mutation =>
+      (bytes) =>
+        bytes.subarray(0, indexOf(bytes, at)),
+  ),
+  fc.tuple(place, place).map(
+    ([at, from]): Mutation =>
+      (bytes, other) =>
+        spliced(bytes, at, 0, other.subarray(indexOf(other, from))),
+  ),
 );
 
 const NOTHING = new Uint8Array(0);
