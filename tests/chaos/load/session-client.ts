@@ -3,6 +3,7 @@ import { firstDifference, patternBytes } from "@kwik/testkit";
 import { type ClientSession, dial, type DialOptions, type PathInfo, type ReceiveStream } from "kwik";
 import { Dice } from "../plan/dice.ts";
 import type { DiskWriter } from "./disk-writer.ts";
+import { describeSession } from "./describe-session.ts";
 import { checkedEnd, endingOf } from "./ending.ts";
 import { OnceOnly } from "./once-only.ts";
 import { readPattern } from "./pattern-stream.ts";
@@ -102,7 +103,7 @@ export class SessionClient {
     const ending = dice.oneOf(["finish", "finish", "close", "abandon"] as const);
     if (ending === "finish") await Promise.all(work);
     await watch.during(
-      () => `${ending} of session ${session.id}, ${JSON.stringify(session.stats())},`,
+      () => `${ending} of ${describeSession(session)},`,
       async (watched) => {
         // A close waits for what was written.
         const beat = setInterval(() => session.stats().openStreams > 0 && watched.progress(), 1_000);
@@ -135,7 +136,7 @@ export class SessionClient {
       try {
         tally.add("streams opened");
         await watch.during(
-          () => `a stream of session ${session.id}, ${JSON.stringify(session.stats())},`,
+          () => `a stream of ${describeSession(session)},`,
           (watched) => runStream(session, { dice, disk, tally, watched, pathId: this.#pathFor(session), signal }),
         );
         tally.add("stream ended: whole");

@@ -1,6 +1,7 @@
 import { firstDifference, patternBytes } from "@kwik/testkit";
 import type { Listener, ServerSession, Stream } from "kwik";
 import { Dice } from "../plan/dice.ts";
+import { describeSession } from "./describe-session.ts";
 import { checkedEnd, endingOf } from "./ending.ts";
 import { OnceOnly } from "./once-only.ts";
 import { patternContent } from "./pattern-content.ts";
@@ -84,7 +85,7 @@ export class SessionServer {
   async #serveStream(session: ServerSession, stream: Stream): Promise<void> {
     const { tally, watch } = this.#options;
     await watch.during(
-      () => `served stream ${stream.id} of session ${session.id}, ${JSON.stringify(session.stats())},`,
+      () => `served stream ${stream.id} of ${describeSession(session)},`,
       async (watched) => {
         try {
           const request = await readRequest(stream);

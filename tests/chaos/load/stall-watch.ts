@@ -4,12 +4,12 @@ const LOOK_MS = 1_000;
 export interface Watched {
   /** It goes on. */
   progress(): void;
-  /** From now on nothing is seen of how it goes on, as when all was written that the other side has to read: it may take three times as long. */
+  /** From now on nothing is seen of how it goes on, as when all was written that the other side has to read: it may take half as long again. */
   unseen(): void;
   end(): void;
 }
 
-const UNSEEN_FACTOR = 3;
+const UNSEEN_FACTOR = 1.5;
 
 /** Notices what neither goes on nor ends. */
 export class StallWatch {

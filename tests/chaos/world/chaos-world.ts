@@ -12,8 +12,11 @@ import { type ChaosListener, ChaosProcess } from "./chaos-process.ts";
 import { SmallDisk } from "./small-disk.ts";
 
 const PORT = 4433;
-/** Longer than any fault, and what follows from it: grace, dialling again, a slow line that has to be emptied. */
-const STALL_MS = 60_000;
+/**
+ * Longer than a row of faults, and what follows from them: grace, dialling again, slow lines that have to be emptied. A content is delivered in blocks of 256 KiB, so
+ * its reader sees nothing for long while servers come and go.
+ */
+const STALL_MS = 120_000;
 const SERVER_FILE = fileURLToPath(new URL("../process/server-process.ts", import.meta.url));
 const CLIENT_FILE = fileURLToPath(new URL("../process/client-process.ts", import.meta.url));
 

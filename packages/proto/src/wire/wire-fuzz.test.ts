@@ -23,7 +23,10 @@ function logOf(calls: Call[]): never {
   const method =
     (_: object, name: string) =>
     (...values: unknown[]): undefined => {
-      const call = [name, ...values.map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString("hex") : structuredClone(value)))];
+      const call = [
+        name,
+        ...values.map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString("hex") : structuredClone(value))),
+      ];
       const last = calls.at(-1);
       const dataAt = call.findIndex((value, index) => index > 0 && values[index - 1] instanceof Uint8Array && value === call[index]);
       if (last !== undefined && isContinued(last, call, dataAt)) {
@@ -106,7 +109,10 @@ test("preambles: a kind, more, or a coded failure, whole or cut", () => {
     }
     return undefined;
   };
-  return fuzz({ corpus: corpus("preambles"), read: (input, cut) => expect(decode(pieces(input, cut))).toEqual(decode([input])) }, fuzzBudget());
+  return fuzz(
+    { corpus: corpus("preambles"), read: (input, cut) => expect(decode(pieces(input, cut))).toEqual(decode([input])) },
+    fuzzBudget(),
+  );
 });
 
 test("datagrams of a link: none, or one that is written as it was read", () =>
