@@ -116,7 +116,9 @@ class ChaosRun {
       if (this.#violations.length >= MAX_VIOLATIONS) break;
       // On a busy machine an earlier fault of the same target may not be over, as when a process takes long to start.
       const targets = targetsOf(fault);
-      const happened = Promise.all(targets.map((target) => under.get(target))).then(() => this.#letHappen(world, fault));
+      const happened = Promise.all(targets.map((target) => under.get(target) ?? Promise.resolve())).then(() =>
+        this.#letHappen(world, fault),
+      );
       for (const target of targets) under.set(target, happened);
     }
     await until(this.#violations.length > 0 ? 0 : this.#plan.seconds * 1000);

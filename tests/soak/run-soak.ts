@@ -17,6 +17,7 @@ const QUIET_MS = 30_000;
 /** Closing links are let go a second later. */
 const LINGER_MS = 1_500;
 const LEAVE_MS = 10_000;
+const MAX_VIOLATIONS = 20;
 
 export interface SoakOptions {
   readonly sessions: number;
@@ -54,7 +55,9 @@ export async function runSoak({ sessions, streams, waves, onRow }: SoakOptions):
       argument,
       listener: {
         onTally: (counts) => tally.addAll(counts),
-        onViolation: (text) => void (violations.length < 20 && violations.push(text)),
+        onViolation: (text) => {
+          if (violations.length < MAX_VIOLATIONS) violations.push(text);
+        },
       },
     });
   const server = await start("server", "soak-server-process.ts", {});

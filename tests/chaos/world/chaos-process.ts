@@ -32,8 +32,8 @@ export class ChaosProcess {
   private constructor(name: string, child: ChildProcess, listener: ChaosListener) {
     this.name = name;
     this.#child = child;
-    this.#ended = once(child, "exit").then(([code, signal]: unknown[]) => {
-      const how = signal === null ? `status ${String(code)}` : `signal ${String(signal)}`;
+    this.#ended = once(child, "exit").then(() => {
+      const how = child.signalCode === null ? `status ${child.exitCode ?? 0}` : `signal ${child.signalCode}`;
       if (!this.#isExpectedToEnd) listener.onViolation(`${name} ended by itself with ${how}`);
       for (const waiter of this.#waiting.values()) waiter.reject(new Error(`${name} ended with ${how}`));
       this.#waiting.clear();

@@ -88,7 +88,7 @@ export class ContentOffers {
     this.#waiting.delete(offerId);
     if (code === 0) waiting.resolve();
     // The stream has ended, or nobody reads it: why, comes with the stream, if it is not here yet.
-    else if (code === ErrorCode.STREAM_STATE) waiting.send.failed().catch(waiting.reject);
+    else if (code === ErrorCode.STREAM_STATE) waiting.send.failed().catch((reason: unknown) => waiting.reject(reason));
     else waiting.reject(new StreamError(errorName(code), reason, BigInt(waiting.entry.id), code, { remote: true }));
   }
 

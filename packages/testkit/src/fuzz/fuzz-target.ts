@@ -38,7 +38,8 @@ const cuts = fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 40 }), 
 });
 
 /** Tries the corpus whole, then made inputs until the time is over. Rejects with the smallest input found that breaks a promise, and how to keep it. */
-export async function fuzz(target: FuzzTarget, { ms, seed = Date.now() % 2 ** 31, tell }: FuzzBudget): Promise<FuzzOutcome> {
+export async function fuzz(target: FuzzTarget, budget: FuzzBudget): Promise<FuzzOutcome> {
+  const { ms, seed = Date.now() % 2 ** 31 } = budget;
   const entries = Object.entries(target.corpus);
   for (const [name, entry] of entries) {
     for (const cut of [[1], [3, 50], [100_000]]) {
@@ -50,7 +51,9 @@ export async function fuzz(target: FuzzTarget, { ms, seed = Date.now() % 2 ** 31
     }
   }
   const input = mutatedInput(entries.map(([, entry]) => inputOf(entry)));
-  const property = fc.asyncProperty(input, cuts, async (bytes, cut) => void (await target.read(bytes, cut)));
+  const property = fc.asyncProperty(input, cuts, async (bytes, cut) => {
+    await target.read(bytes, cut);
+  });
   const end = performance.now() + ms;
   let made = 0;
   for (let turn = 0; performance.now() < end; turn += 1) {
@@ -64,7 +67,7 @@ export async function fuzz(target: FuzzTarget, { ms, seed = Date.now() % 2 ** 31
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
   const outcome = { kept: entries.length, made };
-  tell?.(outcome);
+  budget.tell?.(outcome);
   return outcome;
 }
 
