@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { isKwikError } from "@kwik/core";
 import { fuzz, fuzzBudget, type FuzzCorpus } from "@kwik/testkit";
 import { test } from "vitest";
-import { gatewayFor, parseRouteRules } from "./route-rules.ts";
+import { parseRouteRules, RouteTable } from "./route-rules.ts";
 
 const corpus = JSON.parse(readFileSync(new URL("fuzz-corpus.json", import.meta.url), "utf8")) as FuzzCorpus;
 
@@ -13,7 +13,7 @@ test("rules of KWIK_ROUTE: read and asked, or INVALID_ARGUMENT", () =>
       read: (input) => {
         const text = new TextDecoder().decode(input);
         try {
-          gatewayFor(parseRouteRules(text), "db.example.", 5432);
+          new RouteTable(parseRouteRules(text)).find("db.example.", 5432);
         } catch (error) {
           if (!isKwikError(error) || error.code !== "INVALID_ARGUMENT") throw error;
         }
