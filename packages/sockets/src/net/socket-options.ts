@@ -10,7 +10,8 @@ export type KwikSocketOptions = Pick<DuplexOptions, "allowHalfOpen" | "highWater
 /** Those that a socket takes, of options that may hold others as well. Throws as `net.Socket` for object mode. */
 export function socketOptionsOf(options: KwikSocketOptions & Partial<Record<string, unknown>> = {}): KwikSocketOptions {
   for (const name of ["objectMode", "readableObjectMode", "writableObjectMode"]) {
-    if (Boolean(options[name])) throw invalidValue(`options.${name}`, options[name], "is not supported");
+    const isWanted = Boolean(options[name]);
+    if (isWanted) throw invalidValue(`options.${name}`, options[name], "is not supported");
   }
   const { allowHalfOpen, highWaterMark, signal } = options;
   return {
