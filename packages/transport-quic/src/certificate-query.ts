@@ -25,15 +25,20 @@ export function queryAnswer(chainPem: string): Uint8Array {
 export function queryCertificate(link: Link, timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const where = link.properties.remoteAddress;
-    const timer = setTimeout(() => fail("it did not show its certificate in time"), timeoutMs);
+    const timer = setTimeout(() => lose("it did not show its certificate in time"), timeoutMs);
     const fail = (what: string): void => {
       clearTimeout(timer);
       reject(new KwikError("NOT_KWIK", `${where} does not answer like a kwik server: ${what}`));
     };
+    // It agreed to speak kwik, and then stopped, died, or could not be reached any more.
+    const lose = (what: string): void => {
+      clearTimeout(timer);
+      reject(new KwikError("UNREACHABLE", `${where} cannot be dialled: ${what}`, { remote: true }));
+    };
     link.attach({
       onCarrier: (carrier) => carrier.reset(0),
       onDatagram: () => undefined,
-      onClose: () => fail("it closed the connection"),
+      onClose: ({ reason }) => lose(`it closed the connection before it had shown its certificate${reason === "" ? "" : ` (${reason})`}`),
       onBatchEnd: () => undefined,
     });
     const carrier = link.openCarrier();
