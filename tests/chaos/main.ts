@@ -46,6 +46,9 @@ const result = await runChaos({
       say(progressLine(progress));
     }
   },
+}).catch((error: unknown) => {
+  process.stderr.write(`chaos: the run itself failed: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
 });
 if (values.json) process.stdout.write(`${JSON.stringify({ ...jsonOf(result), again })}\n`);
 else process.stdout.write(`${summaryOf(result)}\n`);

@@ -21,7 +21,12 @@ if (![sessions, streams, waves].every((value) => Number.isInteger(value) && valu
 }
 
 process.stderr.write("seconds  sessions    streams   client heap, resident   server heap, resident   threads   files\n");
-const result = await runSoak({ sessions, streams, waves, onRow: (row) => process.stderr.write(`${lineOf(row)}\n`) });
+const result = await runSoak({ sessions, streams, waves, onRow: (row) => process.stderr.write(`${lineOf(row)}\n`) }).catch(
+  (error: unknown) => {
+    process.stderr.write(`soak: the run itself failed: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  },
+);
 const summary = {
   sessions: result.tally.of("sessions"),
   streams: result.tally.of("streams"),

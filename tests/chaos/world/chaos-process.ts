@@ -4,7 +4,8 @@ import type { Tally } from "../load/tally.ts";
 import type { Message, Question } from "../process/messages.ts";
 import type { ProcessState } from "../process/process-state.ts";
 
-const START_MS = 30_000;
+/** Reading the sources takes a second, and much longer on a machine that does something else. */
+const START_MS = 90_000;
 /** Much longer than any process is stopped. */
 const ANSWER_MS = 60_000;
 
