@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // Tests run on the sources: the private export condition makes a build unnecessary.
@@ -7,6 +8,8 @@ export default defineConfig({
   test: {
     include: ["packages/*/src/**/*.test.ts", "tests/**/*.test.ts"],
     pool: "forks",
+    // Many files wait for processes and clocks most of their time: two at once keep two processors busy.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // Bounds against hanging, not measurements: other tests may keep both processors busy.
     testTimeout: 90_000,
     hookTimeout: 90_000,

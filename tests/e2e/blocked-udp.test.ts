@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { missingPrograms } from "../debian/programs.ts";
 import { fileReaches, kill, reportOf, sha256OfFile, startKwik, startServerWith, testFolder, writeRandomFile } from "./kwik-process.ts";
 
 const SIZE = 30_000_000;
@@ -25,7 +26,8 @@ function run(command: string, ...args: string[]): void {
 function makeNamespace(): string | undefined {
   if (process.platform !== "linux" || process.getuid?.() !== 0) return "network namespaces can be made by root on Linux only";
   try {
-    if (!has("nft", "--version") || !has("ip", "-V")) run("apt-get", "install", "-y", "-q", "nftables", "iproute2");
+    const missing = missingPrograms({ "/usr/sbin/nft": "nftables", "/usr/bin/ip": "iproute2" });
+    if (missing !== undefined) return missing;
     run("ip", "netns", "add", NETNS);
     isMade = true;
     run("ip", "-n", NETNS, "link", "set", "lo", "up");
@@ -40,15 +42,6 @@ function unavailable(): string | undefined {
   if (!isKnown) whyNot = makeNamespace();
   isKnown = true;
   return whyNot;
-}
-
-function has(command: string, argument: string): boolean {
-  try {
-    run(command, argument);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function nft(...words: string[]): void {

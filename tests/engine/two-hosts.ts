@@ -2,6 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import { missingPrograms } from "../debian/programs.ts";
 
 /** The server's addresses: the first is the primary one, from which replies leave. */
 export const SERVER_ADDRESS = "10.77.0.1";
@@ -9,7 +10,6 @@ export const SERVER_SECOND_ADDRESS = "10.77.0.3";
 const CLIENT_ADDRESS = "10.77.0.2";
 
 const COMMAND_TIMEOUT_MS = 10_000;
-const INSTALL_TIMEOUT_MS = 120_000;
 
 /** Names of the namespaces begin with this and the process id of their owner, so that what a killed run left is found again. */
 const NAME_PREFIX = "kwik-test-";
@@ -25,7 +25,7 @@ export class TwoHosts {
   /** Makes them, or says why that is not possible here. Root only. Installs iproute2 if it is missing. */
   static make(): TwoHosts | string {
     if (process.platform !== "linux" || process.getuid?.() !== 0) return "network namespaces can be made by root on Linux only";
-    const missing = installIproute();
+    const missing = missingPrograms({ "/usr/bin/ip": "iproute2" });
     if (missing !== undefined) return missing;
     removeStale();
     const hosts = new TwoHosts();
@@ -127,29 +127,6 @@ export function nextMessage<T>(child: ChildProcess, wanted: (message: unknown) =
 
 function run(program: string, ...args: readonly string[]): string {
   return execFileSync(program, args, { encoding: "utf8", stdio: "pipe", timeout: COMMAND_TIMEOUT_MS });
-}
-
-function installIproute(): string | undefined {
-  try {
-    run("ip", "-V");
-    return undefined;
-  } catch {
-    // not there yet
-  }
-  try {
-    // A fresh machine has no list of packages.
-    for (const args of [["update"], ["install", "-y", "iproute2"]]) {
-      execFileSync("apt-get", args, {
-        stdio: "pipe",
-        timeout: INSTALL_TIMEOUT_MS,
-        env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-      });
-    }
-    run("ip", "-V");
-    return undefined;
-  } catch (error) {
-    return `iproute2 is not here and cannot be installed: ${firstLine(error)}`;
-  }
 }
 
 /** Removes the namespaces of runs that were killed. */

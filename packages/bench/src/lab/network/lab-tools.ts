@@ -1,8 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { hostCommand } from "./host-command.ts";
 
 const INSTALL_TIMEOUT_MS = 300_000;
+/** Who installs at the same time waits, as apt-get itself would not. */
+const APT_LOCK = join(tmpdir(), "kwik-apt.lock");
 
 /** A program that the laboratory runs, and the package of Debian that has it. */
 const TOOLS: readonly (readonly [string, string])[] = [
@@ -30,7 +34,7 @@ export function prepareTools(programs: readonly string[] = TOOLS.map(([program])
     try {
       // A fresh machine has no list of packages.
       for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...missing]]) {
-        execFileSync("apt-get", args, {
+        execFileSync("flock", [APT_LOCK, "apt-get", ...args], {
           stdio: "pipe",
           timeout: INSTALL_TIMEOUT_MS,
           env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
