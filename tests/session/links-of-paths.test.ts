@@ -14,13 +14,15 @@ async function ends(transport: "quic" | "tcp" | "websocket"): Promise<{ client: 
   const accepted = listener.accept();
   const session = await dial(listener.address, { transport, trust: { pins: [listener.identity] } });
   const accepting = (await accepted).stats().paths[0];
+  const server = accepting?.link;
   const [path] = session.stats().paths;
+  const client = path?.link;
   expect(path).toMatchObject({ transport, transportChoice: "option" });
   await session.close();
-  if (path?.link === undefined || accepting?.link === undefined) throw new Error("a path without its connection");
-  expect(path.remoteAddress).toBe(listener.address);
-  if (transport !== "quic") expect(path.link.localAddress).toBe(accepting.remoteAddress);
-  return { client: path.link, server: accepting.link, after: session.stats().paths[0]?.link };
+  if (client === undefined || server === undefined) throw new Error("a path without its connection");
+  expect(path?.remoteAddress).toBe(listener.address);
+  if (transport !== "quic") expect(client.localAddress).toBe(accepting?.remoteAddress);
+  return { client, server, after: session.stats().paths[0]?.link };
 }
 
 test.each([

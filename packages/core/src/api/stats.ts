@@ -60,7 +60,7 @@ export interface PathInfo {
   readonly bytesResent: number;
   readonly inFlightBytes: number;
   readonly inFlightLimitBytes: number;
-  /** The connection under it; undefined in events, when there is none, and for paths that end elsewhere. */
+  /** The connection under it, asked when this is read; undefined in events, when there is none, and for paths that end elsewhere. */
   readonly link: LinkInfo | undefined;
 }
 

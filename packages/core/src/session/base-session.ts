@@ -211,7 +211,7 @@ export abstract class BaseSession implements Session {
   protected pathInfo(path: SessionPath, now: number, choice?: TransportChoice): PathInfo {
     return publicPath(path, now, this.driver.linkOf(path.id), choice);
   }
-  /** With what its transport says, which costs a call into it. */
+  /** With what its transport says. */
   protected pathRow(path: SessionPath, now: number): PathInfo {
     return withLink(this.pathInfo(path, now), this.driver.linkOf(path.id));
   }

@@ -59,9 +59,15 @@ function placeOf(name: string): Pick<PathInfo, "address" | "relay"> {
   return { address, relay };
 }
 
-/** The same with what its link says. Costs a call into the transport. */
+/** The same with what its link says, which is asked when somebody reads it: that costs a call into the transport, and few look. */
 export function withLink(info: PathInfo, link: Link | undefined): PathInfo {
-  return link === undefined ? info : { ...info, link: publicLink(link) };
+  if (link === undefined) return info;
+  return {
+    ...info,
+    get link() {
+      return publicLink(link);
+    },
+  };
 }
 
 function publicLink(link: Link): LinkInfo {
