@@ -86,6 +86,8 @@ class SessionLink implements Link {
       accepted = resolve;
       refused = reject;
     });
+    // Nobody waits for it if the connection is over before the session can be asked for.
+    this.ready.catch(() => undefined);
     quic.attach({
       onCarrier: (stream: Http3Stream) => this.#onStream(stream),
       onDatagram: (data) => {
