@@ -10,6 +10,7 @@ import { get } from "./measures/get.ts";
 import { memory } from "./measures/memory.ts";
 import { messages } from "./measures/messages.ts";
 import { open } from "./measures/open.ts";
+import { proxy } from "./measures/proxy.ts";
 import { relay } from "./measures/relay.ts";
 import { tcp } from "./measures/tcp.ts";
 import { websocket } from "./measures/websocket.ts";
@@ -29,6 +30,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = {
   relay,
   browser,
   flood,
+  proxy,
 };
 
 /** How to say what was measured. */

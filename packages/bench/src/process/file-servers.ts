@@ -4,6 +4,7 @@ import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { jsonLineOf } from "./json-line.ts";
 import { kwikCommand } from "./kwik-command.ts";
 
 /** Time for a server process to say that it is ready, in milliseconds. */
@@ -96,25 +97,6 @@ export class FileServers implements AsyncDisposable {
     for (const child of this.#children) child.kill("SIGKILL");
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-/** The first line on standard output that is an object. */
-function jsonLineOf(child: ChildProcess, timeoutMs: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const timer = setTimeout(() => reject(new Error(`a kwik process said nothing within ${timeoutMs} ms`)), timeoutMs);
-    child.stdout?.on("data", (data: Buffer) => {
-      text += data.toString();
-      const match = /^\{.*\}$/m.exec(text);
-      if (match === null) return;
-      clearTimeout(timer);
-      resolve(match[0]);
-    });
-    child.once("exit", (code) => {
-      clearTimeout(timer);
-      reject(new Error(`a kwik process ended with status ${code ?? "of a signal"} before it was ready`));
-    });
-  });
 }
 
 /** Writes the file of random bytes; answers its SHA-256. */

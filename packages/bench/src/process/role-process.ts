@@ -1,6 +1,8 @@
 import { floodClient } from "../flood/flood-client.ts";
 import { kwikClient } from "../kwik/kwik-client.ts";
 import { kwikServer } from "../kwik/kwik-server.ts";
+import { plainClient } from "../raw/plain-client.ts";
+import { plainServer } from "../raw/plain-server.ts";
 import { rawClient } from "../raw/raw-client.ts";
 import { rawServer } from "../raw/raw-server.ts";
 import { tlsClient } from "../raw/tls-client.ts";
@@ -26,6 +28,8 @@ const roles: Record<RoleName, (argument: never) => Promise<Role>> = {
   "ws-client": wsClient,
   "web-server": webServer,
   "flood-client": floodClient,
+  "plain-server": plainServer,
+  "plain-client": plainClient,
 };
 
 await serveRole(name, async () => {

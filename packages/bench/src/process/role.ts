@@ -31,4 +31,6 @@ export type RoleName =
   | "ws-server"
   | "ws-client"
   | "web-server"
-  | "flood-client";
+  | "flood-client"
+  | "plain-server"
+  | "plain-client";
