@@ -37,7 +37,7 @@ test("load that comes and goes over a rough line opens carriers and gives them b
           stream.finish(side);
         }
       }
-      for (let ms = 0; ms < 5_800 + wave * 90; ms += 5) {
+      for (let ms = 0; ms < 6_000 + wave * 90; ms += 5) {
         busy.write("client", 2_000);
         busy.write("server", 3_000);
         world.advance(5);
@@ -49,6 +49,5 @@ test("load that comes and goes over a rough line opens carriers and gives them b
     world.finish();
     return most;
   });
-  // Several at once, so that what crosses is seen.
-  expect(Math.min(...given)).toBeGreaterThan(3);
+  expect(Math.min(...given)).toBeGreaterThan(5);
 });
