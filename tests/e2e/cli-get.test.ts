@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import {
   fileReaches,
+  issueCluster,
   kill,
   kwik,
   reportOf,
@@ -20,14 +21,7 @@ const files = join(folder, "files");
 const ca = join(folder, "cluster/ca.pem");
 const source = writeRandomFile(join(files, "a.bin"), SIZE);
 
-beforeAll(async () => {
-  expect((await kwik("cluster", "init", join(folder, "cluster"))).status).toBe(0);
-  for (const name of ["a", "b", "c"]) {
-    expect(
-      (await kwik("cluster", "issue", join(folder, "cluster"), "--host", "localhost", "--host", "127.0.0.1", "--name", name)).status,
-    ).toBe(0);
-  }
-}, 30_000);
+beforeAll(() => issueCluster(join(folder, "cluster"), ["a", "b", "c"]), 30_000);
 
 function start(name: string, ...flags: string[]): Promise<ServerProcess> {
   const issued = join(folder, "cluster", name);

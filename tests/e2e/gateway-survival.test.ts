@@ -4,7 +4,7 @@ import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addressOf, curl, type GatewayProcess, startGateway, startProxy } from "./gateway-process.ts";
-import { kill, kwik, testFolder } from "./kwik-process.ts";
+import { issueCluster, kill, testFolder } from "./kwik-process.ts";
 
 const folder = testFolder();
 let target: Server;
@@ -20,9 +20,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => target.listen(0, "127.0.0.1", resolve));
   port = (target.address() as AddressInfo).port;
-  expect((await kwik("cluster", "init", join(folder, "cluster"))).status).toBe(0);
-  for (const name of ["a", "b"])
-    expect((await kwik("cluster", "issue", join(folder, "cluster"), "--host", "127.0.0.1", "--name", name)).status).toBe(0);
+  await issueCluster(join(folder, "cluster"), ["a", "b"]);
 }, 30_000);
 
 afterAll(() => target.close());

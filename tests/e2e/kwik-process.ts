@@ -170,3 +170,12 @@ export function reportOf(outcome: Outcome): Report {
     throw new Error(`no report (status ${outcome.status}): ${outcome.stdout}${outcome.stderr}`);
   }
 }
+
+/** A cluster's authority in `folder`, and servers of it that are good for this machine. */
+export async function issueCluster(folder: string, names: readonly string[]): Promise<void> {
+  const steps = [["init", folder], ...names.map((name) => ["issue", folder, "--host", "localhost", "--host", "127.0.0.1", "--name", name])];
+  for (const step of steps) {
+    const { status, stderr } = await kwik("cluster", ...step);
+    if (status !== 0) throw new Error(`kwik cluster ${step.join(" ")} ended with ${status}: ${stderr}`);
+  }
+}

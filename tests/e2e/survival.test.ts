@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import {
   fileReaches,
+  issueCluster,
   kill,
-  kwik,
   reportOf,
   type Running,
   type ServerProcess,
@@ -20,13 +20,7 @@ const files = join(folder, "files");
 const ca = join(folder, "cluster/ca.pem");
 const source = writeRandomFile(join(files, "a.bin"), SIZE);
 
-beforeAll(async () => {
-  expect((await kwik("cluster", "init", join(folder, "cluster"))).status).toBe(0);
-  for (const name of ["a", "b", "c"]) {
-    const hosts = ["--host", "localhost", "--host", "127.0.0.1"];
-    expect((await kwik("cluster", "issue", join(folder, "cluster"), ...hosts, "--name", name)).status).toBe(0);
-  }
-}, 30_000);
+beforeAll(() => issueCluster(join(folder, "cluster"), ["a", "b", "c"]), 30_000);
 
 /** One of the servers a, b and c of the cluster. */
 function start(name: string, ...flags: string[]): Promise<ServerProcess> {
