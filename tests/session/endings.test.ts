@@ -393,3 +393,22 @@ test("events tell both sides of a path that is added before it is active, with t
     [b.address, false, true],
   ]);
 });
+
+test("a close that nobody waits for cannot end the process, and one that is waited for rejects", async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): unknown => unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  try {
+    await using cluster = new TestCluster();
+    const { client } = await cluster.pair();
+    void client.openStream().close();
+    const closing = client.openStream().close();
+    // Before anything has left, so that nothing can have been acknowledged.
+    await client.closeWithError(7, "leaves");
+    expect(await codeOf(closing)).toBe("APPLICATION");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", note);
+  }
+});

@@ -36,7 +36,10 @@ export interface SendStream {
    * Leaves out the next `bytes`: another server contributes them. Server only, on streams whose home it is.
    */
   skip(bytes: number | bigint): void;
-  /** Ends this direction after all written bytes; resolves when the peer's transport has acknowledged them. */
+  /**
+   * Ends this direction after all written bytes; resolves when the peer's transport has acknowledged them. Rejects as `write` if it never will;
+   * a close that nobody waits for is no unhandled rejection.
+   */
   close(): Promise<void>;
   /** Resolves when the peer's transport has acknowledged everything that was written before. Rejects as `write`. */
   flushed(): Promise<void>;

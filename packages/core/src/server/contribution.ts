@@ -46,7 +46,10 @@ export class OpenContribution implements Contribution {
       this.#finish();
       return Promise.resolve();
     }
-    return new Promise((resolve, reject) => this.#waiting.push({ isClose: true, resolve, reject }));
+    const closed = new Promise<void>((resolve, reject) => this.#waiting.push({ isClose: true, resolve, reject }));
+    // As the close of a stream: whoever does not wait for it is not told.
+    closed.catch(() => {});
+    return closed;
   }
 
   abort(): void {

@@ -113,7 +113,10 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
       this.#driver.schedule();
     }
     if (this.#sender.stream.state === "finished") return Promise.resolve();
-    return new Promise((resolve, reject) => this.#closing.push({ resolve, reject }));
+    const closed = new Promise<void>((resolve, reject) => this.#closing.push({ resolve, reject }));
+    // Who does not wait for the end must not lose the process to a peer that leaves before it has acknowledged it.
+    closed.catch(() => {});
+    return closed;
   }
 
   /** Resolves when everything written so far was acknowledged. */
