@@ -58,3 +58,30 @@ test("while the rate grows, the bound grows by what is acknowledged, up to twice
   expect(window.isStartup).toBe(false);
   expect(window.limitBytes).toBe(1.25 * 400 * KiB + 64 * KiB + 40 * KiB);
 });
+
+// spec: PATH-11
+test("while the capacity is being found, round trips that are a little longer stop the growth and do not end it; twice the product is the end of it", () => {
+  const bdpBytes = 20 * KiB * 20;
+  const rate = { bytesPerMs: 20 * KiB, burstBytes: 0, sampleCount: 0 };
+  const rtt = new RttEstimator();
+  const window = new InFlightWindow(
+    { initialInFlightBytes: 640 * KiB, maxInFlightBytes: 100_000_000 },
+    rate as Pick<DeliveryRate, "bytesPerMs" | "burstBytes" | "sampleCount"> as DeliveryRate,
+    rtt,
+  );
+  let number = 0;
+  const acknowledge = (rttMs: number): number => {
+    rtt.update(rttMs, 0, number);
+    window.handleSent(10 * bdpBytes);
+    window.handleAck(number, 16 * KiB, 0, number, number + 1, 16 * KiB);
+    number += 1;
+    return window.limitBytes;
+  };
+  const first = acknowledge(20);
+  expect(acknowledge(20)).toBe(first + 16 * KiB);
+  expect(acknowledge(20 * 1.125 + 3)).toBe(first + 16 * KiB);
+  expect(acknowledge(20)).toBe(first + 32 * KiB);
+  for (let round = 0; round < 20; round += 1) acknowledge(20);
+  expect(window.isStartup).toBe(true);
+  expect(window.limitBytes).toBe(2 * bdpBytes);
+});

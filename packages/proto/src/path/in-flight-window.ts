@@ -15,9 +15,8 @@ const MAX_BURST_MS = 10;
 /** All of that together stays below this: what waits in memory longer falls out of the processors' caches, and costs more than it covers. */
 const MAX_SLACK_BYTES = 1536 * KiB;
 const STEADY_GAIN = 1.25;
-/** What was acknowledged lets as much more go out: twice as much in each round. Beyond this it would be a queue, and late news of trouble. */
-const MAX_STARTUP_GAIN = 2.5;
-const STARTUP_FLOOR_BYTES = 64 * KiB;
+/** What was acknowledged lets as much more go out: twice as much in each round. Beyond twice the product it would be a queue of more than one, and late news of trouble. */
+const MAX_STARTUP_GAIN = 2;
 /** The startup goes on while a round brings at least this factor … */
 const STARTUP_GROWTH = 1.25;
 /** … and ends after this many rounds without. */
@@ -25,6 +24,9 @@ const STARTUP_PATIENCE_ROUNDS = 3;
 /** A round trip of so many times the least, plus this, is a queue, not an event loop: more in flight would not help, and the startup is over. */
 const QUEUE_GAIN = 1.5;
 const QUEUE_ALLOWANCE_MS = 4;
+/** So much may be the beginning of one, or jitter: nothing more goes out for it, and the startup goes on. */
+const DOUBT_GAIN = 1.125;
+const DOUBT_ALLOWANCE_MS = 2;
 /** The queue that the slack keeps standing would pass for the path's own delay: so often it is let run empty. */
 const DRAIN_INTERVAL_MS = 8_000;
 const DRAIN_GAIN = 0.75;
@@ -86,7 +88,7 @@ export class InFlightWindow {
     const bdpBytes = rate * minRttMs;
     let target = STEADY_GAIN * bdpBytes + this.#slackBytes(rate);
     if (this.#isStartup) {
-      target = Math.max(target, Math.min(this.#startupBytes, MAX_STARTUP_GAIN * bdpBytes + STARTUP_FLOOR_BYTES));
+      target = Math.max(target, Math.min(this.#startupBytes, MAX_STARTUP_GAIN * bdpBytes));
     } else {
       this.#keepDraining(now, inFlightBytes, largestAcked, nextNumber, minRttMs, drainBytes(bdpBytes, packetBytes));
       if (this.#drainStart !== undefined) target = drainBytes(bdpBytes, packetBytes);
@@ -103,9 +105,11 @@ export class InFlightWindow {
 
   /** Lets more out as it is acknowledged, until there is a queue or the rate no longer grows. */
   #grow(now: Instant, ackedBytes: number, rate: number, minRttMs: DurationMs, largestAcked: number, nextNumber: number): void {
+    const roundTripMs = this.#rtt.latestMs ?? 0;
     // Not by more than was ever used: where credit or the application is the limit, nothing is learned.
-    this.#startupBytes = Math.max(this.#startupBytes, Math.min(this.#startupBytes + ackedBytes, 2 * this.#roundPeakBytes));
-    const hasQueue = (this.#rtt.latestMs ?? 0) > QUEUE_GAIN * minRttMs + QUEUE_ALLOWANCE_MS;
+    if (roundTripMs <= DOUBT_GAIN * minRttMs + DOUBT_ALLOWANCE_MS)
+      this.#startupBytes = Math.max(this.#startupBytes, Math.min(this.#startupBytes + ackedBytes, 2 * this.#roundPeakBytes));
+    const hasQueue = roundTripMs > QUEUE_GAIN * minRttMs + QUEUE_ALLOWANCE_MS;
     if (hasQueue || this.#isStale(now, rate, minRttMs, largestAcked, nextNumber)) {
       this.#isStartup = false;
       // The least round trip is younger than the queue.
