@@ -330,6 +330,7 @@ export class ContentFetch {
     const { blockBytes, length } = this.offer;
     const wanted = Math.min(this.#maxWindowBytes, this.#planner.wantedWindowBytes(now));
     if (wanted > this.#windowBytes) this.#windowBytes = wanted;
+    this.#planner.limitReserves(this.#windowBytes, now);
     const edge = this.#consumed + this.#windowBytes;
     const limit = edge >= length ? this.#table.blockCount : Math.floor(edge / blockBytes);
     // One block of room is kept for a block that must be fetched twice.

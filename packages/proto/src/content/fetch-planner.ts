@@ -1,6 +1,7 @@
 import type { DurationMs, Instant } from "../base/time.ts";
 import type { BlockAttempt, BlockSource } from "./block-attempt.ts";
 import type { BlockTable } from "./block-table.ts";
+import { RESERVE_MS } from "./fetch-source.ts";
 
 /** Longest run asked for at once. */
 const MAX_RUN_BLOCKS = 16;
@@ -8,6 +9,9 @@ const MAX_RUN_BYTES = 4 * 1024 * 1024;
 
 /** A run is worth this much of its source's time, at most. */
 const RUN_MS = 50;
+
+/** Least work beyond a round trip that a source holds, in milliseconds, however small the window is. */
+const MIN_RESERVE_MS = 10;
 
 /** Incomplete blocks from the head on that are watched for delay. */
 const WATCHED_BLOCKS = 4;
@@ -59,6 +63,24 @@ export class FetchPlanner {
       longest = Math.max(longest, source.deliveryMs(this.#table.offer.blockBytes, now));
     }
     return 2 * rate * Math.min(longest, 2_000);
+  }
+
+  /**
+   * Lets each source hold as much beyond its round trip as `windowBytes` have room for: what the nearest hold too much of the window, the far ones lack.
+   */
+  limitReserves(windowBytes: number, now: Instant): void {
+    const { blockBytes } = this.#table.offer;
+    let rate = 0;
+    let spareBytes = windowBytes - blockBytes;
+    for (const source of this.#sources.values()) {
+      if (source.state !== "usable" || !source.isRateKnown) continue;
+      const sourceRate = source.rateAt(now);
+      rate += sourceRate;
+      // What is under way, and the block in the middle of which it is.
+      spareBytes -= sourceRate * source.rttMs + blockBytes;
+    }
+    const reserveMs = rate === 0 ? RESERVE_MS : Math.min(RESERVE_MS, Math.max(MIN_RESERVE_MS, spareBytes / rate));
+    for (const source of this.#sources.values()) source.reserveMs = reserveMs;
   }
 
   /** The next run to ask for: blocks below `limit`, at most `roomBytes` of them. spec: CONTENT-10 */

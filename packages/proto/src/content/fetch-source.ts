@@ -29,8 +29,8 @@ const RAMP_FACTOR = 2;
 /** Round-trip time of a source that has none yet. */
 const ASSUMED_RTT_MS = 50;
 
-/** Work beyond a round trip that a source holds, in milliseconds: hides the jitter of arrivals and of our own turns. */
-const RESERVE_MS = 100;
+/** Work beyond a round trip that a source holds, in milliseconds, where the window allows: hides the jitter of arrivals and of our own turns. */
+export const RESERVE_MS = 100;
 
 /** Bytes that may be under way unseen when the rate of a new source is judged. */
 const BENEFIT_OF_DOUBT_BYTES = 16 * 1024;
@@ -71,6 +71,8 @@ export class FetchSource<Attempt extends { readonly length: number }> {
   isRetired = false;
   /** Why it is isolated. */
   isolation: IsolatedSource | undefined;
+  /** Work beyond a round trip that it holds, in milliseconds. */
+  reserveMs: DurationMs = RESERVE_MS;
   /** Attempts that are live, in the order in which the source answers. */
   readonly queue: Attempt[] = [];
   outstandingBytes = 0;
@@ -148,7 +150,7 @@ export class FetchSource<Attempt extends { readonly length: number }> {
 
   /** Bytes that should be outstanding so that the pipe never drains, at least. */
   targetBytes(now: Instant): number {
-    const steady = this.#rate.isKnown ? this.rateAt(now) * (this.rttMs + RESERVE_MS) : 0;
+    const steady = this.#rate.isKnown ? this.rateAt(now) * (this.rttMs + this.reserveMs) : 0;
     return this.#isRamping ? Math.max(this.#rampTargetBytes, steady) : steady;
   }
 
