@@ -6,7 +6,12 @@ const MiB = 1024 * 1024;
 const EASY: IncidentKind[] = ["path-degraded", "path-recovered", "resent"];
 
 function fetch(lines: readonly LineShape[], bytes: number, limits: Partial<Limits> = {}): { readonly ms: number; readonly world: World } {
-  const world = new World({ servers: lines.map((line) => ({ lines: [line], diskMs: 1 })), expected: EASY, checkEvery: 256, limits }).startAll();
+  const world = new World({
+    servers: lines.map((line) => ({ lines: [line], diskMs: 1 })),
+    expected: EASY,
+    checkEvery: 256,
+    limits,
+  }).startAll();
   const stream = world.openFrom(0, "unidirectional");
   world.server(0).sendContent(stream, world.content("film", bytes), true);
   return { ms: world.until(() => stream.down?.isFinished === true, "the content", 120_000), world };

@@ -2,6 +2,8 @@ import { type Limits, listen, type ServerSession, type Stream } from "kwik";
 import type { Role } from "../process/role.ts";
 import { Ask, BLOCK_BYTES, READ_BYTES, RequestReader } from "../request.ts";
 
+const BLOCK = new Uint8Array(BLOCK_BYTES).fill(7);
+
 /** A server of the public API that does what the first bytes on each stream ask. */
 export async function kwikServer(argument: {
   readonly limits?: Partial<Limits>;
@@ -45,8 +47,7 @@ async function serveStream(stream: Stream): Promise<void> {
 }
 
 async function send(stream: Stream, count: number): Promise<void> {
-  const block = new Uint8Array(BLOCK_BYTES).fill(7);
-  for (let left = count; left > 0; left -= block.length) await stream.write(left < block.length ? block.subarray(0, left) : block);
+  for (let left = count; left > 0; left -= BLOCK.length) await stream.write(left < BLOCK.length ? BLOCK.subarray(0, left) : BLOCK);
 }
 
 async function take(stream: Stream, count: number): Promise<void> {
