@@ -101,6 +101,28 @@ test("whoever guesses tokens is not asked any more after so many, while those wh
   expect(await refusal(cluster, server, "right")).toBeUndefined();
 });
 
+test("tokens that are guessed all at once are asked about no oftener than one after the other, and an honest crowd is served", async () => {
+  const hosts = { next: "10.0.0.1" };
+  const cluster = new TestCluster({ clientHost: () => hosts.next });
+  await using _cluster = cluster;
+  let wrong = 0;
+  const server = await cluster.serve({
+    limits: { failedChecksPerMinutePerPrefix: 5 },
+    authenticate: async ({ token }) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (token !== "right") wrong += 1;
+      return { ok: token === "right" };
+    },
+  });
+  const crowd = await Promise.all(Array.from({ length: 40 }, () => refusal(cluster, server, "right")));
+  expect(crowd.filter((outcome) => outcome !== undefined)).toEqual([]);
+  const guesses = await Promise.all(Array.from({ length: 40 }, (_, i) => refusal(cluster, server, `guess ${i}`)));
+  expect(wrong).toBe(5);
+  expect(guesses.filter((outcome) => outcome === "AUTH_REFUSED")).toHaveLength(5);
+  expect(guesses.filter((outcome) => outcome instanceof LimitError)).toHaveLength(35);
+  expect(server.listener.stats().refusals).toEqual({ credentials: 5, "failed-checks": 35 });
+});
+
 // spec: CTRL-18
 test("a client that is told to wait waits before it dials that server again", async () => {
   await using cluster = new TestCluster();

@@ -37,19 +37,41 @@ test("places of sessions are counted by prefix and in all, and given back", () =
   expect(gate.session("10.0.0.3:1")).toBeUndefined();
 });
 
-test("whoever was wrong too often is not even asked, until time has passed", () => {
+test("whoever was wrong too often is not even asked, until time has passed", async () => {
   const { gate, clock } = gateOf({ failedChecksPerMinutePerPrefix: 2 });
   for (let i = 0; i < 2; i += 1) {
-    expect(gate.check("10.0.0.1:1")).toBeUndefined();
-    gate.checkFailed("10.0.0.1:1");
+    expect(await gate.check("10.0.0.1:1")).toBeUndefined();
+    gate.checked("10.0.0.1:1", true);
   }
-  expect(gate.check("10.0.0.200:1")).toMatchObject({ reason: "failed-checks", retryAfterMs: 30_000 });
-  expect(gate.check("10.0.1.1:1")).toBeUndefined();
+  expect(await gate.check("10.0.0.200:1")).toMatchObject({ reason: "failed-checks", retryAfterMs: 30_000 });
+  expect(await gate.check("10.0.1.1:1")).toBeUndefined();
   clock.now += 30_000;
-  expect(gate.check("10.0.0.1:1")).toBeUndefined();
+  expect(await gate.check("10.0.0.1:1")).toBeUndefined();
 });
 
-test("many clients come through a proxy: it has the limits of all only", () => {
+test("no more checks of one network are under way than may be found wrong: others wait for their turn, and are asked or refused by what those came to", async () => {
+  const { gate } = gateOf({ failedChecksPerMinutePerPrefix: 3 });
+  let running = 0;
+  let most = 0;
+  const wrong = new Set([7, 20, 21]);
+  const outcomes = await Promise.all(
+    Array.from({ length: 60 }, async (_, i) => {
+      if ((await gate.check("10.0.0.1:1")) !== undefined) return "refused";
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+      gate.checked("10.0.0.1:1", wrong.has(i));
+      return wrong.has(i) ? "wrong" : "right";
+    }),
+  );
+  expect(most).toBe(3);
+  expect(outcomes.filter((outcome) => outcome === "wrong")).toHaveLength(3);
+  expect(outcomes.slice(0, 20).filter((outcome) => outcome === "right")).toHaveLength(19);
+  expect(outcomes.slice(22)).toEqual(Array.from({ length: 38 }, () => "refused"));
+});
+
+test("many clients come through a proxy: it has the limits of all only", async () => {
   const { gate } = gateOf(
     {
       handshakeBurstPerPrefix: 1,
@@ -64,7 +86,7 @@ test("many clients come through a proxy: it has the limits of all only", () => {
   for (const remote of ["10.9.1.1:1", "[::1]:2", "[::ffff:10.9.1.1]:3", "10.9.1.1:4"]) {
     expect([gate.handshake(remote), gate.session(remote), gate.path(remote)], remote).toEqual([undefined, undefined, undefined]);
     gate.checkFailed(remote);
-    expect(gate.check(remote)).toBeUndefined();
+    expect(await gate.check(remote)).toBeUndefined();
   }
   expect(gate.handshake("10.1.1.1:1")).toBeUndefined();
   expect(gate.handshake("10.9.1.1:5")).toMatchObject({ reason: "handshake-rate" });

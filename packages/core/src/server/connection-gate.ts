@@ -2,6 +2,7 @@ import { RateLimit } from "@kwik/proto";
 import type { ListenerLimits } from "../api/listener-limits.ts";
 import { hostOf, prefixOf } from "../policy/address-prefix.ts";
 import type { AddressRange } from "../policy/address-range.ts";
+import { CheckTurns } from "./check-turns.ts";
 import { limitReached, type Refusal } from "./refusal.ts";
 import { RateTable } from "./rate-table.ts";
 
@@ -19,7 +20,7 @@ export class ConnectionGate {
   readonly #handshakes: RateLimit;
   readonly #handshakesOf: RateTable;
   readonly #pathsOf: RateTable;
-  readonly #failuresOf: RateTable;
+  readonly #checksOf: CheckTurns;
   readonly #sessionsOf = new Map<string, number>();
   #sessions = 0;
 
@@ -35,7 +36,7 @@ export class ConnectionGate {
     );
     this.#pathsOf = new RateTable({ perSecond: limits.pathsPerSecondPerPrefix, burst: limits.pathBurstPerPrefix }, maxPrefixes);
     const perMinute = limits.failedChecksPerMinutePerPrefix;
-    this.#failuresOf = new RateTable({ perSecond: perMinute / 60, burst: perMinute }, maxPrefixes);
+    this.#checksOf = new CheckTurns(new RateTable({ perSecond: perMinute / 60, burst: perMinute }, maxPrefixes), now);
   }
 
   /** A connection has come. */
@@ -56,17 +57,26 @@ export class ConnectionGate {
     return wait === undefined ? undefined : limitReached("path-rate", `clients of ${prefix} begin too many paths`, wait);
   }
 
-  /** Somebody's credentials, ticket or proof are about to be checked. Takes nothing. */
-  check(remoteAddress: string): Refusal | undefined {
+  /**
+   * Somebody's credentials, ticket or proof are about to be checked. Waits while as many are being checked for its network as may be found wrong. If it
+   * resolves with undefined, `checked` is to be told the outcome.
+   */
+  async check(remoteAddress: string): Promise<Refusal | undefined> {
     const prefix = this.#prefixOf(remoteAddress);
-    const wait = prefix === undefined ? undefined : this.#failuresOf.look(prefix, this.#now());
+    const wait = prefix === undefined ? undefined : await this.#checksOf.begin(prefix);
     return wait === undefined ? undefined : limitReached("failed-checks", `too much from ${prefix} was found wrong`, wait);
   }
 
-  /** They were found wrong. */
+  /** A check that `check` allowed is over. */
+  checked(remoteAddress: string, isWrong: boolean): void {
+    const prefix = this.#prefixOf(remoteAddress);
+    if (prefix !== undefined) this.#checksOf.end(prefix, isWrong);
+  }
+
+  /** Something was found wrong that was checked without asking. */
   checkFailed(remoteAddress: string): void {
     const prefix = this.#prefixOf(remoteAddress);
-    if (prefix !== undefined) this.#failuresOf.take(prefix, this.#now());
+    if (prefix !== undefined) this.#checksOf.failed(prefix);
   }
 
   /** A session is about to begin; `sessionEnded` gives its place back. */

@@ -192,11 +192,7 @@ class SessionListener implements Listener, AdmissionOwner {
   }
 
   onOpening(admission: LinkAdmission, opening: Opening): void {
-    this.#decide(admission, opening).catch((error: unknown) => {
-      const refusal = refusalOf(error);
-      if (isWrong(refusal)) this.#gate.checkFailed(admission.link.properties.remoteAddress);
-      admission.refuse(refusal);
-    });
+    this.#decide(admission, opening).catch((error: unknown) => admission.refuse(refusalOf(error)));
   }
 
   onHeld(admission: LinkAdmission, bytes: number): void {
@@ -234,16 +230,47 @@ class SessionListener implements Listener, AdmissionOwner {
       throw refused(ErrorCode.PROTOCOL_VIOLATION, "the client's session key is not a P-256 public key", "protocol");
     if (opening.kind === "hello") {
       this.#assertTaking();
-      this.#throwIfLimited(this.#gate.path(remoteAddress) ?? this.#gate.check(remoteAddress));
-      const identity = await this.#check.credentials(link, opening);
-      this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
+      await this.#asStranger(admission, async () => {
+        const identity = await this.#check.credentials(link, opening);
+        this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
+      });
       return;
     }
     const { message } = opening;
     const sessionId = hexOf(message.sessionId);
-    // The paths of a session that is here are not those of a crowd: who holds its key is let in, however busy his network is.
-    if (this.#sessions.get(sessionId) === undefined)
-      this.#throwIfLimited(this.#gate.path(remoteAddress) ?? this.#gate.check(remoteAddress));
+    const isMember = this.#sessions.get(sessionId) !== undefined;
+    if (isMember) await this.#asMember(remoteAddress, () => this.#join(admission, opening, sessionId));
+    else await this.#asStranger(admission, () => this.#join(admission, opening, sessionId));
+  }
+
+  /** Checks what somebody shows of whom nothing is known, within what his network may have wrong. */
+  async #asStranger(admission: LinkAdmission, check: () => Promise<void>): Promise<void> {
+    const { remoteAddress } = admission.link.properties;
+    this.#throwIfLimited(this.#gate.path(remoteAddress) ?? (await this.#gate.check(remoteAddress)));
+    let isFoundWrong = false;
+    try {
+      if (!admission.isOver) await check();
+    } catch (error) {
+      isFoundWrong = isWrong(refusalOf(error));
+      throw error;
+    } finally {
+      this.#gate.checked(remoteAddress, isFoundWrong);
+    }
+  }
+
+  /** The paths of a session that is here are not those of a crowd: who holds its key is let in, however busy his network is. */
+  async #asMember(remoteAddress: string, check: () => Promise<void>): Promise<void> {
+    try {
+      await check();
+    } catch (error) {
+      if (isWrong(refusalOf(error))) this.#gate.checkFailed(remoteAddress);
+      throw error;
+    }
+  }
+
+  async #join(admission: LinkAdmission, opening: Extract<Opening, { kind: "join" }>, sessionId: string): Promise<void> {
+    const { link } = admission;
+    const { message } = opening;
     const isForHere = await this.#check.proof(message, sessionId);
     if (message.memberId < PRIMARY_MEMBER || message.memberId >= MAX_MEMBERS)
       throw refused(ErrorCode.PROTOCOL_VIOLATION, `no server of a session has the number ${message.memberId}`, "path");

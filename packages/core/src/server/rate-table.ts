@@ -26,10 +26,10 @@ export class RateTable {
     return undefined;
   }
 
-  /** Whether the key has none left, without taking one; the answer is as of `take`. */
-  look(key: string, nowMs: number): number | undefined {
-    const outcome = takeAt(this.#rate, this.#freeAt.get(key) ?? 0, nowMs);
-    return "retryAfterMs" in outcome ? outcome.retryAfterMs : undefined;
+  /** Gives one back that `take` took: it was not what is limited here. */
+  giveBack(key: string): void {
+    const freeAt = this.#freeAt.get(key);
+    if (freeAt !== undefined) this.#freeAt.set(key, freeAt - 1000 / this.#rate.perSecond);
   }
 
   #makeRoom(nowMs: number): void {

@@ -1,0 +1,54 @@
+import type { RateTable } from "./rate-table.ts";
+
+/**
+ * Checks of what clients show, of one prefix no more at once than may still be found wrong: each that is under way counts as failed until it is known not to
+ * be, so that many at once find no more than one after the other would. Further ones wait until one of those is over, since most are not wrong.
+ */
+export class CheckTurns {
+  readonly #failures: RateTable;
+  readonly #now: () => number;
+  readonly #prefixes = new Map<string, Turns>();
+
+  constructor(failures: RateTable, now: () => number) {
+    this.#failures = failures;
+    this.#now = now;
+  }
+
+  /** Resolves with undefined when a check may begin, which is to be told by `end` when it is over; else with the milliseconds until another is allowed. */
+  async begin(prefix: string): Promise<number | undefined> {
+    for (;;) {
+      const wait = this.#failures.take(prefix, this.#now());
+      const turns = this.#prefixes.get(prefix) ?? { underWay: 0, waiting: [] };
+      if (wait === undefined) {
+        turns.underWay += 1;
+        this.#prefixes.set(prefix, turns);
+        return undefined;
+      }
+      // All that may be wrong has been.
+      if (turns.underWay === 0) return wait;
+      await new Promise<void>((resolve) => turns.waiting.push(resolve));
+    }
+  }
+
+  /** A check that `begin` allowed is over. */
+  end(prefix: string, isWrong: boolean): void {
+    const turns = this.#prefixes.get(prefix);
+    if (turns === undefined) return;
+    turns.underWay -= 1;
+    if (turns.underWay === 0) this.#prefixes.delete(prefix);
+    if (!isWrong) this.#failures.giveBack(prefix);
+    // Nobody will wake those who wait when the last one is over.
+    const woken = turns.underWay === 0 ? turns.waiting.splice(0) : isWrong ? [] : turns.waiting.splice(0, 1);
+    for (const wake of woken) wake();
+  }
+
+  /** Something was found wrong of which no check was allowed. */
+  failed(prefix: string): void {
+    this.#failures.take(prefix, this.#now());
+  }
+}
+
+interface Turns {
+  underWay: number;
+  readonly waiting: (() => void)[];
+}
