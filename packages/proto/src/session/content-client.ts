@@ -5,15 +5,13 @@ import { ContentFetch } from "../content/content-fetch.ts";
 import { blockCountOf, MAX_BLOCKS, type ContentOffer } from "../content/content-offer.ts";
 import type { IsolatedSource } from "../content/fetch-source.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
+import { ContentWindows } from "./content-windows.ts";
 import type { Peer } from "./peer.ts";
 import type { SessionState } from "./session-state.ts";
 import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
 
 /** Contents under way in one session, at most. */
 const MAX_FETCHES = 256;
-/** All contents together hold as much as one may, and four blocks each; up to this many times what one may. */
-const MAX_LEAST_WINDOWS = 4;
-
 /** Blocks of all contents under way, at most: bounds the memory that hashes can take (128 MiB). */
 const MAX_BLOCKS_AT_ONCE = 4 * MAX_BLOCKS;
 
@@ -33,6 +31,7 @@ interface Fetch {
 /** The client's side of contents: which are being fetched, from whom, and their bytes into streams. spec: CONTENT-2 … CONTENT-5 */
 export class ContentClient {
   readonly #state: SessionState;
+  readonly #windows: ContentWindows;
   readonly #fetches = new Map<number, Fetch>();
   /** Of the contents that are over. */
   #endedDuplicateBytes = 0;
@@ -43,6 +42,7 @@ export class ContentClient {
 
   constructor(state: SessionState) {
     this.#state = state;
+    this.#windows = new ContentWindows(state.limits.maxContentWindowBytes);
   }
 
   handleOffer(home: Peer, message: ControlMessage<"contentOffer">): ProtocolFailure | undefined {
@@ -146,6 +146,7 @@ export class ContentClient {
       fetch.content.setReadOffset(offer.contentOffset + inContent, this.#state.now);
       this.#advance(fetch);
     }
+    if (this.#windows.mayGoOn(entry)) this.#shareAnew();
   }
 
   /** The paths to a member changed: it may be a source now, or no longer. */
@@ -174,6 +175,7 @@ export class ContentClient {
       this.#request(fetch);
       this.#drop(fetch, ErrorCode.STREAM_STATE, reason);
     }
+    if (this.#windows.forget(entry)) this.#shareAnew();
   }
 
   /** The process did not run until now: that nothing came says nothing of the sources. */
@@ -361,22 +363,20 @@ export class ContentClient {
     }
   }
 
-  /** The first contents go on at least; those for which nothing is left wait until others have ended. spec: CONTENT-14 */
   #shareWindow(): void {
-    const { maxContentWindowBytes } = this.#state.limits;
-    const share = maxContentWindowBytes / this.#fetches.size;
-    let left = MAX_LEAST_WINDOWS * maxContentWindowBytes;
-    for (const { content } of this.#fetches.values()) {
-      const bytes = Math.max(share, content.leastWindowBytes);
-      content.limitWindow(bytes <= left ? bytes : 0);
-      left -= bytes;
-    }
+    this.#windows.share(Array.from(this.#fetches.values(), ({ content }) => content));
+  }
+
+  #shareAnew(): void {
+    this.#shareWindow();
+    for (const fetch of this.#fetches.values()) this.#request(fetch);
   }
 
   #drop(fetch: Fetch, code: ErrorCode, reason: string): void {
     this.#fetches.delete(fetch.fetchId);
-    this.#shareWindow();
-    for (const other of this.#fetches.values()) this.#request(other);
+    const { streamOffset, length } = fetch.offer;
+    if (fetch.content.isComplete) this.#windows.hasCome(fetch.entry, streamOffset + length);
+    this.#shareAnew();
     this.#endedDuplicateBytes += fetch.content.duplicateBytes;
     for (const [requestId, owner] of this.#byRequest) {
       if (owner === fetch) this.#byRequest.delete(requestId);
