@@ -314,13 +314,13 @@ export class QuicListener implements TransportListener {
     if (remote === undefined || this.#closing !== undefined) return;
     this.#remotes.delete(handle);
     this.#undecided.deleteHandshake(handle);
-    const connection = new ServerConnection(this.#native, handle);
     // The engine tells of a connection when the dear part of its handshake is over; only now it can be told why.
     const refusal = this.#request.onConnection?.(remote);
     if (refusal !== undefined) {
-      connection.close(refusal.code, refusal.text);
+      this.#refuse(handle, refusal.code, refusal.text);
       return;
     }
+    const connection = new ServerConnection(this.#native, handle);
     const certificate = event.meta?.peerCertificateChain?.[0];
     const link = new QuicLink(connection, this.#turns, false, {
       transport: "quic",
@@ -333,6 +333,15 @@ export class QuicListener implements TransportListener {
     this.#links.set(handle, peer);
     this.#undecided.add(peer);
     if (!this.#hasWarnedOfMtu && !isOwnAddress(remote.replace(/:\d+$/, "").replace(/[[\]]/g, ""))) this.#checkMtuLater(link);
+  }
+
+  /** Whoever has the number by now came later, and is one too many as well: the engine is not asked, which would hold up those that are served. */
+  #refuse(handle: number, code: number, text: string): void {
+    try {
+      this.#native.closeSession(handle, code, text);
+    } catch {
+      // gone already
+    }
   }
 
   #forget(handle: number): void {

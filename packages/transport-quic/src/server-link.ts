@@ -92,6 +92,7 @@ export class ServerLink {
     if (event.eventType === EventType.close) return; // came and went without a word
     this.#held.push(event);
     if (event.streamId < 0) return;
+    this.connection.identify();
     const { web } = this.#options;
     if (web !== undefined && this.#looksLikeHttp3(event)) {
       this.#serveHttp3(web);

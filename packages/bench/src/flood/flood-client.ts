@@ -1,15 +1,28 @@
+import { Worker } from "node:worker_threads";
 import type { Role } from "../process/role.ts";
 import { Attack, type AttackKind } from "./attack.ts";
 
 /** How often the attacker looks at the clock, in milliseconds. */
 const TICK_MS = 5;
-/** One thread can take no more. */
-const MAX_SHARE = 0.95;
+/** As many as the QUIC engine has for the attacker's clients. */
+const IDLE_THREADS = 4;
+/** A thread that takes a share of a processor, as its own clock of processor time says, and does nothing with it. */
+const IDLE_THREAD = `
+const { workerData: share } = require("node:worker_threads");
+const start = performance.now();
+const used = () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1000; };
+const before = used();
+setInterval(() => {
+  const now = performance.now();
+  while (used() - before < (performance.now() - start) * share && performance.now() < now + ${TICK_MS});
+}, 1);
+`;
 
 /** A process that attacks one port when it is told to. */
 export async function floodClient(argument: { readonly port: number }): Promise<Role> {
   let attack: Attack | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let idlers: Worker[] = [];
   return {
     ready: true,
     commands: {
@@ -25,14 +38,12 @@ export async function floodClient(argument: { readonly port: number }): Promise<
       /** Takes so much of a processor and attacks nobody: 0.5 is half of the time. */
       idle: async ({ share }: { share: number }) => {
         attack = undefined;
-        timer = setInterval(() => {
-          const end = performance.now() + TICK_MS * Math.min(share, MAX_SHARE);
-          while (performance.now() < end);
-        }, TICK_MS);
+        idlers = Array.from({ length: IDLE_THREADS }, () => new Worker(IDLE_THREAD, { eval: true, workerData: share / IDLE_THREADS }));
       },
       /** Answers how many connections and datagrams there were. */
       end: async () => {
         clearInterval(timer);
+        await Promise.all(idlers.splice(0).map((idler) => idler.terminate()));
         attack?.end();
         return attack?.count ?? 0;
       },

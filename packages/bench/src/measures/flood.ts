@@ -21,62 +21,96 @@ const CASES: readonly FloodCase[] = [
 ];
 
 const ROUNDS = 3;
-const FLOW_MS = 3_000;
+const FLOW_MS = 2_000;
 /** From the first blow until it is measured, in milliseconds: what may come at once after a quiet time has come by then. */
 const LEAD_MS = 3_000;
 /** Until what the attack left behind is over, in milliseconds. */
 const REST_MS = 1_500;
 
+/** The server's, and that of everybody else. */
+const SERVER_PROCESSOR = 0;
+const OTHER_PROCESSOR = 1;
+
+/** What one flow came to. */
+interface Flow {
+  readonly megabytesPerSecond: number;
+  /** Of a processor. */
+  readonly server: number;
+  readonly attacker: number;
+}
+
 /**
- * What a session that a listener has keeps of its throughput while the listener is attacked, with all limits at their defaults. The attacker is on the same
- * machine, so normal is what the session has beside a process that takes as much of the processors as the attacker does, and attacks nobody.
+ * What a session that a listener has keeps of its throughput while the listener is attacked, with all limits at their defaults. The server has a processor for itself, as it would
+ * on a machine of its own; the attacker and the client of the session share the other. So normal is what the session has beside a process that takes as much of that processor as
+ * the attacker does, and attacks nobody; what it has alone is in the note.
  */
 export async function flood(): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
-  for (const one of CASES) measurements.push(await underAttack(one));
+  for (const one of CASES) measurements.push(...(await underAttack(one)));
   return measurements;
 }
 
-async function underAttack({ transport, kind, perSecond, note }: FloodCase): Promise<Measurement> {
+async function underAttack({ transport, kind, perSecond, note }: FloodCase): Promise<Measurement[]> {
   using server = await BenchProcess.start("kwik-server", { transport });
   const url = String(server.ready);
   using client = await BenchProcess.start("kwik-client", { url });
   using attacker = await BenchProcess.start("flood-client", { port: Number(url.slice(url.lastIndexOf(":") + 1)) });
-  const flow = async (): Promise<number> => (await client.ask<number>("flow", { ms: FLOW_MS })) / 1e6 / (FLOW_MS / 1000);
+  server.pinTo(SERVER_PROCESSOR);
+  for (const other of [client, attacker]) other.pinTo(OTHER_PROCESSOR);
+  const flow = async (): Promise<Flow> => {
+    const before = await Promise.all([server.ask<number>("cpu"), attacker.ask<number>("cpu")]);
+    const bytes = await client.ask<number>("flow", { ms: FLOW_MS });
+    const after = await Promise.all([server.ask<number>("cpu"), attacker.ask<number>("cpu")]);
+    const seconds = FLOW_MS / 1000;
+    return {
+      megabytesPerSecond: bytes / 1e6 / seconds,
+      server: (after[0] - before[0]) / seconds,
+      attacker: (after[1] - before[1]) / seconds,
+    };
+  };
   await flow();
-  const alone: number[] = [];
-  const attacked: number[] = [];
-  const normal: number[] = [];
-  const shares: number[] = [];
+  const alone: Flow[] = [];
+  const attacked: Flow[] = [];
+  const normal: Flow[] = [];
   let blows = 0;
   for (let round = 0; round < ROUNDS; round += 1) {
     alone.push(await flow());
     await attacker.ask("begin", { kind, perSecond });
     await pause(LEAD_MS);
-    const before = await attacker.ask<number>("cpu");
-    attacked.push(await flow());
-    const share = ((await attacker.ask<number>("cpu")) - before) / (FLOW_MS / 1000);
-    shares.push(share);
+    const under = await flow();
+    attacked.push(under);
     blows += await attacker.ask<number>("end");
     await pause(REST_MS);
-    await attacker.ask("idle", { share });
+    await attacker.ask("idle", { share: under.attacker });
     normal.push(await flow());
     await attacker.ask("end");
   }
   const { refusals } = await server.ask<ListenerStats>("stats");
   const told = Object.entries(refusals).map(([reason, count]) => `${reason} ${count}`);
   const perSecondSeen = blows / ((ROUNDS * (LEAD_MS + FLOW_MS)) / 1000);
-  const value = median(attacked);
-  const raw = median(normal);
-  return {
-    name: `flood, ${transport}: ${note}`,
-    value,
-    unit: "MB/s",
-    raw,
-    ratio: value / raw,
-    bar: { kind: "at least", limit: 0.7 },
-    note:
-      `alone ${Math.round(median(alone))} MB/s; ${Math.round(perSecondSeen)}/s came, with ${median(shares).toFixed(2)} of a processor; ` +
-      `refused: ${told.join(", ") || "none"}`,
-  };
+  const of = (flows: readonly Flow[], what: keyof Flow): number => median(flows.map((one) => one[what]));
+  const value = of(attacked, "megabytesPerSecond");
+  const raw = of(normal, "megabytesPerSecond");
+  const share = (flows: readonly Flow[]): string => `${of(flows, "server").toFixed(2)} and ${of(flows, "attacker").toFixed(2)}`;
+  // What the flow of the attacked rounds would have cost the server without the attack.
+  const served = of(normal, "server") * (value / raw);
+  return [
+    {
+      name: `flood, ${transport}: ${note}`,
+      value,
+      unit: "MB/s",
+      raw,
+      ratio: value / raw,
+      bar: { kind: "at least", limit: 0.7 },
+      note:
+        `alone ${Math.round(of(alone, "megabytesPerSecond"))} MB/s; ${Math.round(perSecondSeen)}/s came; processors of server and attacker: ` +
+        `${share(attacked)}, normally ${share(normal)}; refused: ${told.join(", ") || "none"}`,
+    },
+    {
+      name: "  of the server's processor, beyond the flow",
+      value: Math.max(0, of(attacked, "server") - served),
+      unit: "processors",
+      note: "a server that is busy with its sessions loses so much of them",
+    },
+  ];
 }

@@ -37,7 +37,9 @@ test("B5: nothing that a link can be told to do sends a FIN", () => {
     closeSession: () => true,
     getSessionMetrics: () => ({ packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0, handshakeTimeMs: 1, rttMs: 1, cwnd: 1, pmtu: 1 }),
   };
-  const ends = [new ClientConnection(client as NativeClient), new ServerConnection(server as NativeServer, 1)];
+  const accepted = new ServerConnection(server as NativeServer, 1);
+  accepted.identify();
+  const ends = [new ClientConnection(client as NativeClient), accepted];
   for (const end of ends) {
     end.send(0, new Uint8Array(10));
     end.send(0, new Uint8Array(0));

@@ -9,22 +9,26 @@ const MAX_UNVERIFIED_MS = 2;
  * The server's end of one connection. The engine names connections by small numbers and gives a number to the next client as soon as its
  * connection is gone, before this thread has heard of it: what is sent then reaches the wrong client. So unless this thread was
  * up to date a moment ago, it is asked whether it is, or else the handle is verified by its connection's handshake time, which
- * nobody shares by chance.
+ * nobody shares by chance. That time is asked of the engine's thread, which takes milliseconds while it is busy, so only at the client's first word: those of
+ * a flood come and go without one.
  */
 export class ServerConnection implements EngineConnection {
   readonly #native: NativeServer;
   readonly #handle: number;
-  readonly #handshakeTimeMs: number;
+  /** Undefined until the client's first word. */
+  #handshakeTimeMs: number | undefined;
   #nextStreamId = 1;
-  #verifiedAt: number;
+  #verifiedAt = Number.NEGATIVE_INFINITY;
   #isGone = false;
 
   constructor(native: NativeServer, handle: number) {
     this.#native = native;
     this.#handle = handle;
-    this.#handshakeTimeMs = this.#read()?.handshakeTimeMs ?? 0;
-    this.#verifiedAt = performance.now();
-    if (this.#handshakeTimeMs === 0) this.#isGone = true;
+  }
+
+  /** The client's first word is being heard: whoever has the handle now is whom this connection is about from now on. Until then it can only be closed. */
+  identify(): void {
+    if (this.#handshakeTimeMs === undefined && !this.#isGone) this.#isVerified();
   }
 
   /** The connection has ended: nothing may be done with its handle any more. */
@@ -68,13 +72,14 @@ export class ServerConnection implements EngineConnection {
   }
 
   metrics(): NativeMetrics | undefined {
-    if (this.#isGone) return undefined;
+    if (this.#isGone || this.#handshakeTimeMs === undefined) return undefined;
     const metrics = this.#read();
     return metrics !== undefined && this.#verify(metrics) ? metrics : undefined;
   }
 
   close(code: number, reason: string): void {
-    if (!this.#isOurs()) return;
+    // One that never said a word may be mistaken for the next that has not: both are strangers.
+    if (this.#isGone || (this.#handshakeTimeMs !== undefined && !this.#isOurs())) return;
     this.#isGone = true;
     try {
       this.#native.closeSession(this.#handle, code, reason);
@@ -85,8 +90,12 @@ export class ServerConnection implements EngineConnection {
 
   #isOurs(): boolean {
     if (this.#isGone) return false;
+    if (this.#handshakeTimeMs === undefined) return false;
     if (performance.now() - Math.max(connectionCensus.agreedAt, this.#verifiedAt) <= MAX_UNVERIFIED_MS) return true;
-    if (connectionCensus.read()) return true;
+    return connectionCensus.read() || this.#isVerified();
+  }
+
+  #isVerified(): boolean {
     const metrics = this.#read();
     if (metrics === undefined) {
       this.#isGone = true;
@@ -96,7 +105,8 @@ export class ServerConnection implements EngineConnection {
   }
 
   #verify(metrics: NativeMetrics): boolean {
-    if (metrics.handshakeTimeMs !== this.#handshakeTimeMs) {
+    this.#handshakeTimeMs ??= metrics.handshakeTimeMs;
+    if (metrics.handshakeTimeMs === 0 || metrics.handshakeTimeMs !== this.#handshakeTimeMs) {
       this.#isGone = true;
       return false;
     }
