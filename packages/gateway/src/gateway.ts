@@ -12,13 +12,13 @@ import {
   TunnelReset,
 } from "@kwik/tunnel";
 import { AllowList, type NameResolver } from "./allow-list.ts";
-import { ClientQuota } from "./client-quota.ts";
 import { connectTarget, type Connection, type Destination } from "./connect-target.ts";
 import type { GatewayEvent, GatewayStats } from "./gateway-event.ts";
 import { DEFAULT_GATEWAY_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
 import type { Relay } from "./relay/relay.ts";
 import { proxyHeader } from "./proxy-protocol.ts";
 import { TargetHealth, type TargetStatus } from "./target-health.ts";
+import { type Refuse, type TakenTunnel, TunnelAdmission } from "./tunnel-admission.ts";
 import { UdpAssociation } from "./udp-association.ts";
 import { within } from "./within.ts";
 
@@ -45,14 +45,6 @@ export interface GatewayClient {
   readonly source: TunnelAddress | undefined;
 }
 
-/** Something that a client has open. */
-interface Open {
-  /** Ends it now: the gateway shuts down. */
-  stop(): void;
-}
-
-type Refuse = (refusal: TunnelRefusal, reason: string) => void;
-
 /** Why an attempt to connect was given up. */
 const GONE = "the client is gone";
 const DRAINING = "the gateway is shutting down";
@@ -67,8 +59,7 @@ export class Gateway {
   readonly #limits: GatewayLimits;
   readonly #resolve: NameResolver;
   readonly #onEvent: (event: GatewayEvent) => void;
-  readonly #quota: ClientQuota;
-  readonly #open = new Set<Open>();
+  readonly #admission: TunnelAdmission;
   readonly #associations = new Set<UdpAssociation>();
   readonly #refused: Partial<Record<TunnelRefusal, number>> = {};
   #sessions = 0;
@@ -76,8 +67,6 @@ export class Gateway {
   #sentBytes = 0;
   #receivedBytes = 0;
   #dropped = 0;
-  #isDraining = false;
-  #whenEmpty: (() => void)[] = [];
 
   /** Throws INVALID_ARGUMENT for rules that make no sense. */
   constructor(options: GatewayOptions = {}) {
@@ -88,7 +77,12 @@ export class Gateway {
     this.#limits = { ...DEFAULT_GATEWAY_LIMITS, ...options.limits };
     this.#resolve = options.resolve ?? resolveHost;
     this.#onEvent = options.onEvent ?? (() => undefined);
-    this.#quota = new ClientQuota(this.#limits.maxConnections, this.#limits.maxConnectionsPerClient);
+    this.#admission = new TunnelAdmission({
+      maxTotal: this.#limits.maxConnections,
+      maxPerClient: this.#limits.maxConnectionsPerClient,
+      what: "connections",
+      draining: DRAINING,
+    });
   }
 
   /** Serves the tunnels of a session to its end. What goes wrong with one ends that one alone. */
@@ -112,15 +106,8 @@ export class Gateway {
   }
 
   /** New tunnels are refused from now on. Resolves when none is left, or after `graceMs`, when those that are left are broken off. */
-  async drain(graceMs: number): Promise<void> {
-    this.#isDraining = true;
-    if (this.#quota.total === 0) return;
-    const empty = new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
-    const timer = setTimeout(() => {
-      for (const open of this.#open) open.stop();
-    }, graceMs);
-    await empty;
-    clearTimeout(timer);
+  drain(graceMs: number): Promise<void> {
+    return this.#admission.drain(graceMs);
   }
 
   stats(): GatewayStats {
@@ -134,7 +121,7 @@ export class Gateway {
     }
     return {
       sessions: this.#sessions,
-      connections: this.#quota.total - this.#associations.size,
+      connections: this.#admission.total - this.#associations.size,
       associations: this.#associations.size,
       connectedTotal: this.#connected,
       refusedTotal: { ...this.#refused },
@@ -167,57 +154,47 @@ export class Gateway {
       else await this.#relay.carry(tunnel, client);
       return;
     }
-    if (this.#isDraining) {
-      refuse("draining", DRAINING);
-      return;
-    }
-    const full = this.#quota.take(client);
-    if (full !== undefined) {
-      refuse("limit", full);
-      return;
-    }
-    try {
-      if (tunnel.target.kind === "udp") await this.#associate(session, tunnel, client, refuse);
-      else await this.#connect(tunnel, client, source, refuse);
-    } finally {
-      this.#quota.giveBack(client);
-      if (this.#quota.total === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
-    }
+    await this.#admission.run(client, refuse, (taken) =>
+      tunnel.target.kind === "udp"
+        ? this.#associate(session, tunnel, client, refuse, taken)
+        : this.#connect(tunnel, client, source, refuse, taken),
+    );
   }
 
-  async #connect(tunnel: IncomingTunnel, client: string, source: TunnelAddress | undefined, refuse: Refuse): Promise<void> {
+  async #connect(
+    tunnel: IncomingTunnel,
+    client: string,
+    source: TunnelAddress | undefined,
+    refuse: Refuse,
+    taken: TakenTunnel,
+  ): Promise<void> {
     const target = describeTarget(tunnel.target);
     const given = new AbortController();
-    const open: Open = { stop: () => given.abort(DRAINING) };
-    this.#open.add(open);
+    taken.stop = () => given.abort(DRAINING);
     // A client that gives up, or loses its session, is not connected for.
     tunnel.readAhead().catch(() => given.abort(GONE));
-    try {
-      const start = performance.now();
-      const connection = await this.#connectionTo(tunnel, given.signal);
-      if (!connection.ok) {
-        if (given.signal.aborted) this.#giveUp(tunnel, client, start, given.signal.reason === DRAINING ? refuse : undefined);
-        else {
-          if (connection.refusal !== "not-allowed") this.health.failed(target);
-          refuse(connection.refusal, connection.reason);
-        }
-        return;
+    const start = performance.now();
+    const connection = await this.#connectionTo(tunnel, given.signal);
+    if (!connection.ok) {
+      if (given.signal.aborted) this.#giveUp(tunnel, client, start, given.signal.reason === DRAINING ? refuse : undefined);
+      else {
+        if (connection.refusal !== "not-allowed") this.health.failed(target);
+        refuse(connection.refusal, connection.reason);
       }
-      const { socket } = connection;
-      const connectMs = performance.now() - start;
-      this.#connected += 1;
-      this.health.connected(target, connectMs);
-      this.#onEvent({ type: "connected", client, target, address: remoteOf(socket), connectMs: Math.round(connectMs * 10) / 10 });
-      if (this.#wantsProxyHeader(tunnel, socket)) socket.write(proxyHeader(source, destinationOf(socket)));
-      tunnel.accept(localOf(socket));
-      open.stop = () => socket.destroy();
-      const { bytesIn, bytesOut, end } = await splice(socket, tunnel, this.#limits);
-      this.#sentBytes += bytesOut;
-      this.#receivedBytes += bytesIn;
-      this.#closed(client, target, start, { sentBytes: bytesOut, receivedBytes: bytesIn, end });
-    } finally {
-      this.#open.delete(open);
+      return;
     }
+    const { socket } = connection;
+    const connectMs = performance.now() - start;
+    this.#connected += 1;
+    this.health.connected(target, connectMs);
+    this.#onEvent({ type: "connected", client, target, address: remoteOf(socket), connectMs: Math.round(connectMs * 10) / 10 });
+    if (this.#wantsProxyHeader(tunnel, socket)) socket.write(proxyHeader(source, destinationOf(socket)));
+    tunnel.accept(localOf(socket));
+    taken.stop = () => socket.destroy();
+    const { bytesIn, bytesOut, end } = await splice(socket, tunnel, this.#limits);
+    this.#sentBytes += bytesOut;
+    this.#receivedBytes += bytesIn;
+    this.#closed(client, target, start, { sentBytes: bytesOut, receivedBytes: bytesIn, end });
   }
 
   /** Nobody is to blame but the client, or this gateway. */
@@ -249,7 +226,7 @@ export class Gateway {
     return connectTarget({ ips: verdict.ips, port: target.port }, restMs, signal);
   }
 
-  async #associate(session: ServerSession, tunnel: IncomingTunnel, client: string, refuse: Refuse): Promise<void> {
+  async #associate(session: ServerSession, tunnel: IncomingTunnel, client: string, refuse: Refuse, taken: TakenTunnel): Promise<void> {
     if (!this.#allow.has("udp")) {
       refuse("not-supported", "the list has no UDP targets");
       return;
@@ -260,12 +237,11 @@ export class Gateway {
       idleTimeoutMs: this.#limits.udpIdleTimeoutMs,
     });
     this.#associations.add(association);
-    this.#open.add(association);
+    taken.stop = () => association.stop();
     const start = performance.now();
     tunnel.accept();
     const end = await association.run();
     tunnel.close().catch(() => undefined);
-    this.#open.delete(association);
     this.#associations.delete(association);
     const { sentBytes, receivedBytes } = association;
     this.#sentBytes += sentBytes;

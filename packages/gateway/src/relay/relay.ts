@@ -3,8 +3,8 @@ import { resolveHost } from "@kwik/resolve";
 import { splice, type SpliceEnd } from "@kwik/splice";
 import { describeTarget, type IncomingTunnel, type TunnelAddress, type TunnelRefusal, TunnelReset } from "@kwik/tunnel";
 import { AllowList, type NameResolver } from "../allow-list.ts";
-import { ClientQuota } from "../client-quota.ts";
 import { connectTarget, type Connection } from "../connect-target.ts";
+import { type Refuse, type TakenTunnel, TunnelAdmission } from "../tunnel-admission.ts";
 import { within } from "../within.ts";
 import { leadsTo } from "./own-address.ts";
 import type { RelayClientStats, RelayEvent, RelayStats } from "./relay-event.ts";
@@ -15,8 +15,6 @@ import { RelayMeter } from "./relay-meter.ts";
 /** Why an attempt to connect was given up. */
 const GONE = "the client is gone";
 const DRAINING = "the relay is shutting down";
-
-type Refuse = (refusal: TunnelRefusal, reason: string) => void;
 
 /** What a relay carries, and how. */
 export interface RelayServerOptions {
@@ -37,13 +35,10 @@ export class Relay {
   readonly #resolve: NameResolver;
   readonly #pace: (client: string, bytes: number) => Promise<void>;
   readonly #onEvent: (event: RelayEvent) => void;
-  readonly #quota: ClientQuota;
+  readonly #admission: TunnelAdmission;
   readonly #meter = new RelayMeter();
-  readonly #open = new Set<{ stop(): void }>();
   readonly #refused: Partial<Record<TunnelRefusal, number>> = {};
   #bound: TunnelAddress | undefined;
-  #isDraining = false;
-  #whenEmpty: (() => void)[] = [];
 
   /** Throws INVALID_ARGUMENT for rules that make no sense. */
   constructor(options: RelayServerOptions = {}) {
@@ -52,7 +47,12 @@ export class Relay {
     this.#resolve = options.resolve ?? resolveHost;
     this.#pace = options.pace ?? (() => Promise.resolve());
     this.#onEvent = options.onEvent ?? (() => undefined);
-    this.#quota = new ClientQuota(this.#limits.maxLinks, this.#limits.maxLinksPerClient, "links");
+    this.#admission = new TunnelAdmission({
+      maxTotal: this.#limits.maxLinks,
+      maxPerClient: this.#limits.maxLinksPerClient,
+      what: "links",
+      draining: DRAINING,
+    });
   }
 
   /** Says where its own sessions come in: no link is carried to there. spec: RELAY-4 */
@@ -73,33 +73,12 @@ export class Relay {
       refuse("not-supported", "a relay carries links only");
       return;
     }
-    if (this.#isDraining) {
-      refuse("draining", DRAINING);
-      return;
-    }
-    const full = this.#quota.take(client);
-    if (full !== undefined) {
-      refuse("limit", full);
-      return;
-    }
-    try {
-      await this.#carry(tunnel, target, client, home, refuse);
-    } finally {
-      this.#quota.giveBack(client);
-      if (this.#quota.total === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
-    }
+    await this.#admission.run(client, refuse, (taken) => this.#carry(tunnel, target, client, home, refuse, taken));
   }
 
   /** New links are refused from now on. Resolves when none is left, or after `graceMs`, when those that are left are broken off. */
-  async drain(graceMs: number): Promise<void> {
-    this.#isDraining = true;
-    if (this.#quota.total === 0) return;
-    const empty = new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
-    const timer = setTimeout(() => {
-      for (const open of this.#open) open.stop();
-    }, graceMs);
-    await empty;
-    clearTimeout(timer);
+  drain(graceMs: number): Promise<void> {
+    return this.#admission.drain(graceMs);
   }
 
   stats(): RelayStats {
@@ -111,10 +90,16 @@ export class Relay {
     return this.#meter.clients();
   }
 
-  async #carry(tunnel: IncomingTunnel, target: TunnelAddress, client: string, home: string, refuse: Refuse): Promise<void> {
+  async #carry(
+    tunnel: IncomingTunnel,
+    target: TunnelAddress,
+    client: string,
+    home: string,
+    refuse: Refuse,
+    taken: TakenTunnel,
+  ): Promise<void> {
     const given = new AbortController();
-    const open = { stop: () => given.abort(DRAINING) };
-    this.#open.add(open);
+    taken.stop = () => given.abort(DRAINING);
     // A client that gives up, or loses its session, is not connected for.
     tunnel.readAhead().catch(() => given.abort(GONE));
     const start = performance.now();
@@ -122,33 +107,29 @@ export class Relay {
       const seconds = Math.round(performance.now() - start) / 1000;
       this.#onEvent({ type: "link-closed", client, home, seconds, sentBytes, receivedBytes, end });
     };
-    try {
-      const connection = await this.#connectionTo(target, given.signal);
-      if (!connection.ok) {
-        if (!given.signal.aborted) refuse(connection.refusal, connection.reason);
-        else if (given.signal.reason === DRAINING) refuse("draining", DRAINING);
-        else {
-          tunnel.abort(TunnelReset.cancelled);
-          closed(0, 0, "tunnel-broken");
-        }
-        return;
+    const connection = await this.#connectionTo(target, given.signal);
+    if (!connection.ok) {
+      if (!given.signal.aborted) refuse(connection.refusal, connection.reason);
+      else if (given.signal.reason === DRAINING) refuse("draining", DRAINING);
+      else {
+        tunnel.abort(TunnelReset.cancelled);
+        closed(0, 0, "tunnel-broken");
       }
-      const { socket } = connection;
-      const connectMs = Math.round((performance.now() - start) * 10) / 10;
-      this.#onEvent({ type: "link-opened", client, home, address: socket.remoteAddress ?? "", connectMs });
-      tunnel.accept(localOf(socket));
-      open.stop = () => socket.destroy();
-      const meter = this.#meter.open(client);
-      const { bytesIn, bytesOut, end } = await splice(
-        socket,
-        new MeteredEnd(tunnel, meter, (bytes) => this.#pace(client, bytes)),
-        this.#limits,
-      );
-      meter.closed();
-      closed(bytesOut, bytesIn, end);
-    } finally {
-      this.#open.delete(open);
+      return;
     }
+    const { socket } = connection;
+    const connectMs = Math.round((performance.now() - start) * 10) / 10;
+    this.#onEvent({ type: "link-opened", client, home, address: socket.remoteAddress ?? "", connectMs });
+    tunnel.accept(localOf(socket));
+    taken.stop = () => socket.destroy();
+    const meter = this.#meter.open(client);
+    const { bytesIn, bytesOut, end } = await splice(
+      socket,
+      new MeteredEnd(tunnel, meter, (bytes) => this.#pace(client, bytes)),
+      this.#limits,
+    );
+    meter.closed();
+    closed(bytesOut, bytesIn, end);
   }
 
   async #connectionTo(target: TunnelAddress, signal: AbortSignal): Promise<Connection> {
