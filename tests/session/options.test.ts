@@ -44,6 +44,7 @@ const LISTEN: readonly Wrong[] = [
   [{ tls: "self-signed", validateAddresses: 0 }, "validateAddresses is true or false, not 0"],
   [{ tls: "self-signed", authenticate: {} }, "authenticate is a function, not a value of type object"],
   [{ tls: "self-signed", cluster: { ticketVerifyKeys: "k" } }, 'cluster.ticketVerifyKeys is an array, not "k"'],
+  [{ tls: "self-signed", redirect: 4434 }, "redirect is a function, not 4434"],
   [{ tls: "self-signed", onNotice: console }, "onNotice is a function"],
 ];
 

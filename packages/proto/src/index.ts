@@ -8,7 +8,7 @@ export { Arrival } from "./data/arrival.ts";
 export type { PathState } from "./path/path.ts";
 export { schedulerFactory } from "./schedule/scheduler-factory.ts";
 export type { PathView, Scheduler, SchedulerFactory } from "./schedule/scheduler.ts";
-export type { JoinProof } from "./session/hello.ts";
+export { type JoinProof, REDIRECT_FEATURE } from "./session/hello.ts";
 export type { LinkInfo } from "./session/path-opening.ts";
 export { Session } from "./session/session.ts";
 export { type ClientHello, type Join, type Opening, PathAcceptor } from "./session/path-acceptor.ts";

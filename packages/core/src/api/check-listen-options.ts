@@ -14,6 +14,7 @@ const LISTEN: Record<keyof ListenOptions | "onNotice", OptionKinds> = {
   authorizeStream: "function",
   clientCa: "string",
   proxies: "list",
+  redirect: "function",
   content: "object",
   web: ["boolean", { path: "string", allowOrigin: "function" }],
   validateAddresses: "boolean",

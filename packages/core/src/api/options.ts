@@ -107,6 +107,12 @@ export interface ListenOptions {
    * name (X-Forwarded-For) is the client's. Default: none.
    */
   proxies?: readonly string[];
+  /**
+   * Asked for each new session whose client can begin it elsewhere, before `authenticate`: answers the port of another listener with the same key on this host that is to
+   * take the session, or undefined to take it here. So several processes are one server, whichever of them is dialled. Clients are sent on once; who comes back because nobody answered
+   * there is taken. What it throws, and what is no port, counts as undefined, and `onNotice` is told. Not asked for clients that dialled with `early`, or through relays. Default: all are taken here.
+   */
+  redirect?(request: RedirectRequest): number | undefined;
   /** What this server can deliver in multi-source mode. */
   content?: ContentStore;
   /**
@@ -162,6 +168,14 @@ export interface AuthRequest {
   readonly transport: string;
   /** Whether it joins an existing session of another server, without a ticket. */
   readonly joining: boolean;
+}
+
+/** A client whose session may begin at another process. */
+export interface RedirectRequest {
+  /** "host:port" that the client comes from. */
+  readonly remoteAddress: string;
+  /** "quic", "tcp", "websocket" or "webtransport". */
+  readonly transport: string;
 }
 
 export type AuthResult = { ok: true; identity?: string } | { ok: false; reason?: string };

@@ -97,6 +97,8 @@ export interface ListenerStats {
   readonly refusedSessions: number;
   /** The same, by reason. */
   readonly refusals: Partial<Record<RefusalReason, number>>;
+  /** Clients that were sent on to another process (`ListenOptions.redirect`). They count as neither accepted nor refused. */
+  readonly redirectedSessions: number;
   /** Connections that are there and belong to no session yet. */
   readonly waitingConnections: number;
   /** Bytes written to streams of all sessions and not acknowledged. */

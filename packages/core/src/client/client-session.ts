@@ -21,6 +21,7 @@ import { SessionKey } from "../session-key/session-key.ts";
 import { formatAddress, formatServer, parseAddress, type Relay, type ServerAddress } from "../transport/address.ts";
 import type { Transport } from "../transport/transport.ts";
 import { PathDialer } from "./path-dialer.ts";
+import { type Beginning, beginWith, RedirectError } from "./redirect.ts";
 import type { ReachedServer } from "./server-ways.ts";
 
 /** What the runtime's facade gives to `dial`. */
@@ -42,15 +43,20 @@ export async function dialWith(environment: DialEnvironment, target: string | UR
   const address = parseAddress(target);
   const servers = (options.servers ?? []).map((server) => parseAddress(server));
   const relays = relaysOf(environment.transport, options);
-  const key = await SessionKey.create();
-  const session = new ClientSessionOverPaths(environment, options, relays, key);
-  await session.start(address, servers, options.signal, options.early ?? false);
-  return session;
+  const begin = async (beginning: Beginning): Promise<ClientSession> => {
+    const session = new ClientSessionOverPaths(environment, options, relays, await SessionKey.create());
+    await session.start(beginning, servers, options.signal, options.early ?? false);
+    return session;
+  };
+  // What leaves with the hello cannot be sent on, and what a relay calls its host is not ours to judge.
+  const takesRedirect = options.early !== true && relays.length === 0;
+  return beginWith(begin, { address, identity: undefined, takesRedirect });
 }
 
 class ClientSessionOverPaths extends BaseSession implements ClientSession {
   readonly #dialer: PathDialer;
   #ready = Promise.resolve();
+  #redirectPort: number | undefined;
   #establishing: { resolve(): void; reject(reason: unknown): void } | undefined;
 
   constructor(environment: DialEnvironment, options: DialOptions, relays: readonly Relay[], key: SessionKey) {
@@ -92,11 +98,16 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     return this.#ready;
   }
 
-  async start(address: ServerAddress, servers: readonly ServerAddress[], signal: AbortSignal | undefined, isEarly: boolean): Promise<void> {
+  async start(
+    { address, identity, takesRedirect }: Beginning,
+    servers: readonly ServerAddress[],
+    signal: AbortSignal | undefined,
+    isEarly: boolean,
+  ): Promise<void> {
     if (isAborted(signal)) throw aborted(signal);
     let reached: ReachedServer;
     try {
-      reached = await this.#dialer.dialPrimary(address, signal);
+      reached = await this.#dialer.dialPrimary(address, identity, signal);
     } catch (error) {
       this.driver.stop();
       // Of several ways each fails in its own.
@@ -138,7 +149,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       identity: link.properties.provenIdentity,
       isEncrypted: link.capabilities.encrypted,
     };
-    this.proto.opening.hello(this.runtime.now(), path.id, info, this.#token);
+    this.proto.opening.hello(this.runtime.now(), path.id, info, this.#token, takesRedirect);
     this.driver.pump();
     try {
       if (!isEarly) await this.#ready;
@@ -172,8 +183,11 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       case "established":
         this.#establishing?.resolve();
         return;
+      case "redirected":
+        this.#redirectPort = event.port;
+        return;
       case "path-failed":
-        this.#establishing?.reject(refusal(event.path.address, event.code, event.reason, event.path.retryAfterMs));
+        this.#establishing?.reject(this.#refusalOf(event));
         this.#dialer.pathFailed(event.path, event.code);
         return;
       case "path-active":
@@ -228,6 +242,11 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
   protected override onEnded(): void {
     this.#dialer.stop();
     this.#establishing?.reject(this.endError);
+  }
+
+  #refusalOf({ path, code, reason }: Extract<SessionEvent, { type: "path-failed" }>): KwikError {
+    if (path.isPrimary && this.#redirectPort !== undefined) return new RedirectError(this.#redirectPort, path.identity);
+    return refusal(path.address, code, reason, path.retryAfterMs);
   }
 
   /** New streams live at the primary; while there is none, at a server that may become it. spec: PRIMARY-1 */

@@ -90,9 +90,9 @@ export class PathDialer {
     driver.session.state.prospects = () => this.#redials.count;
   }
 
-  /** Dials the session's first server, in whichever way leads there. */
-  async dialPrimary(address: ServerAddress, signal: AbortSignal | undefined): Promise<ReachedServer> {
-    const reached = await reachFirst(this.#ownWays(address), (way, either) => this.#dial(way, undefined, either), signal);
+  /** Dials the session's first server, in whichever way leads there. `identity` is what it has to prove, where that is known. */
+  async dialPrimary(address: ServerAddress, identity: string | undefined, signal: AbortSignal | undefined): Promise<ReachedServer> {
+    const reached = await reachFirst(this.#ownWays(address), (way, either) => this.#dial(way, identity, either), signal);
     const dialled = parseRemote(reached.link.properties.remoteAddress) ?? address;
     // What is private to a relay is in the network of the relay.
     const isPrivate = reached.address.relay === undefined && (isPrivateHost(dialled.host) || isPrivateHost(address.host));

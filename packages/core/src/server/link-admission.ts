@@ -74,14 +74,14 @@ export class LinkAdmission implements LinkReceiver {
     this.#isOver = true;
     this.#runtime.clearTimer(this.#timer);
     this.#owner.onRefused(this, refusal);
-    const { code, text, retryAfterMs } = refusal;
+    const { code, text, retryAfterMs, redirectPort } = refusal;
     const control = this.acceptor.input.controlCarrier;
     const carrier = control === undefined ? undefined : this.#carriers.get(control);
     if (carrier === undefined) {
       this.link.close(code, text);
       return;
     }
-    carrier.send([PathAcceptor.refusal(code, text, retryAfterMs)]);
+    carrier.send([PathAcceptor.refusal(code, text, retryAfterMs, redirectPort)]);
     this.#lingering = this.#runtime.setTimer(() => this.link.close(code, text), REFUSAL_LINGER_MS);
   }
 

@@ -1,4 +1,4 @@
-import { DEFAULT_LIMITS, ErrorCode, MAX_MEMBERS, PRIMARY_MEMBER, type Opening } from "@kwik/proto";
+import { DEFAULT_LIMITS, ErrorCode, MAX_MEMBERS, PRIMARY_MEMBER, REDIRECT_FEATURE, type Opening } from "@kwik/proto";
 import { checkListenOptions } from "../api/check-listen-options.ts";
 import type { CloseOptions, Listener, ServerSession, WaitOptions } from "../api/contract.ts";
 import { isKwikError, KwikError } from "../api/errors.ts";
@@ -16,7 +16,7 @@ import { ConnectionGate } from "./connection-gate.ts";
 import { Draining } from "./draining.ts";
 import { type AdmissionOwner, LinkAdmission } from "./link-admission.ts";
 import type { ListenEnvironment } from "./listen-environment.ts";
-import { limitReached, type Refusal, RefusedError, refusalOf, refused } from "./refusal.ts";
+import { limitReached, redirectedTo, type Refusal, RefusedError, refusalOf, refused } from "./refusal.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import type { ServerSessionOverPaths } from "./server-session.ts";
 import { replacementText } from "./replacement-text.ts";
@@ -50,6 +50,7 @@ class SessionListener implements Listener, AdmissionOwner {
   /** The only one, if the address names it. */
   #transportName: TransportName | undefined;
   #accepted = 0;
+  #redirected = 0;
   readonly #draining: Draining;
   /** Over when no certificate is being changed. */
   #updating: Promise<unknown> = Promise.resolve();
@@ -130,6 +131,7 @@ class SessionListener implements Listener, AdmissionOwner {
       acceptedSessions: this.#accepted,
       refusedSessions: this.#refusals.total,
       refusals: this.#refusals.counts(),
+      redirectedSessions: this.#redirected,
       waitingConnections: this.#waiting.size,
     };
   }
@@ -201,7 +203,8 @@ class SessionListener implements Listener, AdmissionOwner {
 
   onRefused(admission: LinkAdmission, { text, reason }: Refusal): void {
     this.#waiting.delete(admission);
-    this.#refusals.add(admission.link.properties.remoteAddress, reason, text);
+    if (reason === "redirected") this.#redirected += 1;
+    else this.#refusals.add(admission.link.properties.remoteAddress, reason, text);
   }
 
   onGone(admission: LinkAdmission): void {
@@ -231,6 +234,7 @@ class SessionListener implements Listener, AdmissionOwner {
     if (opening.kind === "hello") {
       this.#assertTaking();
       await this.#asStranger(admission, async () => {
+        this.#throwIfLimited(this.#redirect(link, opening.message.features));
         const identity = await this.#check.credentials(link, opening);
         this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
       });
@@ -283,6 +287,24 @@ class SessionListener implements Listener, AdmissionOwner {
     // Another path of the same client may have begun the session in the meantime.
     if (this.#rejoin(admission, opening, sessionId, isForHere)) return;
     this.#begin(admission, opening, message.sessionId, message.memberId, identity, isTicketed);
+  }
+
+  /** Where the client is to begin its session instead. spec: CTRL-20 */
+  #redirect({ properties }: Link, features: readonly string[]): Refusal | undefined {
+    const redirect = this.#options.redirect?.bind(this.#options);
+    if (redirect === undefined || !features.includes(REDIRECT_FEATURE)) return undefined;
+    const { remoteAddress, transport } = properties;
+    let port: unknown;
+    try {
+      port = redirect({ remoteAddress, transport });
+    } catch (error) {
+      this.#environment.onNotice?.(`redirect failed: ${KwikError.from(error).message}`);
+      return undefined;
+    }
+    if (port === undefined) return undefined;
+    if (typeof port === "number" && Number.isInteger(port) && port >= 1 && port <= 65_535) return redirectedTo(port);
+    this.#environment.onNotice?.("redirect gave what is no port, so the session was taken here");
+    return undefined;
   }
 
   #throwIfLimited(refusal: Refusal | undefined): void {

@@ -9,6 +9,8 @@ export interface Refusal {
   readonly reason: RefusalReason;
   /** When to come again, in milliseconds; 0 where that is no question of time. */
   readonly retryAfterMs: number;
+  /** Where this server takes the session: a port of the host that the client dialled. spec: CTRL-20 */
+  readonly redirectPort?: number;
 }
 
 /** A refusal that is thrown where somebody decides about a client. */
@@ -28,6 +30,12 @@ export function refused(code: ErrorCode, text: string, reason: RefusalReason): R
 /** The answer to one who meets a limit. spec: CTRL-18 */
 export function limitReached(limit: LimitName, text: string, retryAfterMs: number): Refusal {
   return { code: ErrorCode.LIMIT_REACHED, text, reason: limit, retryAfterMs: Math.max(1, Math.ceil(retryAfterMs)) };
+}
+
+/** The answer to one whose session another process of this server takes. spec: CTRL-20 */
+export function redirectedTo(port: number): Refusal {
+  const text = `another process of this server takes the session, at port ${port}`;
+  return { code: ErrorCode.LIMIT_REACHED, text, reason: "redirected", retryAfterMs: 0, redirectPort: port };
 }
 
 const REASONS: Partial<Record<string, RefusalReason>> = {

@@ -55,7 +55,7 @@ export class SessionTable {
     return [...this.#sessions.values()];
   }
 
-  stats(): Omit<ListenerStats, "acceptedSessions" | "refusedSessions" | "refusals" | "waitingConnections"> {
+  stats(): Omit<ListenerStats, "acceptedSessions" | "refusedSessions" | "refusals" | "redirectedSessions" | "waitingConnections"> {
     let { bytesSent, bytesReceived } = this.#past;
     for (const session of this.#sessions.values()) {
       const traffic = trafficOf(session.protocol);

@@ -155,6 +155,7 @@ test("a message of a newer version is an envelope without a known body", () => {
 test("the bytes of the messages do not change", () => {
   const golden: [Envelope, string][] = [
     [envelopeOf(body("controlAck", {}), 0, 5), "051005a20100"],
+    [envelopeOf(body("refused", { code: 15, reason: "full", redirectPort: 4434 })), "0e9a010b" + "080f" + "120466756c6c" + "20d222"],
     [envelopeOf(body("removePath", { requestId: 1, pathId: 2, graceMs: 500 }), 7, 3), "0e08071003a202070801100218f403"],
     [
       envelopeOf(body("streamAnnounce", { streamId: 2048n * 5n, priority: 128, contributions: true, homeMember: 1 }), 300),

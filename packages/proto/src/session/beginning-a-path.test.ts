@@ -55,6 +55,31 @@ test("a refusal ends the attempt with the server's code and reason", () => {
   );
 });
 
+// spec: CTRL-20
+test("the port of another process is heard of by a client that said so, in the answer to its hello, and only there", () => {
+  const answer = body("refused", { code: ErrorCode.LIMIT_REACHED, redirectPort: 4434 });
+  const heard = (takesRedirect: boolean, said = answer): (number | undefined)[] => {
+    const stage = new Stage("client", 0);
+    const server = stage.dial("a.example:1", undefined, true, takesRedirect);
+    const [hello] = server.messages("clientHello") as { features: string[] }[];
+    expect(hello?.features.includes("redirect")).toBe(takesRedirect);
+    server.say(said);
+    expect(stage.events.at(-1)?.type === "ended" || stage.events.some(({ type }) => type === "path-failed")).toBe(true);
+    return stage.events.flatMap((event) => (event.type === "redirected" ? [event.port] : []));
+  };
+  expect(heard(true)).toEqual([4434]);
+  expect(heard(false)).toEqual([]);
+  expect(heard(true, body("refused", { code: ErrorCode.LIMIT_REACHED, redirectPort: 65_536 }))).toEqual([]);
+  expect(heard(true, body("refused", { code: ErrorCode.LIMIT_REACHED, retryAfterMs: 5 }))).toEqual([]);
+  expect(heard(true, body("refused", { code: ErrorCode.AUTH_REFUSED, redirectPort: 4434 }))).toEqual([]);
+  const { stage } = Stage.client();
+  const second = stage.dial("b.example:1", "sha256:b");
+  const [join] = second.messages("join") as { features: string[] }[];
+  expect(join?.features).not.toContain("redirect");
+  second.say(answer);
+  expect(stage.events.filter(({ type }) => type === "redirected")).toEqual([]);
+});
+
 // spec: CTRL-10
 test("a hello without a version in common is refused with VERSION, and a reply with one that was not offered too", () => {
   const hello = (versions: number[]) => encodeEnvelope(envelopeOf(body("clientHello", { ...HELLO, versions })));

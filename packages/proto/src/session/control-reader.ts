@@ -35,6 +35,7 @@ export class ControlReader {
         if (wire.path.state !== "authenticating") return failure(ErrorCode.PROTOCOL_VIOLATION, "a refusal of a path that has begun");
         if (envelope.body.value.code === ErrorCode.GOING_AWAY) this.#targets.lifecycle.departed(peer);
         wire.path.retryAfterMs = envelope.body.value.retryAfterMs;
+        this.#redirect(wire, envelope.body.value);
         this.#targets.lifecycle.die(
           wire.path,
           knownCode(envelope.body.value.code),
@@ -68,6 +69,12 @@ export class ControlReader {
       if (peer.isLost) return undefined;
     }
     return undefined;
+  }
+
+  /** What was not asked for, and what is no port, is a refusal like any other. spec: CTRL-20 */
+  #redirect(wire: PathWire, { code, redirectPort }: ControlMessage<"refused">): void {
+    if (!wire.takesRedirect || knownCode(code) !== ErrorCode.LIMIT_REACHED || redirectPort === 0 || redirectPort > 65_535) return;
+    this.#targets.state.emit({ type: "redirected", path: wire.path, port: redirectPort });
   }
 
   #handleReply(wire: PathWire, peer: Peer, reply: ControlMessage<"helloReply">): ProtocolFailure | undefined {

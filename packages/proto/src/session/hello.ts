@@ -12,6 +12,9 @@ import { StreamSignal } from "./stream-entry.ts";
 /** Optional abilities of this implementation; those that both sides name may be used. */
 export const FEATURES: readonly string[] = ["content", "contribute", "raw"];
 
+/** What a client names in a hello that may be answered with another port. spec: CTRL-20 */
+export const REDIRECT_FEATURE = "redirect";
+
 /** What a join proves: made by whoever holds the session's private key. spec: SESS-4 */
 export interface JoinProof {
   readonly ticket: string;
@@ -20,11 +23,11 @@ export interface JoinProof {
   readonly proof: Uint8Array;
 }
 
-export function clientHello(state: SessionState, token: string, dialled: string): Envelope {
+export function clientHello(state: SessionState, token: string, dialled: string, takesRedirect: boolean): Envelope {
   return envelopeOf(
     body("clientHello", {
       versions: [PROTOCOL_VERSION],
-      features: [...FEATURES],
+      features: takesRedirect ? [...FEATURES, REDIRECT_FEATURE] : [...FEATURES],
       clientKey: state.config.clientKey,
       credit: creditOf(state.limits),
       token,

@@ -196,7 +196,7 @@ export class HostileWords {
           ...(this.#dice.flag() ? { credit: CREDIT } : {}),
         };
       case "refused":
-        return { code, reason, retryAfterMs: uint32() };
+        return { code, reason, retryAfterMs: uint32(), redirectPort: uint32() };
       case "addPath":
         return { requestId, address: ["", "b.example:1", "x".repeat(1000)][this.#dice.roll(3)], identity: "sha256:1", priority: uint32() };
       case "addPathResult":

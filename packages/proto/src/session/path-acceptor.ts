@@ -40,8 +40,8 @@ export class PathAcceptor {
   }
 
   /** Bytes for the control carrier that say no. */
-  static refusal(code: number, reason: string, retryAfterMs = 0): Uint8Array {
-    return encodeEnvelope(envelopeOf(body("refused", { code, reason, retryAfterMs })));
+  static refusal(code: number, reason: string, retryAfterMs = 0, redirectPort = 0): Uint8Array {
+    return encodeEnvelope(envelopeOf(body("refused", { code, reason, retryAfterMs, redirectPort })));
   }
 }
 

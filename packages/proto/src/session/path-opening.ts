@@ -58,11 +58,12 @@ export class PathOpening {
     return path;
   }
 
-  /** Client: the link of the first path is there; the hello leaves. */
-  hello(now: Instant, pathId: PathId, link: LinkInfo, token: string): void {
+  /** Client: the link of the first path is there; the hello leaves. With `takesRedirect` its answer may be another port: the event `redirected`, before the path fails. */
+  hello(now: Instant, pathId: PathId, link: LinkInfo, token: string, takesRedirect = false): void {
     const wire = this.#linkUp(now, pathId, link);
     if (wire === undefined) return;
-    wire.sendEnvelope(clientHello(this.#state, token, link.address));
+    wire.sendEnvelope(clientHello(this.#state, token, link.address, takesRedirect));
+    wire.takesRedirect = takesRedirect;
     wire.maySendData = true;
   }
 

@@ -37,6 +37,8 @@ export class PathWire {
   isPeerClosing = false;
   /** Data may be sent: the hello has left (client), or the path was accepted (server). */
   maySendData = false;
+  /** Its hello may be answered with another port. spec: CTRL-20 */
+  takesRedirect = false;
 
   constructor(path: SessionPath, input: LinkInput, limits: Limits) {
     this.path = path;

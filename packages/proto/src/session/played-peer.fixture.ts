@@ -69,14 +69,14 @@ export class Stage {
   }
 
   /** Client: begins the next path, and the played server takes the hello or join. */
-  dial(address: string, identity?: string, isEncrypted = true): PlayedPeer {
+  dial(address: string, identity?: string, isEncrypted = true, takesRedirect = false): PlayedPeer {
     const plan = { address, identity, priority: 128, request: undefined };
     const path = this.session.opening.openPath(this.now, plan);
     if ("code" in path) throw new Error("the path may not be opened");
     const peer = new PlayedPeer(this, path.id);
     this.peers.set(path.id, peer);
     const link = { address, transport: "played", identity, isEncrypted };
-    if (path.id === 0) this.session.opening.hello(this.now, path.id, link, "");
+    if (path.id === 0) this.session.opening.hello(this.now, path.id, link, "", takesRedirect);
     else {
       const proof = { ticket: "", nonce: new Uint8Array(16), issuedAtMs: 0, proof: new Uint8Array(64) };
       this.session.opening.join(this.now, path.id, link, "", proof);

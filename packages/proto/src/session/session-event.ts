@@ -13,6 +13,8 @@ export type SessionEvent =
   | { readonly type: "path-degraded" | "path-recovered" | "path-dead" | "path-closed"; readonly path: SessionPath; readonly reason: string }
   /** A path did not come to be: refused, or its handshake timed out. */
   | { readonly type: "path-failed"; readonly path: SessionPath; readonly code: number; readonly reason: string }
+  /** Client: the first server named the port of another process that takes the session; `path-failed` follows. */
+  | { readonly type: "redirected"; readonly path: SessionPath; readonly port: number }
   /** Server: the client reported another state of a path. */
   | { readonly type: "remote-path"; readonly status: RemotePathStatus }
   /** The session id is known and the primary has accepted (client); once. */

@@ -121,6 +121,8 @@ export interface Refused {
   reason: string;
   /** With LIMIT_REACHED: how long not to try again. */
   retryAfterMs: number;
+  /** With LIMIT_REACHED, to a client that named the feature "redirect": the port of the same host where this server takes the session; 0 for none. */
+  redirectPort: number;
 }
 
 /** Nothing but the envelope's ack. */
@@ -1185,7 +1187,7 @@ export const HelloReply: MessageFns<HelloReply> = {
 };
 
 function createBaseRefused(): Refused {
-  return { code: 0, reason: "", retryAfterMs: 0 };
+  return { code: 0, reason: "", retryAfterMs: 0, redirectPort: 0 };
 }
 
 export const Refused: MessageFns<Refused> = {
@@ -1200,6 +1202,9 @@ export const Refused: MessageFns<Refused> = {
     }
     if (message.retryAfterMs !== 0) {
       writer.uint32(24).uint32(message.retryAfterMs);
+    }
+    if (message.redirectPort !== 0) {
+      writer.uint32(32).uint32(message.redirectPort);
     }
     return writer;
   },
@@ -1232,6 +1237,14 @@ export const Refused: MessageFns<Refused> = {
           }
 
           message.retryAfterMs = reader.uint32();
+          continue;
+        }
+        case 4: {
+          if (wireType !== 0) {
+            break;
+          }
+
+          message.redirectPort = reader.uint32();
           continue;
         }
       }
