@@ -1,33 +1,18 @@
-import { realpath, stat, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { fileStore, type Listener, parseAddress, type ServerSession } from "kwik";
-import { loadClusterFile } from "@kwik/trust";
-import { formatBytes, parseRate } from "../byte-size.ts";
+import { type Listener, parseAddress } from "kwik";
+import { makeSelfSigned } from "@kwik/trust";
 import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
-import { FileService } from "../files/file-service.ts";
-import { ServedDirectory } from "../files/served-directory.ts";
 import { Interruption } from "../interruption.ts";
-import { BytePacer, pacedStore } from "../serve/byte-pacer.ts";
 import { browserCertificate } from "../serve/browser-certificate.ts";
-import { MetricsPage } from "../serve/metrics-page.ts";
-import { type ReplacementFlags, replacementsOf, withReplacementFlag } from "../serve/replacement-flags.ts";
-import { type PeerServer, parsePeer, SessionPeers } from "../serve/session-peers.ts";
-import { certificateNotice, readyReport, type WebFlags, webLine, webOptionsOf } from "../serve/web-flags.ts";
+import { serveDirectory } from "../serve/directory-server.ts";
+import { ProcessGroup } from "../serve/processes/process-group.ts";
+import { withReplacementFlag } from "../serve/replacement-flags.ts";
+import type { ServeFlags } from "../serve/serve-flags.ts";
+import { certificateNotice, readyReport, webLine } from "../serve/web-flags.ts";
 import { collect } from "../dial-flags.ts";
-import { seconds } from "../number-flags.ts";
-import { listening, type TlsFlags, tlsOf } from "../tls-flags.ts";
-import { TlsReload } from "../tls-reload.ts";
-
-interface ServeFlags extends WebFlags, TlsFlags, ReplacementFlags {
-  readonly listen: string;
-  readonly peer?: readonly string[];
-  readonly rate?: string;
-  readonly name?: string;
-  readonly metrics?: string;
-  readonly grace: number;
-  readonly writeCert?: string;
-  readonly json?: boolean;
-}
+import { count, seconds } from "../number-flags.ts";
+import { tlsOf } from "../tls-flags.ts";
 
 /** Adds `kwik serve`. */
 export function addServe(program: Command): void {
@@ -57,6 +42,7 @@ export function addServe(program: Command): void {
     .option("--rate <rate>", "send no faster than this: 20MB/s, 20MiB/s, 160mbit/s")
     .option("--name <name>", "name of this server in its messages and metrics")
     .option("--metrics <address>", "HOST:PORT for Prometheus, http://HOST:PORT/metrics")
+    .option("--processes <n>", "serve in N processes, one at each of N ports from that of --listen on, with one key", count, 1)
     .option("--grace <seconds>", "how long downloads may go on after SIGTERM", seconds, 10)
     .option("--json", "print what clients need to know as JSON, on one line");
   withReplacementFlag(command, "those of --peer")
@@ -67,64 +53,69 @@ Examples:
   $ kwik serve ./files --listen 0.0.0.0:4433 --self-signed
   $ kwik serve ./files --listen 0.0.0.0:4433 --cert a/server.pem --key a/server.key --cluster a/cluster.json \\
       --peer b.example:4433 --peer c.example:4433
+  $ kwik serve ./files --listen 0.0.0.0:4433 --processes 4          ports 4433 to 4436; clients dial any of them
   $ kwik serve ./files --listen 0.0.0.0:4433 --web --allow-origin https://app.example --write-cert server.pem`,
     )
     .action(serve);
 }
 
 async function serve(dir: string, flags: ServeFlags): Promise<void> {
-  const root = await directoryAt(dir);
-  const tls = await tlsOf(flags);
-  const cluster = flags.cluster === undefined ? undefined : await loadClusterFile(flags.cluster);
-  const peers = peersOf(flags);
-  const replacements = replacementsOf(flags, flags.peer ?? []);
-  const web = webOptionsOf(flags);
-  const pacer = flags.rate === undefined ? undefined : new BytePacer(parseRate(flags.rate));
-  const store = pacedStore(fileStore(root), pacer);
-  const log = (text: string): void => void process.stderr.write(`kwik${flags.name === undefined ? "" : ` (${flags.name})`}: ${text}\n`);
-  const files = new FileService({ directory: new ServedDirectory(root), store, pace: (bytes) => pacer?.take(bytes) ?? Promise.resolve() });
-
   using interruption = new Interruption();
   // Started by another program over a channel: without it nobody would stop this one.
   if (process.channel !== undefined) process.once("disconnect", () => process.exit(ExitStatus.interrupted));
-  const listener = await listening(flags.listen, {
-    tls,
-    content: store,
-    onNotice: log,
-    ...web,
-    ...(cluster === undefined ? {} : { cluster }),
-  });
-  let metrics: MetricsPage | undefined;
+  const log = (text: string): void => void process.stderr.write(`kwik${flags.name === undefined ? "" : ` (${flags.name})`}: ${text}\n`);
+  if (flags.processes > 1) {
+    await serveInProcesses(dir, flags, interruption.signal, log);
+    return;
+  }
+  const onReady = (listener: Listener): Promise<void> => announce(dir, listener, flags, log);
+  await serveDirectory(dir, flags, { tls: await tlsOf(flags), signal: interruption.signal, log, onReady });
+}
+
+/** The same, by processes that this one starts, starts again, and stops. */
+async function serveInProcesses(dir: string, flags: ServeFlags, signal: AbortSignal, log: (text: string) => void): Promise<void> {
+  const { host } = parseAddress(flags.listen);
+  const given = await tlsOf(flags);
+  const own = given === "self-signed" ? await makeSelfSigned({ names: /^(|0\.0\.0\.0|::)$/.test(host) ? [] : [host] }) : undefined;
+  const tls = async (): Promise<{ cert: string; key: string }> => {
+    const current = own ?? (await tlsOf(flags));
+    if (current === "self-signed") throw new CommandError(ExitStatus.usage, "--cert and --key belong together; give both");
+    return { cert: current.cert, key: current.key };
+  };
+  const group = await ProcessGroup.start({ dir, flags, tls, log });
+  const onHangup = (): void => group.signal("SIGHUP");
+  // As a single process does: without files a terminal that is closed ends it.
+  if (own === undefined || flags.cluster !== undefined) process.on("SIGHUP", onHangup);
   try {
-    if (flags.metrics !== undefined) {
-      metrics = new MetricsPage(listener, flags.name);
-      log(`metrics at http://${await metrics.listen(parseAddress(flags.metrics))}/metrics`);
-    }
-    using _reload = await TlsReload.of(listener, flags, log);
-    if (flags.writeCert !== undefined) await writeCertificate(flags.writeCert, listener.certificate);
-    announce(dir, listener, flags, log);
-    const serving = serveSessions(listener, files, new SessionPeers(peers, log), metrics, log);
-    await new Promise<void>((resolve) => interruption.signal.addEventListener("abort", () => resolve(), { once: true }));
-    const { sessions } = listener.stats();
-    if (sessions > 0)
-      log(`stopping; ${sessions} ${sessions === 1 ? "session has" : "sessions have"} ${flags.grace} s to finish (again to stop at once)`);
-    await listener.close({ graceMs: flags.grace * 1000, replacements });
-    await serving;
+    const [first] = group.servers;
+    if (first !== undefined) await announce(dir, first, flags, log, group.servers);
+    if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   } finally {
-    metrics?.close();
-    await listener.close();
+    process.exitCode = await group.stop();
+    process.off("SIGHUP", onHangup);
   }
 }
 
 /** Says that it is ready, and what clients need. */
-function announce(dir: string, listener: Listener, flags: ServeFlags, log: (text: string) => void): void {
+async function announce(
+  dir: string,
+  listener: Pick<Listener, "url" | "identity" | "certificate">,
+  flags: ServeFlags,
+  log: (text: string) => void,
+  processes: readonly { readonly url: string; readonly pid: number }[] = [],
+): Promise<void> {
+  if (flags.writeCert !== undefined) await writeCertificate(flags.writeCert, listener.certificate);
   const browser = flags.web === true ? browserCertificate(listener.certificate) : undefined;
   const notice = browser && certificateNotice(browser);
   if (notice !== undefined) log(notice);
   const lines =
     flags.json === true
-      ? [JSON.stringify(readyReport(dir, listener, browser))]
-      : [`kwik: serving ${dir} on ${listener.url} identity ${listener.identity}`, ...(browser === undefined ? [] : [webLine(browser)])];
+      ? [JSON.stringify(readyReport(dir, listener, browser, processes))]
+      : [
+          `kwik: serving ${dir} on ${listener.url} identity ${listener.identity}`,
+          ...(browser === undefined ? [] : [webLine(browser)]),
+          ...(processes.length === 0 ? [] : [`kwik: ${processes.length} processes on ${processes.map(({ url }) => url).join(" ")}`]),
+        ];
   process.stdout.write(lines.map((line) => `${line}\n`).join(""));
 }
 
@@ -134,54 +125,4 @@ async function writeCertificate(file: string, pem: string): Promise<void> {
   } catch (error) {
     throw new CommandError(ExitStatus.local, `cannot write ${file}: ${sentenceOf(error)}; choose another --write-cert`, { cause: error });
   }
-}
-
-async function serveSessions(
-  listener: Listener,
-  files: FileService,
-  peers: SessionPeers,
-  metrics: MetricsPage | undefined,
-  log: (text: string) => void,
-): Promise<void> {
-  for await (const session of listener) {
-    metrics?.watch(session);
-    const dialled = session.allPaths().find((path) => path.local)?.address;
-    log(`session ${session.id.slice(0, 8)} begins (${session.role}${dialled === undefined ? "" : `, dialled as ${dialled}`})`);
-    void logSources(session, log);
-    void files.serve(session).catch((error: unknown) => log(`session ${session.id.slice(0, 8)}: ${sentenceOf(error)}`));
-    peers.follow(session);
-    void session.closed.then((info) => {
-      const why = info.code === "NO_ERROR" ? "" : `: ${info.code}${info.reason === "" ? "" : `, ${info.reason}`}`;
-      log(`session ${session.id.slice(0, 8)} ends after ${formatBytes(session.stats().bytesSent)}${why}`);
-    });
-  }
-}
-
-/** What the client says of servers that it does not ask any more. */
-async function logSources(session: ServerSession, log: (text: string) => void): Promise<void> {
-  for await (const event of session.events()) {
-    if (event.type !== "source-isolated" && event.type !== "source-slow") continue;
-    const where = event.path?.address ?? "a server";
-    log(`session ${session.id.slice(0, 8)}: ${where} is not asked for "${event.contentId}": ${event.code}, ${event.reason}`);
-  }
-}
-
-async function directoryAt(dir: string): Promise<string> {
-  try {
-    const root = await realpath(dir);
-    if ((await stat(root)).isDirectory()) return root;
-  } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    const why = isMissing ? "there is no such directory; name the one that holds the files" : sentenceOf(error);
-    throw new CommandError(ExitStatus.local, `cannot serve ${dir}: ${why}`, { cause: error });
-  }
-  throw new CommandError(ExitStatus.local, `cannot serve ${dir}: it is not a directory; name the directory that holds the file`);
-}
-
-function peersOf(flags: ServeFlags): PeerServer[] {
-  const peers = (flags.peer ?? []).map(parsePeer);
-  if (peers.length > 0 && flags.cluster === undefined) {
-    throw new CommandError(ExitStatus.usage, "--peer needs --cluster: join tickets must be signed; see `kwik cluster init`");
-  }
-  return peers;
 }

@@ -44,10 +44,16 @@ export function webLine({ hash, validUntil, flaw }: BrowserCertificate): string 
     : `kwik: for browsers: certificate of an authority until ${day}`;
 }
 
-/** What `kwik serve --json` prints once it is ready; `browser` if browsers are served. */
-export function readyReport(dir: string, listener: Listener, browser: BrowserCertificate | undefined): object {
+/** What `kwik serve --json` prints once it is ready; `browser` if browsers are served, `processes` if there are several. */
+export function readyReport(
+  dir: string,
+  listener: Pick<Listener, "url" | "identity" | "certificate">,
+  browser: BrowserCertificate | undefined,
+  processes: readonly { readonly url: string; readonly pid: number }[] = [],
+): object {
   const { url, identity, certificate } = listener;
-  const report = { dir, url, identity, certificate };
+  const several = processes.length === 0 ? {} : { processes: processes.map(({ url: own, pid }) => ({ url: own, pid })) };
+  const report = { dir, url, identity, certificate, ...several };
   if (browser === undefined) return report;
   const { hash, validUntil, flaw } = browser;
   return { ...report, web: { certificateHash: flaw === undefined ? hash : null, validUntil: validUntil.toISOString() } };
