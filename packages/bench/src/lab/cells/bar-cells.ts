@@ -129,7 +129,7 @@ const shared: readonly Cell[] = [
     lines: [{ megabitsPerSecond: 100, roundTripMs: 20 }],
     directions: ["down"],
     sharedServers: 3,
-    bars: [{ measure: "of-tcp-flow", kind: "at most", limit: 1.5, contenders: ["kwik-servers"] }],
+    bars: [{ measure: "of-tcp-flow", kind: "at most", limit: 1.5, contenders: ["kwik-servers-cubic", "kwik-servers-bbr"] }],
   },
 ];
 

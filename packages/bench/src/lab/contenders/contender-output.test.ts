@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Cell } from "../cells/cell.ts";
 import { faultCells } from "../cells/fault-cells.ts";
+import { barCells } from "../cells/bar-cells.ts";
 import { profileCells } from "../cells/profile-cells.ts";
 import { secondsOfTimes } from "./aria2-contender.ts";
 import { contendersOf } from "./contender.ts";
@@ -29,4 +30,7 @@ test("lets everybody into a cell without faults, and only those who can survive 
   expect(names(profile)).toEqual(["engine-1", "engine-2", "tcp", "mptcp", "kwik-home", "aria2", "kwik-servers"]);
   expect(names(profile, ["kwik"])).toEqual(["kwik-home", "kwik-servers"]);
   expect(names(killed)).toEqual(["aria2", "kwik-servers"]);
+  const shared = barCells.find(({ sharedServers }) => sharedServers !== undefined);
+  expect(names(shared)).toEqual(["tcp-beside-tcp-cubic", "kwik-servers-cubic", "tcp-beside-tcp-bbr", "kwik-servers-bbr"]);
+  expect(names(shared, ["kwik"])).toEqual(shared?.bars[0]?.contenders);
 });

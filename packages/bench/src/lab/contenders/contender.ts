@@ -6,7 +6,7 @@ import { runAria2 } from "./aria2-contender.ts";
 import type { LabBench, RunOrder } from "./lab-bench.ts";
 import { runEngine, runKwikHome, runKwikServers, runMptcp, runTcp } from "./node-contenders.ts";
 import type { RunRecord } from "./run-record.ts";
-import { runSharedKwik, runSharedTcp } from "./shared-contenders.ts";
+import { CONGESTION_CONTROLS, runSharedKwik, runSharedTcp } from "./shared-contenders.ts";
 
 /** Something that transfers bytes in a cell. */
 export interface Contender {
@@ -87,8 +87,18 @@ function windowLimits(bytes: number): Partial<Limits> {
 }
 
 function sharedContenders(): Contender[] {
-  return [
-    { name: "tcp-beside-tcp", topology: "shared", directions: ["down"], run: runSharedTcp },
-    { name: "kwik-servers", topology: "shared", directions: ["down"], run: runSharedKwik },
-  ];
+  return CONGESTION_CONTROLS.flatMap((control): Contender[] => [
+    {
+      name: `tcp-beside-tcp-${control}`,
+      topology: "shared",
+      directions: ["down"],
+      run: (bench, order) => runSharedTcp(bench, order, control),
+    },
+    {
+      name: `kwik-servers-${control}`,
+      topology: "shared",
+      directions: ["down"],
+      run: (bench, order) => runSharedKwik(bench, order, control),
+    },
+  ]);
 }

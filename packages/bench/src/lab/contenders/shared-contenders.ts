@@ -14,23 +14,28 @@ const BESIDE_FACTOR = 20;
 /** It has found its rate when the other begins. */
 const BESIDE_AHEAD_MS = 1_000;
 
-/** Kwik from all servers, with one TCP flow from the first server beside it. */
-export async function runSharedKwik(bench: LabBench, order: RunOrder): Promise<RunRecord> {
-  return beside(bench, () => runKwikServers(bench, order));
+/** What a TCP flow is held by: the kernels' usual one, and the one that keeps no queue full. A share beside one of them says little about the other. */
+export const CONGESTION_CONTROLS = ["cubic", "bbr"] as const;
+export type CongestionControl = (typeof CONGESTION_CONTROLS)[number];
+
+/** Kwik from all servers, with one TCP flow from the last server beside it. */
+export async function runSharedKwik(bench: LabBench, order: RunOrder, control: CongestionControl): Promise<RunRecord> {
+  return beside(bench, control, () => runKwikServers(bench, order));
 }
 
-/** One TCP flow beside another: what a share is without kwik. */
-export async function runSharedTcp(bench: LabBench, order: RunOrder): Promise<RunRecord> {
+/** One TCP flow beside another of its kind: what a share is without kwik. */
+export async function runSharedTcp(bench: LabBench, order: RunOrder, control: CongestionControl): Promise<RunRecord> {
   const network = bench.network("shared");
-  return beside(bench, async () => {
+  return beside(bench, control, async () => {
     using server = await HostProcess.start(network, 0, "tcp-server", { port: PORT });
     using client = await HostProcess.start(network, "client", "tcp-client", { host: network.serverAddress(0), port: PORT });
     return await measuredRun(bench, order, { network, client, servers: [server], lines: [0], bytes: bytesOf(bench.cell) });
   });
 }
 
-async function beside(bench: LabBench, work: () => Promise<RunRecord>): Promise<RunRecord> {
+async function beside(bench: LabBench, control: CongestionControl, work: () => Promise<RunRecord>): Promise<RunRecord> {
   const network = bench.network("shared");
+  network.setCongestionControl(control);
   const last = network.serverCount - 1;
   using _server = await HostProcess.start(network, last, "tcp-server", { port: BESIDE_PORT });
   using client = await HostProcess.start(network, "client", "tcp-client", { host: network.serverAddress(last), port: BESIDE_PORT });

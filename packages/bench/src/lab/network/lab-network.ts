@@ -119,6 +119,17 @@ export class LabNetwork {
   }
 
   /**
+   * From now on the TCP connections of every server begin with this congestion control. With the route, since another network than the machine's first may not make an algorithm its
+   * default that the machine allows root only. Throws where the kernel does not have it, and for networks without a shared line.
+   */
+  setCongestionControl(algorithm: string): void {
+    if (this.topology !== "shared") throw new Error("only servers behind a shared line have one route for everything");
+    for (let index = 0; index < this.#serverCount; index += 1) {
+      this.#ip(this.#serverHost(index), "route", "replace", "default", "via", `10.78.${index + 1}.254`, "congctl", algorithm);
+    }
+  }
+
+  /**
    * Sends what the client has for 127.0.0.1 over line `index`, because the bare engine only knows that address. It is the other end's own there.
    */
   routeLoopback(index: number): void {
