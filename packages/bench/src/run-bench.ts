@@ -7,6 +7,7 @@ import { echo } from "./measures/echo.ts";
 import { fair } from "./measures/fair.ts";
 import { flood } from "./measures/flood.ts";
 import { get } from "./measures/get.ts";
+import { idle } from "./measures/idle.ts";
 import { memory } from "./measures/memory.ts";
 import { messages } from "./measures/messages.ts";
 import { open } from "./measures/open.ts";
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = {
   messages,
   fair,
   memory,
+  idle,
   get,
   tcp,
   websocket,

@@ -10,11 +10,13 @@ export async function kwikServer(argument: {
   readonly transport?: "quic" | "tcp" | "websocket";
   /** Serves browsers, on all addresses: at a loopback address the engine's packets are too large for them. */
   readonly web?: boolean;
+  /** Default: a key of its own. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }): Promise<Role> {
-  const { transport = "quic", web = false } = argument;
+  const { transport = "quic", web = false, tls = "self-signed" } = argument;
   // Named, so that no race decides what is measured.
   const listener = await listen(`kwik+${transport === "websocket" ? "ws" : transport}://${web ? "0.0.0.0" : "127.0.0.1"}:0`, {
-    tls: "self-signed",
+    tls,
     web: web && { allowOrigin: () => true },
     ...(argument.limits === undefined ? {} : { limits: argument.limits }),
   });
