@@ -19,6 +19,8 @@ export class BlockAttempt {
   readonly request: FetchRequest;
   /** Whether the block was being fetched from another source when it was asked for. */
   readonly isExtra: boolean;
+  /** Whether the source sends it before what is not. */
+  readonly isUrgent: boolean;
   readonly pieces: BlockPieces;
   state: AttemptState = "live";
   /** When the last byte is expected, in milliseconds from the last estimate; written by the planner. */
@@ -26,13 +28,14 @@ export class BlockAttempt {
   /** Bytes that the source sends before this block; written by the planner. */
   bytesAhead = 0;
 
-  constructor(number: number, block: number, length: number, request: FetchRequest, isExtra: boolean) {
+  constructor(number: number, block: number, length: number, request: FetchRequest, isExtra: boolean, isUrgent: boolean) {
     this.number = number;
     this.block = block;
     this.length = length;
     this.source = request.source;
     this.request = request;
     this.isExtra = isExtra;
+    this.isUrgent = isUrgent;
     this.pieces = new BlockPieces(length);
   }
 

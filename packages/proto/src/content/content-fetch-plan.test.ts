@@ -151,7 +151,7 @@ test("the window begins at 4 MiB", () => {
 
 // spec: CONTENT-15
 test("at most 64 requests are open at one source", () => {
-  const source = new FetchSource<{ readonly length: number }>(1, 10);
+  const source = new FetchSource<{ readonly length: number; readonly isUrgent: boolean }>(1, 10);
   source.openRequests = 63;
   expect(source.hasRoom(0)).toBe(true);
   source.openRequests = 64;

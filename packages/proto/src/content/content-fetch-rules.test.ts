@@ -54,7 +54,7 @@ test("offers that cannot be followed are named", () => {
 test("requests are of whole blocks in content offsets, the last cut to the part's end", () => {
   const fetch = fetchOf();
   fetch.addSource(1, 0, 10);
-  expect(fetch.pollRequest(0)).toEqual({ kind: "request", member: 1, requestId: 1, offset: 2 * BLOCK, length: 4 * BLOCK });
+  expect(fetch.pollRequest(0)).toEqual({ kind: "request", member: 1, requestId: 1, offset: 2 * BLOCK, length: 4 * BLOCK, isUrgent: false });
   let end = 6 * BLOCK;
   for (let next = fetch.pollRequest(0); next !== undefined; next = fetch.pollRequest(0)) {
     expect(next).toMatchObject({ kind: "request", offset: end });

@@ -311,8 +311,10 @@ export class ContentFetch {
     let due = Infinity;
     for (const source of this.#sources.values()) {
       if (source.state !== "usable") continue;
-      if (source.outstandingBytes > 0) due = Math.min(due, this.#plannedAt + REPLAN_MS);
-      else if (source.retryAt > this.#plannedAt) due = Math.min(due, source.retryAt);
+      if (source.outstandingBytes > 0) {
+        due = Math.min(due, this.#plannedAt + REPLAN_MS);
+        if (source.alarmAt > this.#plannedAt) due = Math.min(due, source.alarmAt);
+      } else if (source.retryAt > this.#plannedAt) due = Math.min(due, source.retryAt);
     }
     return due === Infinity ? undefined : due;
   }
@@ -355,10 +357,10 @@ export class ContentFetch {
     }
     const { attempt, source } = move;
     if (attempt.source.silenceMs(now) > 2 * attempt.source.patienceMs) attempt.source.noteStalled(now);
-    if (attempt.source.noteLate(now))
+    if (!move.isPrecaution && attempt.source.noteLate(now))
       this.#isolated.push({ member: attempt.source.member, code: ErrorCode.TIMEOUT, reason: SLOW, version: "" });
     if (!move.isRace) this.#ledger.drop(attempt);
-    return this.#open(now, source, attempt.block, attempt.block + 1, move.isRace);
+    return this.#open(now, source, attempt.block, attempt.block + 1, move.isRace, move.isPrecaution);
   }
 
   /** Bytes that may come twice. spec: CONTENT-13 */
@@ -366,12 +368,13 @@ export class ContentFetch {
     return Math.max(this.#limits.maxDuplicateShare * this.offer.length, FREE_RACE_BLOCKS * this.offer.blockBytes);
   }
 
-  #open(now: Instant, source: BlockSource, first: number, end: number, isExtra: boolean): FetchCommand {
+  #open(now: Instant, source: BlockSource, first: number, end: number, isExtra: boolean, isPrecaution = false): FetchCommand {
     const requestId = this.#allocateRequestId();
-    this.#ledger.open(requestId, source, first, end, isExtra, now);
+    const { attempts } = this.#ledger.open(requestId, source, first, end, isExtra, now, isPrecaution);
+    const isUrgent = attempts[0]?.isUrgent ?? false;
     const start = first * this.offer.blockBytes;
     const stop = (end - 1) * this.offer.blockBytes + this.#table.lengthOf(end - 1);
-    return { kind: "request", member: source.member, requestId, offset: this.offer.contentOffset + start, length: stop - start };
+    return { kind: "request", member: source.member, requestId, offset: this.offer.contentOffset + start, length: stop - start, isUrgent };
   }
 
   #enqueue(attempt: BlockAttempt): void {
@@ -391,7 +394,7 @@ export class ContentFetch {
 
   #dropOpen(source: BlockSource): void {
     this.#mustReplan = true;
-    for (const attempt of this.#attemptsOf(source)) this.#ledger.drop(attempt);
+    for (const attempt of this.#attemptsOf(source)) this.#ledger.drop(attempt, true);
   }
 
   /** Live and lingering attempts of a source, in the order in which they were made. */

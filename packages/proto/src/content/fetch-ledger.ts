@@ -10,6 +10,8 @@ export class FetchLedger {
   readonly #table: BlockTable;
   readonly #requests = new Map<number, FetchRequest>();
   readonly #cancels: FetchRequest[] = [];
+  /** Blocks that were asked of a source that was lost or fell silent, and that are not verified yet. */
+  readonly #forsaken = new Set<number>();
   #nextAttempt = 0;
   #outstanding = 0;
   #buffered = 0;
@@ -55,10 +57,12 @@ export class FetchLedger {
   }
 
   /** Asks `source` for blocks [first, end). */
-  open(id: number, source: BlockSource, first: number, end: number, isExtra: boolean, now: Instant): void {
+  open(id: number, source: BlockSource, first: number, end: number, isExtra: boolean, now: Instant, isPrecaution = false): FetchRequest {
     const request = new FetchRequest(id, source, first);
+    // It would have come from another by now, and is needed before what this one was asked for ahead.
+    const isUrgent = (isPrecaution || this.#forsaken.has(first)) && source.queue.some((other) => other.block > first);
     for (let block = first; block < end; block += 1) {
-      const attempt = new BlockAttempt((this.#nextAttempt += 1), block, this.#table.lengthOf(block), request, isExtra);
+      const attempt = new BlockAttempt((this.#nextAttempt += 1), block, this.#table.lengthOf(block), request, isExtra, isUrgent);
       request.attempts.push(attempt);
       source.noteRequested(now, attempt);
       this.#outstanding += attempt.length;
@@ -68,6 +72,7 @@ export class FetchLedger {
     request.openCount = end - first;
     source.openRequests += 1;
     this.#requests.set(id, request);
+    return request;
   }
 
   ignore(bytes: number): void {
@@ -97,8 +102,8 @@ export class FetchLedger {
     return undefined;
   }
 
-  /** Gives an attempt up; its block returns to the pool unless it is verified or asked of another. */
-  drop(attempt: BlockAttempt): void {
+  /** Gives an attempt up, as late or because its source is lost; its block returns to the pool unless it is verified or asked of another. */
+  drop(attempt: BlockAttempt, isSourceLost = false): void {
     if (attempt.state === "dropped") return;
     const wasOpen = attempt.state !== "complete";
     if (attempt.state === "live") {
@@ -109,6 +114,7 @@ export class FetchLedger {
     this.#duplicate += attempt.pieces.receivedBytes;
     this.#release(attempt);
     if (wasOpen) {
+      if (isSourceLost && !this.#table.isVerified(attempt.block)) this.#forsaken.add(attempt.block);
       attempt.request.hasDropped = true;
       this.#close(attempt);
     }
@@ -117,6 +123,7 @@ export class FetchLedger {
   /** The block is verified by this attempt, whose bytes stay counted until they are delivered. Its rivals are given up. */
   settle(attempt: BlockAttempt): void {
     this.#table.markVerified(attempt.block);
+    this.#forsaken.delete(attempt.block);
     this.#release(attempt);
     for (const rival of [...this.#table.attemptsOf(attempt.block)]) this.drop(rival);
   }
@@ -131,6 +138,7 @@ export class FetchLedger {
     this.#lower(attempt, attempt.remainingBytes);
     attempt.source.forget(attempt);
     attempt.state = "lingering";
+    this.#forsaken.add(attempt.block);
     this.#table.refresh(attempt.block);
   }
 

@@ -41,6 +41,8 @@ export interface PlannedMove {
   readonly attempt: BlockAttempt;
   readonly source: BlockSource;
   readonly isRace: boolean;
+  /** Only because the source is silent just now: it may still be in time. */
+  readonly isPrecaution: boolean;
 }
 
 /** Decides which source is asked for which blocks. Knows times and rates; changes nothing. */
@@ -240,13 +242,17 @@ export class FetchPlanner {
         bestMs = ms;
       }
     }
-    if (best === undefined || attempt.etaMs <= bestMs * factor + slackMs) return undefined;
+    if (best === undefined) return undefined;
     const from = attempt.source;
+    // It may be gone: long before that is known, what is needed next is on its way from another.
+    if (!needsRoom && from.isUnusuallySilent(now) && !best.isUnusuallySilent(now) && attempts.length === 1 && budgetBytes >= attempt.length)
+      return { attempt, source: best, isRace: true, isPrecaution: true };
+    if (attempt.etaMs <= bestMs * factor + slackMs) return undefined;
     // What is on its way already comes whether we cancel or not.
     const isUnderWay = attempt.pieces.receivedBytes > 0 || attempt.bytesAhead < from.rateAt(now) * from.rttMs;
-    if (!isUnderWay) return { attempt, source: best, isRace: false };
+    if (!isUnderWay) return { attempt, source: best, isRace: false, isPrecaution: false };
     const mayRace = (attempts.length === 1 && budgetBytes >= attempt.length) || attempt.etaMs > bestMs + INTOLERABLE_MS;
-    return mayRace ? { attempt, source: best, isRace: true } : undefined;
+    return mayRace ? { attempt, source: best, isRace: true, isPrecaution: false } : undefined;
   }
 }
 

@@ -35,6 +35,9 @@ export const RESERVE_MS = 100;
 /** Bytes that may be under way unseen when the rate of a new source is judged. */
 const BENEFIT_OF_DOUBT_BYTES = 16 * 1024;
 
+/** Silence beyond a round trip that is unusual for a source which delivers, in milliseconds: what is needed next is asked of another one as well. spec: CONTENT-11 */
+const ALARM_MS = 50;
+
 /** Silence beyond a round trip after which the rate counts as falling, in milliseconds. */
 const PATIENCE_MS = 200;
 const MAX_PATIENCE_MS = 2_000;
@@ -64,7 +67,7 @@ export interface IsolatedSource {
 }
 
 /** One server from which blocks are fetched: how fast it is, what it owes, how far it can be trusted. */
-export class FetchSource<Attempt extends { readonly length: number }> {
+export class FetchSource<Attempt extends { readonly length: number; readonly isUrgent: boolean }> {
   readonly member: MemberId;
   state: SourceState = "usable";
   /** It leaves soon. */
@@ -172,6 +175,16 @@ export class FetchSource<Attempt extends { readonly length: number }> {
     return Math.max(this.rttMs + PATIENCE_MS, Math.min(MAX_PATIENCE_MS, 2 * this.#rate.spacingMs));
   }
 
+  /** Whether it owes bytes and is silent for longer than it has been between arrivals, too briefly yet for its rate to count as falling. */
+  isUnusuallySilent(now: Instant): boolean {
+    return this.#rate.isKnown && this.outstandingBytes > 0 && now >= this.alarmAt;
+  }
+
+  /** From when on its silence is unusual, while it owes bytes. */
+  get alarmAt(): Instant {
+    return this.#lastProgress + this.rttMs + Math.max(ALARM_MS, 2 * this.#rate.spacingMs);
+  }
+
   /** Silence while bytes are owed, in milliseconds. */
   silenceMs(now: Instant): DurationMs {
     return this.outstandingBytes === 0 ? 0 : now - this.#lastProgress;
@@ -183,7 +196,12 @@ export class FetchSource<Attempt extends { readonly length: number }> {
       this.#awaitedSince = now;
       this.#awaitedBytes = 0;
     }
-    this.queue.push(attempt);
+    if (!attempt.isUrgent) this.queue.push(attempt);
+    else {
+      // After those that are urgent too.
+      const at = this.queue.findIndex((other) => !other.isUrgent);
+      this.queue.splice(at < 0 ? this.queue.length : at, 0, attempt);
+    }
     this.outstandingBytes += attempt.length;
   }
 

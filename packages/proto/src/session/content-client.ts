@@ -15,6 +15,10 @@ const MAX_FETCHES = 256;
 /** Blocks of all contents under way, at most: bounds the memory that hashes can take (128 MiB). */
 const MAX_BLOCKS_AT_ONCE = 4 * MAX_BLOCKS;
 
+/** Of ranges; a server sends the higher first. spec: CONTENT-16 */
+const USUAL_PRIORITY = 128;
+const URGENT_PRIORITY = 192;
+
 /** A content whose every source is isolated waits this long for another, in milliseconds. */
 const STARVED_MS = 1_000;
 
@@ -357,7 +361,7 @@ export class ContentClient {
           contentLength: BigInt(fetch.offer.contentLength),
           offset: BigInt(next.offset),
           length: BigInt(next.length),
-          priority: 128,
+          priority: next.isUrgent ? URGENT_PRIORITY : USUAL_PRIORITY,
         }),
       );
     }
