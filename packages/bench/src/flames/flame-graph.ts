@@ -54,6 +54,7 @@ export function flameGraph(title: string, panels: readonly FlamePanel[]): string
     })
     .join("\n");
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top}" font-family="monospace" font-size="10">
+<title>${escaped(title)}</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="${MARGIN}" y="20" font-size="14" font-weight="bold">${escaped(title)}</text>
 ${legend}
