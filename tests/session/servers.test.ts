@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { type ContentSource, isKwikError, PathError, type PathInfo, type SessionEvent } from "@kwik/core";
 import { patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
@@ -165,6 +166,63 @@ test("one content from three servers, of which one lies; the bytes are right and
   expect(Buffer.compare(Buffer.concat(got), data)).toBe(0);
   const isolated = events.filter((event) => event.type === "source-isolated");
   expect(isolated.map((event) => event.path?.address)).toEqual([c.address]);
+});
+
+// spec: CONTENT-3
+test("a server that is isolated for another's content still brings a content of its own", async () => {
+  await using cluster = new TestCluster();
+  const data = patternBytes(3, 0, 3_000_000);
+  const other = data.map((byte) => byte ^ 1);
+  const a = await cluster.serve({ content: storeOf(contentOf("film", data)) });
+  const b = await cluster.serve({ content: storeOf(contentOf("film", other)) });
+  const client = await cluster.dial(a, { servers: [b.listener.url] });
+  const [atA, atB] = await Promise.all([a.next(), b.next()]);
+  const events = client.events()[Symbol.asyncIterator]();
+  while (client.stats().paths.filter((path) => path.state === "active").length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  const fetched = async (server: typeof atA, source: ContentSource): Promise<Buffer> => {
+    const sending = server.openStream().sendContent(source, { end: true });
+    const got: Uint8Array[] = [];
+    for await (const piece of await client.acceptStream()) got.push(piece);
+    await sending;
+    return Buffer.concat(got);
+  };
+  expect(Buffer.compare(await fetched(atA, contentOf("film", data)), data)).toBe(0);
+  for (let event = await events.next(); event.value?.type !== "source-isolated"; event = await events.next())
+    expect(event.done).toBe(false);
+  expect(Buffer.compare(await fetched(atB, contentOf("film", other)), other)).toBe(0);
+});
+
+// spec: CONTENT-8
+test("hashes that come one after the other are told as they come, and what is missing at their end is made by reading", async () => {
+  await using cluster = new TestCluster();
+  const data = patternBytes(3, 0, 2_500_000);
+  const { client, server } = await cluster.pair();
+  const more = Promise.withResolvers<void>();
+  const source: ContentSource = {
+    ...contentOf("film", data),
+    async *hashesFrom(offset, blockBytes) {
+      expect([offset, blockBytes]).toEqual([0n, 256 * 1024]);
+      for (let at = 0; at < 4 * blockBytes; at += blockBytes) {
+        if (at === 2 * blockBytes) await more.promise;
+        yield createHash("sha256")
+          .update(data.subarray(at, at + blockBytes))
+          .digest();
+      }
+    },
+  };
+  const sending = server.openStream().sendContent(source, { end: true });
+  const stream = await client.acceptStream();
+  const got: Uint8Array[] = [];
+  // Two blocks are there to be read before the third hash is known.
+  for (let bytes = 0; bytes < 512 * 1024; ) {
+    const piece = (await stream.read()) as Uint8Array;
+    got.push(piece);
+    bytes += piece.length;
+  }
+  more.resolve();
+  for await (const piece of stream) got.push(piece);
+  await sending;
+  expect(Buffer.compare(Buffer.concat(got), data)).toBe(0);
 });
 
 test("a content whose reader stops rejects with the reader's code, as a write does", async () => {

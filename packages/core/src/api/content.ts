@@ -28,6 +28,11 @@ export interface ContentSource {
   read(offset: bigint, length: number): Promise<Uint8Array>;
   /** SHA-256 of each block of `blockBytes`, if they are known; else kwik reads the content once to make them. */
   hashes?(blockBytes: number): Promise<readonly Uint8Array[]>;
+  /**
+   * Where `hashes` is not there: the same from the block at `offset` on, one after the other as they become known, for a content that is being read anyway. What is missing
+   * when it ends is read. Used for contents that are sent to their end.
+   */
+  hashesFrom?(offset: bigint, blockBytes: number): AsyncIterable<Uint8Array>;
   /** Releases what `open` took. */
   close?(): Promise<void>;
 }

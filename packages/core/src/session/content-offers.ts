@@ -12,7 +12,7 @@ const MAX_BLOCKS = 1n << 20n;
 const MAX_NAME_LENGTH = 1024;
 /** Hashes that one control message carries, at most. */
 const HASHES_PER_MESSAGE = 2048;
-/** The first message is short, and so are all while the hashes are still being made: the client wants to verify soon. */
+/** The first message is short, and so are all while the hashes are still being made, from one on: the client wants to verify soon. */
 const FEW_HASHES = 32;
 
 interface Waiting {
@@ -104,18 +104,24 @@ export class ContentOffers {
     // A content that is cut inside its last block has a hash of its own there.
     const isWhole = end === source.length || end % BigInt(BLOCK_BYTES) === 0n;
     const known = isWhole ? (await source.hashes?.(BLOCK_BYTES))?.slice(firstBlock, firstBlock + blocks) : undefined;
-    const all = new Uint8Array(blocks * 32);
-    let told = 0;
-    for (let block = 0; block < blocks; block += 1) {
-      const hash = known?.[block] ?? (await this.#hashBlock(source, contentOffset + BigInt(block * BLOCK_BYTES), end));
-      all.set(hash, block * 32);
-      const isLast = block === blocks - 1;
-      if (!this.#waiting.has(offerId)) return;
-      if (!isLast && block + 1 - told < (known === undefined || told === 0 ? FEW_HASHES : HASHES_PER_MESSAGE)) continue;
-      const root = isLast ? await this.#driver.runtime.sha256([all]) : undefined;
-      this.#driver.session.contentServer.sendHashes(offerId, told, all.slice(told * 32, (block + 1) * 32), root);
-      this.#driver.schedule();
-      told = block + 1;
+    const coming = isWhole && known === undefined ? source.hashesFrom?.(contentOffset, BLOCK_BYTES)[Symbol.asyncIterator]() : undefined;
+    try {
+      const all = new Uint8Array(blocks * 32);
+      let told = 0;
+      for (let block = 0; block < blocks; block += 1) {
+        const hash =
+          known?.[block] ?? (await nextOf(coming)) ?? (await this.#hashBlock(source, contentOffset + BigInt(block * BLOCK_BYTES), end));
+        all.set(hash, block * 32);
+        const isLast = block === blocks - 1;
+        if (!this.#waiting.has(offerId)) return;
+        if (!isLast && block + 1 - told < messageHashes(known !== undefined, told)) continue;
+        const root = isLast ? await this.#driver.runtime.sha256([all]) : undefined;
+        this.#driver.session.contentServer.sendHashes(offerId, told, all.slice(told * 32, (block + 1) * 32), root);
+        this.#driver.schedule();
+        told = block + 1;
+      }
+    } finally {
+      await coming?.return?.();
     }
   }
 
@@ -133,4 +139,15 @@ export class ContentOffers {
     this.#driver.session.reset(waiting.entry, 0x01);
     this.#driver.schedule();
   }
+}
+
+async function nextOf(hashes: AsyncIterator<Uint8Array> | undefined): Promise<Uint8Array | undefined> {
+  const next = await hashes?.next();
+  return next === undefined || next.done === true ? undefined : next.value;
+}
+
+/** How many hashes wait for each other, after those that were told. */
+function messageHashes(areKnown: boolean, told: number): number {
+  if (areKnown) return told === 0 ? FEW_HASHES : HASHES_PER_MESSAGE;
+  return Math.min(FEW_HASHES, Math.max(1, told));
 }

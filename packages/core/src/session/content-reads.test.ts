@@ -39,9 +39,9 @@ function staged() {
     () => ({ clientIdentity: "ali", sessionId: "01" }),
     () => undefined,
   );
-  const source = (name: string): ContentSource => ({
+  const source = (name: string, version = "1"): ContentSource => ({
     id: "a.bin",
-    version: "1",
+    version,
     length: BigInt(LENGTH),
     read: () => Promise.resolve(new Uint8Array(LENGTH)),
     close: async () => void closed.push(name),
@@ -81,4 +81,22 @@ test("what was being opened at the end is closed once it is open", async () => {
   openings[0]?.(source("late"));
   await turn();
   expect(closed).toEqual(["late"]);
+});
+
+test("a source that has become another version is opened anew, and another version is not kept", async () => {
+  const { reads, answered, closed, openings, source } = staged();
+  reads.handle(wanted(1));
+  openings[0]?.(source("new", "2"));
+  await turn();
+  expect([answered, closed]).toEqual([["failed 1"], ["new"]]);
+  reads.handle(wanted(2));
+  const changing = { ...source("changing"), version: "1" };
+  openings[1]?.(changing);
+  await turn();
+  changing.version = "2";
+  reads.handle(wanted(3));
+  await turn();
+  openings[2]?.(source("again"));
+  await turn();
+  expect([openings.length, answered, closed]).toEqual([3, ["failed 1", "read 2", "read 3"], ["new", "changing"]]);
 });

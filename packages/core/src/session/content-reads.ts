@@ -47,12 +47,12 @@ export class ContentReads {
   }
 
   async #read(event: ReadWanted): Promise<void> {
-    const source = this.#offered(event.contentId) ?? (await this.#opened(event.contentId));
+    const source = this.#offered(event.contentId) ?? (await this.#openedAs(event));
     if (source === undefined) {
       this.#refuse(event, ErrorCode.CONTENT_NOT_FOUND, "not here", "");
       return;
     }
-    if (source.version !== event.version || source.length !== BigInt(event.contentLength)) {
+    if (!isAsked(source, event)) {
       const words = source.length === BigInt(event.contentLength) ? "another version is here" : `it has ${source.length} bytes here`;
       this.#refuse(event, ErrorCode.CONTENT_VERSION, words, source.version);
       return;
@@ -66,6 +66,24 @@ export class ContentReads {
   #refuse(event: ReadWanted, code: ErrorCode, reason: string, version: string): void {
     this.#driver.session.contentServer.handleReadFailed(event.requestId, code, reason, version);
     this.#driver.schedule();
+  }
+
+  /** The source in the version that is asked for, if it is here: what was opened before may have become another one meanwhile. Another version is not kept. */
+  async #openedAs(event: ReadWanted): Promise<ContentSource | undefined> {
+    const { contentId } = event;
+    const kept = this.#open.get(contentId);
+    const source = await this.#forgetUnless(event, kept ?? this.#opened(contentId));
+    if (kept === undefined || source === undefined || isAsked(source, event)) return source;
+    return this.#forgetUnless(event, this.#opened(contentId));
+  }
+
+  async #forgetUnless(event: ReadWanted, opening: Promise<ContentSource | undefined>): Promise<ContentSource | undefined> {
+    const source = await opening;
+    if (source !== undefined && !isAsked(source, event) && this.#open.get(event.contentId) === opening) {
+      this.#open.delete(event.contentId);
+      closeQuietly(opening);
+    }
+    return source;
   }
 
   #opened(contentId: string): Promise<ContentSource | undefined> {
@@ -86,6 +104,10 @@ export class ContentReads {
     this.#open.delete(oldest[0]);
     closeQuietly(oldest[1]);
   }
+}
+
+function isAsked(source: ContentSource, event: ReadWanted): boolean {
+  return source.version === event.version && source.length === BigInt(event.contentLength);
 }
 
 /** What cannot be closed is of no use any more either. */

@@ -285,7 +285,8 @@ export class ContentClient {
   #updateSource(fetch: Fetch, peer: Peer): void {
     const now = this.#state.now;
     const paths = peer.isLost ? [] : this.#state.paths.usableOf(peer.member);
-    if (paths.length === 0 || !peer.isKnown || this.#liars.has(peer.member)) {
+    // Who is not believed about others' contents may bring its own: they are measured by its own hashes. spec: CONTENT-3
+    if (paths.length === 0 || !peer.isKnown || (this.#liars.has(peer.member) && peer !== fetch.home)) {
       fetch.content.removeSource(peer.member, now);
       return;
     }
