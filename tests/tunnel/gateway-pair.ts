@@ -25,9 +25,10 @@ export class TunnelBench implements AsyncDisposable {
   }
 
   async gateway(options: GatewayOptions = {}, listen: Partial<ListenOptions> = {}): Promise<TestGateway> {
-    const server = await this.cluster.serve(listen);
     const events: GatewayEvent[] = [];
     const gateway = new Gateway({ ...options, onEvent: (event) => events.push(event) });
+    this.#closers.push(() => gateway.origins.close());
+    const server = await this.cluster.serve({ content: gateway.origins.contents, ...listen });
     const sessions: ServerSession[] = [];
     void (async () => {
       for await (const session of server.listener) {

@@ -1,8 +1,10 @@
 import type { SpliceEnd } from "@kwik/splice";
 import type { TunnelRefusal } from "@kwik/tunnel";
+import type { OriginEvent } from "./origin/origin-event.ts";
 
 /** What happens at a gateway, for logs. */
 export type GatewayEvent =
+  | OriginEvent
   | { readonly type: "connected"; readonly client: string; readonly target: string; readonly address: string; readonly connectMs: number }
   | { readonly type: "refused"; readonly client: string; readonly target: string; readonly refusal: TunnelRefusal; readonly reason: string }
   | {

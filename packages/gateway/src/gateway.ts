@@ -16,7 +16,10 @@ import { connectTarget, type Connection, type Destination } from "./connect-targ
 import type { GatewayEvent, GatewayStats } from "./gateway-event.ts";
 import { DEFAULT_GATEWAY_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
 import type { Relay } from "./relay/relay.ts";
+import { DEFAULT_ORIGIN_LIMITS, type OriginLimits } from "./origin/origin-limits.ts";
+import { Origins } from "./origin/origins.ts";
 import { proxyHeader } from "./proxy-protocol.ts";
+import { destinationOf, localOf, remoteOf } from "./socket-places.ts";
 import { TargetHealth, type TargetStatus } from "./target-health.ts";
 import { type Refuse, type TakenTunnel, TunnelAdmission } from "./tunnel-admission.ts";
 import { UdpAssociation } from "./udp-association.ts";
@@ -27,6 +30,14 @@ export interface GatewayOptions {
   readonly allow?: readonly string[];
   /** Unix sockets that clients may reach: their names, and where they are. Default: none. */
   readonly unixSockets?: Readonly<Record<string, string>>;
+  /**
+   * HTTP targets that clients may reach, `HOST:PORT=http://…` or `https://…` as `parseOriginRule` reads it: where this gateway's replica is. Responses that others have too come from
+   * all of them, where `listen` has this gateway's `contents`. Default: none.
+   */
+  readonly origins?: readonly string[];
+  /** Whom to believe at https origins, PEM. Default: the authorities of Node. */
+  readonly originCa?: string;
+  readonly originLimits?: Partial<OriginLimits>;
   /** Targets that are told their client by the PROXY protocol, version 2; rules as in `allow`. Default: none. */
   readonly proxyProtocol?: readonly string[];
   /** Carries links of clients to homes. Its limits, numbers and drain are its own. Default: nobody does. */
@@ -52,6 +63,7 @@ const DRAINING = "the gateway is shutting down";
 /** Connects the tunnels of sessions to targets. Its sessions come from a listener of the caller's. */
 export class Gateway {
   readonly health = new TargetHealth();
+  readonly origins: Origins;
   readonly #allow: AllowList;
   readonly #proxyProtocol: AllowList;
   readonly #unixSockets: ReadonlyMap<string, string>;
@@ -77,6 +89,13 @@ export class Gateway {
     this.#limits = { ...DEFAULT_GATEWAY_LIMITS, ...options.limits };
     this.#resolve = options.resolve ?? resolveHost;
     this.#onEvent = options.onEvent ?? (() => undefined);
+    this.origins = new Origins({
+      rules: options.origins ?? [],
+      ca: options.originCa,
+      limits: { ...DEFAULT_ORIGIN_LIMITS, ...options.originLimits },
+      resolve: this.#resolve,
+      onEvent: this.#onEvent,
+    });
     this.#admission = new TunnelAdmission({
       maxTotal: this.#limits.maxConnections,
       maxPerClient: this.#limits.maxConnectionsPerClient,
@@ -188,10 +207,12 @@ export class Gateway {
     this.#connected += 1;
     this.health.connected(target, connectMs);
     this.#onEvent({ type: "connected", client, target, address: remoteOf(socket), connectMs: Math.round(connectMs * 10) / 10 });
-    if (this.#wantsProxyHeader(tunnel, socket)) socket.write(proxyHeader(source, destinationOf(socket)));
+    const origin = this.origins.find(tunnel.target);
+    if (origin === undefined && this.#wantsProxyHeader(tunnel, socket)) socket.write(proxyHeader(source, destinationOf(socket)));
     tunnel.accept(localOf(socket));
     taken.stop = () => socket.destroy();
-    const { bytesIn, bytesOut, end } = await splice(socket, tunnel, this.#limits);
+    const watched = origin === undefined ? tunnel : this.origins.watch(tunnel, origin, client);
+    const { bytesIn, bytesOut, end } = await splice(socket, watched, this.#limits);
     this.#sentBytes += bytesOut;
     this.#receivedBytes += bytesIn;
     this.#closed(client, target, start, { sentBytes: bytesOut, receivedBytes: bytesIn, end });
@@ -217,6 +238,8 @@ export class Gateway {
       return connectTarget({ path }, connectTimeoutMs, signal);
     }
     if (target.kind === "udp") return { ok: false, refusal: "not-supported", reason: "this is no connection" };
+    const origin = this.origins.find(target);
+    if (origin !== undefined) return origin.connect(connectTimeoutMs, signal);
     const start = performance.now();
     const verdict = await within(this.#allow.check("tcp", target, this.#resolve), connectTimeoutMs, signal);
     if (verdict === undefined)
@@ -259,18 +282,4 @@ export class Gateway {
   #count(refusal: TunnelRefusal): void {
     this.#refused[refusal] = (this.#refused[refusal] ?? 0) + 1;
   }
-}
-
-function localOf(socket: Socket): TunnelAddress | undefined {
-  const { localAddress, localPort } = socket;
-  return localAddress === undefined || localPort === undefined ? undefined : { host: localAddress, port: localPort };
-}
-
-function destinationOf(socket: Socket): TunnelAddress {
-  return { host: socket.remoteAddress ?? "0.0.0.0", port: socket.remotePort ?? 0 };
-}
-
-function remoteOf(socket: Socket): string {
-  const { host, port } = destinationOf(socket);
-  return port === 0 ? "unix" : `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -1,8 +1,12 @@
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { stopCodeOf, TunnelReset, type TunnelStream } from "@kwik/tunnel";
 
 /** What of a tunnel is needed to join it with a socket. */
-export type TunnelEnd = Pick<TunnelStream, "read" | "write" | "close" | "flushed" | "reset" | "stopReading" | "abort">;
+export type TunnelEnd = Pick<TunnelStream, "read" | "write" | "close" | "flushed" | "reset" | "stopReading" | "abort"> & {
+  /** Something travels in the tunnel though the socket rests: the socket's silence means nothing then. Default: false. */
+  readonly isBusy?: boolean;
+};
 
 export interface SpliceOptions {
   /** Both directions end when nothing moved for so long, in milliseconds. 0: never. */
@@ -149,7 +153,8 @@ class Splice {
   };
 
   readonly #onTimeout = (): void => {
-    if (this.#isStopped && this.#socket.writableFinished) this.#socket.destroy();
+    if (this.#tunnel.isBusy === true) this.#socket.setTimeout(this.#options.idleTimeoutMs);
+    else if (this.#isStopped && this.#socket.writableFinished) this.#socket.destroy();
     else if (this.#writeError !== undefined) this.#break("socket-broken", this.#writeError);
     else this.#break("idle", undefined);
   };
@@ -216,7 +221,7 @@ function catchWriteErrors(socket: Socket, onFailed: (error: Error) => void): voi
 /** The other side sees a reset, not an end, as far as its kind of socket has one. */
 function breakOff(socket: Socket): void {
   if (socket.destroyed) return;
-  if (socket.remoteFamily === undefined) socket.destroy();
+  if (socket.remoteFamily === undefined || socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();
 }
 

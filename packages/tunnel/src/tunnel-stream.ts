@@ -1,4 +1,4 @@
-import { KwikError, type Stream } from "@kwik/core";
+import { type ContentOptions, type ContentSource, KwikError, type Stream } from "@kwik/core";
 
 /** The body of a request or an answer, at most, in bytes. spec: TUN-2 */
 export const MAX_TUNNEL_BODY_BYTES = 1024;
@@ -48,6 +48,11 @@ export class TunnelStream {
   /** As `SendStream.write`. */
   write(data: Uint8Array): Promise<void> {
     return this.stream.write(data);
+  }
+
+  /** As `Stream.sendContent`. */
+  sendContent(source: ContentSource, options?: ContentOptions): Promise<void> {
+    return this.stream.sendContent(source, options);
   }
 
   /** As `SendStream.close`: the other direction stays open. */

@@ -1,0 +1,52 @@
+import { createHash, type Hash } from "node:crypto";
+
+/** Blocks of contents. */
+const BLOCK_BYTES = 256 * 1024;
+
+/** The hashes of a body's blocks, made while it passes; read once, from block 0 on. */
+export class BodyHashes implements AsyncIterable<Uint8Array> {
+  readonly #ready: Uint8Array[] = [];
+  #hash: Hash = createHash("sha256");
+  #blockBytes = 0;
+  #isOver = false;
+  #wake: (() => void) | undefined;
+
+  update(data: Uint8Array): void {
+    if (this.#isOver) return;
+    for (let at = 0; at < data.length; ) {
+      const part = data.subarray(at, at + BLOCK_BYTES - this.#blockBytes);
+      this.#hash.update(part);
+      this.#blockBytes += part.length;
+      at += part.length;
+      if (this.#blockBytes === BLOCK_BYTES) this.#endBlock();
+    }
+  }
+
+  /** The body is over, and whole: what there is of a block is its last one. */
+  finish(): void {
+    if (this.#blockBytes > 0 && !this.#isOver) this.#endBlock();
+    this.stop();
+  }
+
+  /** Nothing more comes; a block that is not whole has no hash. */
+  stop(): void {
+    this.#isOver = true;
+    this.#wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const hash = this.#ready.shift();
+      if (hash !== undefined) yield hash;
+      else if (this.#isOver) return;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  #endBlock(): void {
+    this.#ready.push(this.#hash.digest());
+    this.#hash = createHash("sha256");
+    this.#blockBytes = 0;
+    this.#wake?.();
+  }
+}

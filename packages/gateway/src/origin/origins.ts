@@ -1,0 +1,109 @@
+import { type ContentSource, type ContentStore, KwikError } from "@kwik/core";
+import type { TunnelEnd } from "@kwik/splice";
+import type { IncomingTunnel, TunnelTarget } from "@kwik/tunnel";
+import type { NameResolver } from "../allow-list.ts";
+import { parseContentId } from "./content-id.ts";
+import { OriginContent, type RangeTally } from "./origin-content.ts";
+import type { OriginEvent, OriginStats } from "./origin-event.ts";
+import type { OriginLimits } from "./origin-limits.ts";
+import { OriginPlace } from "./origin-place.ts";
+import { parseOriginRule, targetKey } from "./origin-rule.ts";
+import { type ContentTunnel, WatchedTunnel } from "./watched-tunnel.ts";
+
+export interface OriginsOptions {
+  readonly rules: readonly string[];
+  readonly ca: string | undefined;
+  readonly limits: OriginLimits;
+  readonly resolve: NameResolver;
+  readonly onEvent: (event: OriginEvent) => void;
+}
+
+/** The HTTP origins that a gateway was told of: their responses may come from the replicas of all gateways. */
+export class Origins {
+  /** What other gateways have clients fetch from here. */
+  readonly contents: ContentStore;
+  readonly #places = new Map<string, OriginPlace>();
+  readonly #limits: OriginLimits;
+  readonly #onEvent: (event: OriginEvent) => void;
+  readonly #tally: RangeTally = { rangeBytes: 0, failedRanges: 0 };
+  #offered = 0;
+  #passed = 0;
+  #failed = 0;
+
+  /** Throws INVALID_ARGUMENT for rules and limits that make no sense. */
+  constructor({ rules, ca, limits, resolve, onEvent }: OriginsOptions) {
+    if (!(limits.minReplicatedBytes >= MIN_REPLICATED_BYTES))
+      throw new KwikError("INVALID_ARGUMENT", `minReplicatedBytes is ${limits.minReplicatedBytes}; it is at least ${MIN_REPLICATED_BYTES}`);
+    this.#limits = limits;
+    this.#onEvent = onEvent;
+    for (const text of rules) {
+      const rule = parseOriginRule(text);
+      const key = targetKey(rule.target);
+      if (this.#places.has(key)) throw new KwikError("INVALID_ARGUMENT", `the origin ${key} is named twice`);
+      this.#places.set(key, new OriginPlace({ rule, limits, resolve, ca }));
+    }
+    this.contents = { open: (id, request) => this.#openFor(id, request?.sessionId) };
+  }
+
+  get isEmpty(): boolean {
+    return this.#places.size === 0;
+  }
+
+  find(target: TunnelTarget): OriginPlace | undefined {
+    return target.kind === "tcp" && this.#places.size > 0 ? this.#places.get(targetKey(target)) : undefined;
+  }
+
+  /** What joins a tunnel with a connection to this origin. */
+  watch(tunnel: IncomingTunnel, place: OriginPlace, client: string): TunnelEnd {
+    const target = targetKey(place.rule.target);
+    let content = "";
+    return new WatchedTunnel(tunnel satisfies ContentTunnel, {
+      minReplicatedBytes: this.#limits.minReplicatedBytes,
+      maxHeadBytes: this.#limits.maxHeadBytes,
+      trial: (host, path) => this.#open(place, { target, host, path }),
+      onOffered: (source: ContentSource) => {
+        this.#offered += 1;
+        content = source.id;
+        this.#onEvent({ type: "content-offered", client, content, bytes: Number(source.length) });
+      },
+      onPassed: (reason) => {
+        this.#passed += 1;
+        this.#onEvent({ type: "content-passed", client, target, reason });
+      },
+      onOver: (error) => {
+        if (error !== undefined) this.#failed += 1;
+        const end = error === undefined ? "complete" : KwikError.from(error).message;
+        this.#onEvent({ type: "content-over", client, content, end });
+      },
+    });
+  }
+
+  stats(): OriginStats {
+    return { offered: this.#offered, passed: this.#passed, failed: this.#failed, ...this.#tally };
+  }
+
+  /** Ends the connections that are kept. */
+  close(): void {
+    for (const place of this.#places.values()) place.close();
+  }
+
+  #open(place: OriginPlace, name: { target: string; host: string; path: string }): Promise<OriginContent> {
+    const { trialTimeoutMs: trialMs, rangeTimeoutMs: rangeMs } = this.#limits;
+    return OriginContent.open(place, name, { trialMs, rangeMs }, this.#tally);
+  }
+
+  async #openFor(id: string, session = ""): Promise<ContentSource | undefined> {
+    const name = parseContentId(id);
+    const place = name === undefined ? undefined : this.#places.get(name.target);
+    if (name === undefined || place === undefined) return undefined;
+    try {
+      return await this.#open(place, name);
+    } catch (error) {
+      this.#onEvent({ type: "replica-refused", session: session.slice(0, 8), content: id, reason: KwikError.from(error).message });
+      return undefined;
+    }
+  }
+}
+
+/** Two blocks: the first one is held until it is known that the origin gives ranges. */
+const MIN_REPLICATED_BYTES = 512 * 1024;

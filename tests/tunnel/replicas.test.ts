@@ -1,0 +1,260 @@
+import type { GatewayOptions } from "@kwik/gateway";
+import type { LocalProxy } from "@kwik/proxy";
+import { patternBytes } from "@kwik/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { portOf, type TestGateway, TunnelBench } from "./gateway-pair.ts";
+import { exchange, type OriginFile, TestOrigin } from "./test-origin.ts";
+
+const MiB = 1024 * 1024;
+const BLOCK = 256 * 1024;
+const TARGET = { kind: "tcp", host: "films.example", port: 80 } as const;
+const FILM = Buffer.from(patternBytes(5, 0, 12 * MiB + 4321));
+const GET = "GET /film HTTP/1.1\r\nHost: films.example\r\nConnection: close\r\n\r\n";
+
+/** Three gateways, each with an origin of its own, and a port that leads to `films.example:80` through one of them. */
+class Replicas implements AsyncDisposable {
+  readonly bench = new TunnelBench();
+  readonly origins: TestOrigin[] = [];
+  readonly gateways: TestGateway[] = [];
+  proxy!: LocalProxy;
+  port = 0;
+
+  static async start(count = 3, options: GatewayOptions = {}): Promise<Replicas> {
+    const replicas = new Replicas();
+    for (let index = 0; index < count; index += 1) {
+      const origin = await TestOrigin.start();
+      origin.files.set("/film", { data: FILM, etag: '"v1"' });
+      replicas.origins.push(origin);
+      replicas.gateways.push(await replicas.bench.gateway({ origins: [`films.example:80=http://127.0.0.1:${origin.port}`], ...options }));
+    }
+    replicas.proxy = await replicas.bench.proxy(replicas.gateways);
+    const { proxy } = replicas;
+    while (proxy.session?.stats().paths.filter((path) => path.state === "active").length !== count)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    replicas.port = portOf(await proxy.forward({ host: "127.0.0.1", port: 0 }, TARGET));
+    return replicas;
+  }
+
+  /** Which gateway made the connection of the response: the home. */
+  get home(): number {
+    return this.origins.findIndex(({ requests }) => requests.some((request) => request === "GET /film"));
+  }
+
+  get others(): number[] {
+    return this.origins.map((_, index) => index).filter((index) => index !== this.home);
+  }
+
+  eventsOf(type: string): object[] {
+    return this.gateways.flatMap(({ events }) => events.filter((event) => event.type === type));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.bench[Symbol.asyncDispose]();
+    for (const origin of this.origins) origin.kill();
+  }
+}
+
+function expectFilm(response: Buffer, data = FILM): void {
+  const head = response.indexOf("\r\n\r\n");
+  expect(response.subarray(0, head).toString("latin1")).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  expect(Buffer.compare(response.subarray(head + 4), data)).toBe(0);
+}
+
+test("a response comes from the origins of all gateways, byte for byte what the origin sends", async () => {
+  await using replicas = await Replicas.start();
+  const direct = await exchange((replicas.origins[0] as TestOrigin).port, GET);
+  replicas.origins[0]?.requests.splice(0);
+  const response = await exchange(replicas.port, GET);
+  expect(Buffer.compare(response, direct)).toBe(0);
+  expect(replicas.eventsOf("content-offered")).toHaveLength(1);
+  for (const index of replicas.others) expect(replicas.gateways[index]?.gateway.origins.stats().rangeBytes).toBeGreaterThanOrEqual(BLOCK);
+});
+
+test("requests of one connection are answered one after the other, also when they are asked at once", async () => {
+  await using replicas = await Replicas.start();
+  for (const origin of replicas.origins) origin.files.set("/small", { data: Buffer.from("small"), etag: '"s"' });
+  const ask = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\nHost: films.example\r\n${more}\r\n`;
+  const all = ask("/small") + ask("/film") + ask("/small") + ask("/film", "Connection: close\r\n");
+  const direct = await exchange((replicas.origins[0] as TestOrigin).port, all);
+  expect(Buffer.compare(await exchange(replicas.port, all), direct)).toBe(0);
+  // What was asked at once passes as it is.
+  expect(replicas.eventsOf("content-offered")).toEqual([]);
+});
+
+test("requests of one connection that wait for each other are offered each", async () => {
+  await using replicas = await Replicas.start();
+  const head = (await exchange((replicas.origins[0] as TestOrigin).port, GET)).length - FILM.length;
+  const { connect } = await import("node:net");
+  const socket = connect(replicas.port, "127.0.0.1");
+  const ask = "GET /film HTTP/1.1\r\nHost: films.example\r\n\r\n";
+  const got: Buffer[] = [];
+  for (let turn = 0; turn < 3; turn += 1) {
+    socket.write(ask);
+    let bytes = 0;
+    for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      got.push(chunk);
+      bytes += chunk.length;
+      // Without "Connection: close" the head has another line.
+      if (bytes >= FILM.length + head - 19 && Buffer.concat(got).subarray(-4).equals(FILM.subarray(-4))) break;
+    }
+  }
+  socket.destroy();
+  expect(Buffer.concat(got).toString("latin1").split("HTTP/1.1 200 OK")).toHaveLength(4);
+  expect(replicas.eventsOf("content-offered")).toHaveLength(3);
+});
+
+describe("what passes as it is", () => {
+  let replicas: Replicas;
+  beforeAll(async () => {
+    replicas = await Replicas.start(2);
+    const files: Record<string, OriginFile> = {
+      "/weak": { data: FILM, etag: 'W/"v1"' },
+      "/none": { data: FILM },
+      "/small": { data: FILM.subarray(0, 4 * MiB - 1), etag: '"v1"' },
+      "/empty": { data: Buffer.alloc(0), etag: '"v1"' },
+      "/chunked": { data: FILM, etag: '"v1"', headers: { "Transfer-Encoding": "chunked" } },
+      "/gzip": { data: FILM, etag: '"v1"', headers: { "Content-Encoding": "gzip" } },
+      "/vary": { data: FILM, etag: '"v1"', headers: { Vary: "Accept" } },
+      "/cookie": { data: FILM, etag: '"v1"', headers: { "Set-Cookie": "a=b" } },
+      "/private": { data: FILM, etag: '"v1"', headers: { "Cache-Control": "max-age=1, private" } },
+      "/no-ranges": { data: FILM, etag: '"v1"', headers: { "Accept-Ranges": "none" } },
+      "/ignores-ranges": { data: FILM, etag: '"v1"', ignoresRanges: true },
+    };
+    for (const origin of replicas.origins) for (const [path, file] of Object.entries(files)) origin.files.set(path, file);
+  });
+  afterAll(() => replicas[Symbol.asyncDispose]());
+
+  const get = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\nHost: films.example\r\nConnection: close\r\n${more}\r\n`;
+  test.each([
+    ["a weak validator", get("/weak")],
+    ["no validator", get("/none")],
+    ["a small response", get("/small")],
+    ["an empty response", get("/empty")],
+    ["a chunked response", get("/chunked")],
+    ["an encoded response", get("/gzip")],
+    ["a response that varies", get("/vary")],
+    ["a response with a cookie", get("/cookie")],
+    ["a private response", get("/private")],
+    ["an origin without ranges", get("/no-ranges")],
+    ["an origin that ignores ranges", get("/ignores-ranges")],
+    ["not found", get("/nothing")],
+    ["HEAD", get("/film").replace("GET", "HEAD")],
+    ["POST", `POST /film HTTP/1.1\r\nHost: films.example\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello`],
+    ["a range", get("/film", "Range: bytes=100-5000000\r\n")],
+    ["a conditional request", get("/film", 'If-None-Match: "v1"\r\n')],
+    ["a condition that holds", get("/film", 'If-None-Match: "v0"\r\n')],
+    ["a cookie", get("/film", "Cookie: a=b\r\n")],
+    ["a user", get("/film", "Authorization: Basic YTpi\r\n")],
+    ["HTTP/1.0", get("/film").replace("HTTP/1.1", "HTTP/1.0")],
+    ["an absolute form", get("http://films.example/film")],
+    ["an upgrade", get("/film", "Upgrade: websocket\r\n").replace("close", "close, upgrade")],
+    ["a body of a GET", `GET /film HTTP/1.1\r\nHost: films.example\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello`],
+    ["two hosts", get("/film", "Host: other.example\r\n")],
+    ["no HTTP", "\u0016\u0003\u0001 is no request\r\n\r\n"],
+    ["a long head", get("/film", `X-Long: ${"x".repeat(60_000)}\r\n`)],
+  ])("%s", async (_name, request) => {
+    const direct = await exchange((replicas.origins[0] as TestOrigin).port, request);
+    expect(direct.length).toBeGreaterThan(0);
+    expect(Buffer.compare(await exchange(replicas.port, request), direct)).toBe(0);
+    expect(replicas.eventsOf("content-offered")).toEqual([]);
+  });
+});
+
+describe("replicas that are not like the home's", () => {
+  const flipped = (at: number): Buffer => {
+    const data = Buffer.from(FILM);
+    data[at] = (data[at] as number) ^ 1;
+    return data;
+  };
+
+  test.each([
+    ["another validator", { data: FILM, etag: '"v2"' }, "CONTENT_VERSION"],
+    ["the same validator and another first block", { data: flipped(7), etag: '"v1"' }, "CONTENT_VERSION"],
+    [
+      "the same validator and another byte anywhere else",
+      { data: Buffer.from(FILM.map((byte, at) => (at < BLOCK ? byte : byte ^ 1))), etag: '"v1"' },
+      "CONTENT_CORRUPT",
+    ],
+    ["another length", { data: FILM.subarray(0, -1), etag: '"v1"' }, "CONTENT_VERSION"],
+    ["a weak validator", { data: FILM, etag: 'W/"v1"' }, "CONTENT_NOT_FOUND"],
+    ["no ranges", { data: FILM, etag: '"v1"', ignoresRanges: true }, "CONTENT_NOT_FOUND"],
+  ])("%s: left out and named", async (_name, file, code) => {
+    await using replicas = await Replicas.start(3);
+    const told: string[] = [];
+    const { session } = replicas.proxy;
+    void (async () => {
+      for await (const event of session?.events() ?? [])
+        if (event.type === "source-isolated") told.push(`${event.code} ${event.path?.address ?? ""}`);
+    })();
+    // Whoever is the home, the last one is not: the nearest of those with the fewest is chosen, and they take turns.
+    const odd = replicas.gateways.length - 1;
+    replicas.origins[odd]?.files.set("/film", file);
+    expectFilm(await exchange(replicas.port, GET));
+    expect(replicas.home).not.toBe(odd);
+    await expect.poll(() => told, { timeout: 30_000 }).toEqual([`${code} ${replicas.gateways[odd]?.server.address ?? ""}`]);
+  });
+
+  test("an origin that was behind and has caught up is a replica again, in the same session", async () => {
+    await using replicas = await Replicas.start(2);
+    replicas.origins[1]?.files.set("/film", { data: FILM, etag: '"v0"' });
+    expectFilm(await exchange(replicas.port, GET));
+    expect(replicas.gateways[1]?.gateway.origins.stats().rangeBytes).toBe(0);
+    replicas.origins[1]?.files.set("/film", { data: FILM, etag: '"v1"' });
+    replicas.origins[0]?.requests.splice(0);
+    expectFilm(await exchange(replicas.port, GET));
+    expect(replicas.origins[1]?.requests.length).toBeGreaterThan(2);
+  });
+
+  test("a replica whose origin changes on the way is left out from there on", async () => {
+    await using replicas = await Replicas.start(2);
+    const [, other] = replicas.origins as [TestOrigin, TestOrigin];
+    let ranges = 0;
+    other.beforeRange = async () => {
+      ranges += 1;
+      if (ranges === 4) other.files.set("/film", { data: flipped(3_000_000), etag: '"v2"' });
+      await Promise.resolve();
+    };
+    expectFilm(await exchange(replicas.port, GET));
+    expect(ranges).toBeGreaterThanOrEqual(4);
+  });
+
+  test("an origin that dies, and one that does not answer, cost nothing but their share", async () => {
+    await using replicas = await Replicas.start(3);
+    const [, second, third] = replicas.origins as [TestOrigin, TestOrigin, TestOrigin];
+    let ranges = 0;
+    second.beforeRange = async () => {
+      ranges += 1;
+      if (ranges === 3) second.kill();
+      await Promise.resolve();
+    };
+    third.beforeRange = () => new Promise(() => undefined);
+    expectFilm(await exchange(replicas.port, GET));
+    expect(replicas.home).toBe(0);
+  });
+});
+
+test("a home that dies when the hashes are there leaves the rest to the others", async () => {
+  await using replicas = await Replicas.start(2);
+  let release!: () => void;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  let ranges = 0;
+  for (const origin of replicas.origins)
+    origin.beforeRange = () => {
+      ranges += 1;
+      return ranges > 8 ? held : Promise.resolve();
+    };
+  const response = exchange(replicas.port, GET);
+  // Every hash is told once the home's origin has sent all of it.
+  await expect.poll(() => ranges, { timeout: 30_000 }).toBeGreaterThan(8);
+  await replicas.gateways[0]?.server.listener.close();
+  release();
+  expectFilm(await response);
+});
+
+test("a client that leaves ends what is under way", async () => {
+  await using replicas = await Replicas.start(2);
+  for (const origin of replicas.origins) origin.beforeRange = () => new Promise((resolve) => setTimeout(resolve, 5));
+  await exchange(replicas.port, GET, MiB);
+  await expect.poll(() => replicas.eventsOf("content-over"), { timeout: 30_000 }).toHaveLength(1);
+  await expect.poll(() => replicas.eventsOf("closed"), { timeout: 30_000 }).toHaveLength(1);
+});
