@@ -68,6 +68,11 @@ export class TunnelBench implements AsyncDisposable {
     return (server.address() as AddressInfo).port;
   }
 
+  /** Ends with this bench. */
+  ends(one: AsyncDisposable): void {
+    this.#closers.push(() => one[Symbol.asyncDispose]());
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const close of this.#closers) await close();
     await this.cluster[Symbol.asyncDispose]();

@@ -1,7 +1,11 @@
+import { connect } from "node:net";
+import type { ClientSession } from "@kwik/core";
 import type { GatewayOptions } from "@kwik/gateway";
 import type { LocalProxy } from "@kwik/proxy";
 import { patternBytes } from "@kwik/testkit";
+import { openTunnel } from "@kwik/tunnel";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cluster, type ServerMaterial } from "../compliance/tls-material.ts";
 import { portOf, type TestGateway, TunnelBench } from "./gateway-pair.ts";
 import { exchange, type OriginFile, TestOrigin } from "./test-origin.ts";
 
@@ -44,6 +48,18 @@ class Replicas implements AsyncDisposable {
     return this.origins.map((_, index) => index).filter((index) => index !== this.home);
   }
 
+  /** What a request over the first gateway brings. */
+  async atFirst(request: string): Promise<Buffer> {
+    const { session } = this.proxy;
+    const path = session?.stats().paths.find(({ address }) => address === this.gateways[0]?.server.address);
+    const tunnel = await openTunnel(session as ClientSession, TARGET, { pathId: path?.id as number });
+    await tunnel.write(Buffer.from(request, "latin1"));
+    const got: Uint8Array[] = [];
+    for (let data = await tunnel.read(); data !== null; data = await tunnel.read()) got.push(data);
+    tunnel.close().catch(() => undefined);
+    return Buffer.concat(got);
+  }
+
   eventsOf(type: string): object[] {
     return this.gateways.flatMap(({ events }) => events.filter((event) => event.type === type));
   }
@@ -84,7 +100,6 @@ test("requests of one connection are answered one after the other, also when the
 test("requests of one connection that wait for each other are offered each", async () => {
   await using replicas = await Replicas.start();
   const head = (await exchange((replicas.origins[0] as TestOrigin).port, GET)).length - FILM.length;
-  const { connect } = await import("node:net");
   const socket = connect(replicas.port, "127.0.0.1");
   const ask = "GET /film HTTP/1.1\r\nHost: films.example\r\n\r\n";
   const got: Buffer[] = [];
@@ -186,22 +201,20 @@ describe("replicas that are not like the home's", () => {
       for await (const event of session?.events() ?? [])
         if (event.type === "source-isolated") told.push(`${event.code} ${event.path?.address ?? ""}`);
     })();
-    // Whoever is the home, the last one is not: the nearest of those with the fewest is chosen, and they take turns.
     const odd = replicas.gateways.length - 1;
     replicas.origins[odd]?.files.set("/film", file);
-    expectFilm(await exchange(replicas.port, GET));
-    expect(replicas.home).not.toBe(odd);
+    expectFilm(await replicas.atFirst(GET));
     await expect.poll(() => told, { timeout: 30_000 }).toEqual([`${code} ${replicas.gateways[odd]?.server.address ?? ""}`]);
   });
 
   test("an origin that was behind and has caught up is a replica again, in the same session", async () => {
     await using replicas = await Replicas.start(2);
     replicas.origins[1]?.files.set("/film", { data: FILM, etag: '"v0"' });
-    expectFilm(await exchange(replicas.port, GET));
+    expectFilm(await replicas.atFirst(GET));
     expect(replicas.gateways[1]?.gateway.origins.stats().rangeBytes).toBe(0);
     replicas.origins[1]?.files.set("/film", { data: FILM, etag: '"v1"' });
     replicas.origins[0]?.requests.splice(0);
-    expectFilm(await exchange(replicas.port, GET));
+    expectFilm(await replicas.atFirst(GET));
     expect(replicas.origins[1]?.requests.length).toBeGreaterThan(2);
   });
 
@@ -214,7 +227,7 @@ describe("replicas that are not like the home's", () => {
       if (ranges === 4) other.files.set("/film", { data: flipped(3_000_000), etag: '"v2"' });
       await Promise.resolve();
     };
-    expectFilm(await exchange(replicas.port, GET));
+    expectFilm(await replicas.atFirst(GET));
     expect(ranges).toBeGreaterThanOrEqual(4);
   });
 
@@ -228,7 +241,7 @@ describe("replicas that are not like the home's", () => {
       await Promise.resolve();
     };
     third.beforeRange = () => new Promise(() => undefined);
-    expectFilm(await exchange(replicas.port, GET));
+    expectFilm(await replicas.atFirst(GET));
     expect(replicas.home).toBe(0);
   });
 });
@@ -243,12 +256,44 @@ test("a home that dies when the hashes are there leaves the rest to the others",
       ranges += 1;
       return ranges > 8 ? held : Promise.resolve();
     };
-  const response = exchange(replicas.port, GET);
+  const response = replicas.atFirst(GET);
   // Every hash is told once the home's origin has sent all of it.
   await expect.poll(() => ranges, { timeout: 30_000 }).toBeGreaterThan(8);
   await replicas.gateways[0]?.server.listener.close();
   release();
   expectFilm(await response);
+});
+
+test("https origins are believed by the authority that the gateway was given, and by no other", async () => {
+  const { ca, servers } = await cluster(["127.0.0.1"], ["127.0.0.1"]);
+  const stranger = await cluster(["127.0.0.1"]);
+  await using bench = new TunnelBench();
+  const gateways: TestGateway[] = [];
+  for (const material of [...servers, stranger.servers[0] as ServerMaterial]) {
+    const origin = await TestOrigin.start(material);
+    bench.ends(origin);
+    origin.files.set("/film", { data: FILM, etag: '"v1"' });
+    gateways.push(await bench.gateway({ origins: [`films.example:80=https://127.0.0.1:${origin.port}`], originCa: ca }));
+  }
+  const proxy = await bench.proxy(gateways);
+  while (proxy.session?.stats().paths.filter((path) => path.state === "active").length !== 3)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  const ask = async (index: number): Promise<Buffer> => {
+    const { session } = proxy;
+    const path = session?.stats().paths.find(({ address }) => address === gateways[index]?.server.address);
+    const tunnel = await openTunnel(session as ClientSession, TARGET, { pathId: path?.id as number });
+    await tunnel.connected;
+    await tunnel.write(Buffer.from(GET));
+    const got: Uint8Array[] = [];
+    for (let data = await tunnel.read(); data !== null; data = await tunnel.read()) got.push(data);
+    tunnel.close().catch(() => undefined);
+    return Buffer.concat(got);
+  };
+  expectFilm(await ask(0));
+  expect(gateways[1]?.gateway.origins.stats().rangeBytes).toBeGreaterThanOrEqual(BLOCK);
+  expect(gateways[2]?.gateway.origins.stats().rangeBytes).toBe(0);
+  expect(gateways[2]?.events.filter((event) => event.type === "replica-refused")).not.toEqual([]);
+  await expect(ask(2)).rejects.toMatchObject({ refusal: "failed", message: expect.stringMatching(/no TLS with the origin/) });
 });
 
 test("a client that leaves ends what is under way", async () => {

@@ -72,7 +72,7 @@ export class Origins {
       },
       onOver: (error) => {
         if (error !== undefined) this.#failed += 1;
-        const end = error === undefined ? "complete" : KwikError.from(error).message;
+        const end = error === undefined ? "complete" : error.message;
         this.#onEvent({ type: "content-over", client, content, end });
       },
     });

@@ -21,7 +21,7 @@ export interface WatchOptions {
   /** A response that looked as if it could be offered passes as it is. */
   readonly onPassed: (reason: string) => void;
   /** A content that was offered is over; undefined if the client has all of it. */
-  readonly onOver: (error: unknown) => void;
+  readonly onOver: (error: KwikError | undefined) => void;
 }
 
 interface Asked {
@@ -33,7 +33,6 @@ interface Asked {
 /** A response whose first block is held until it is known whether the origin gives ranges of it. */
 interface Trial {
   readonly source: Promise<OriginContent | undefined>;
-  readonly name: string;
   readonly etag: string;
   readonly length: number;
   readonly isLast: boolean;
@@ -59,7 +58,7 @@ export class WatchedTunnel implements TunnelEnd {
   #hashes: BodyHashes | undefined;
   /** The content that is under way, until the client has it. */
   #sending: Promise<void> | undefined;
-  #sendError: unknown;
+  #sendError: KwikError | undefined;
   /** The stream ends with the content. */
   #hasEnded = false;
   #turns = 0;
@@ -128,13 +127,15 @@ export class WatchedTunnel implements TunnelEnd {
 
   async #observe(data: Uint8Array): Promise<void> {
     // More than one request at once, or bytes of no request: whose answer comes when is not looked at.
-    if (this.#asked !== undefined) return this.#pass();
-    const end = this.#requestHead.take(data);
-    if (end === undefined) return undefined;
-    if (end === "too-long" || end < data.length) return this.#pass();
+    const end = this.#asked === undefined ? this.#requestHead.take(data) : "too-long";
+    if (end === undefined) return;
+    if (end === "too-long" || end < data.length) {
+      this.#pass();
+      return;
+    }
     const head = await parseRequestHead(this.#requestHead.clear(), this.#options.maxHeadBytes);
-    if (head === undefined || !isBareGet(head)) return this.#pass();
-    this.#asked = { name: replicableRequest(head), isLast: isLast(head) };
+    if (head === undefined || !isBareGet(head)) this.#pass();
+    else this.#asked = { name: replicableRequest(head), isLast: isLast(head) };
   }
 
   /** A response that is on trial, or sent as a content, is finished as such. */
@@ -174,7 +175,7 @@ export class WatchedTunnel implements TunnelEnd {
       this.#options.onPassed(KwikError.from(error).message);
       return undefined;
     });
-    this.#trial = { source, name: path, ...found, isLast: asked.isLast || isLast(head), held: [], heldBytes: 0 };
+    this.#trial = { source, ...found, isLast: asked.isLast || isLast(head), held: [], heldBytes: 0 };
     return rest;
   }
 
@@ -221,13 +222,16 @@ export class WatchedTunnel implements TunnelEnd {
       read: (offset, bytes) => source.read(offset, bytes),
       hashesFrom: () => hashes,
     };
-    const over = (error: unknown): void => {
+    const over = (error: KwikError | undefined): void => {
       this.#sending = undefined;
       this.#sendError = error;
       hashes.stop();
       this.#options.onOver(error);
     };
-    this.#sending = this.#tunnel.sendContent(content, { end: isEnd }).then(() => over(undefined), over);
+    this.#sending = this.#tunnel.sendContent(content, { end: isEnd }).then(
+      () => over(undefined),
+      (error: unknown) => over(KwikError.from(error)),
+    );
   }
 
   #hashPart(hashes: BodyHashes, data: Uint8Array): Uint8Array {
