@@ -19,10 +19,13 @@ export class TestOrigin implements AsyncDisposable {
   readonly requests: string[] = [];
   /** Held before each range is answered. */
   beforeRange: () => Promise<void> = () => Promise.resolve();
+  /** Connections so far. */
+  connections = 0;
   readonly #server: Server;
 
   private constructor(listen: (listener: RequestListener) => Server) {
     this.#server = listen((request, response) => void this.#answer(request, response));
+    this.#server.on("connection", () => (this.connections += 1));
     this.#server.keepAliveTimeout = 60_000;
   }
 

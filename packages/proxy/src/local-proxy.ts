@@ -29,6 +29,7 @@ export class LocalProxy implements AsyncDisposable {
   readonly #users: Users;
   readonly #listeners: (LocalListener | HttpListener)[] = [];
   #suspensions = 0;
+  readonly #leftOut: Record<string, number> = {};
 
   /** Throws INVALID_ARGUMENT for users that make no sense. */
   constructor(options: ProxyOptions) {
@@ -80,6 +81,7 @@ export class LocalProxy implements AsyncDisposable {
       sessions: this.#kept.count,
       isConnected: this.#kept.current !== undefined,
       suspensions: this.#suspensions,
+      leftOutTotal: { ...this.#leftOut },
     };
   }
 
@@ -102,6 +104,8 @@ export class LocalProxy implements AsyncDisposable {
 
   async #watch(session: ClientSession, onEvent: (event: ProxyEvent) => void): Promise<void> {
     for await (const { type, ...event } of session.events()) {
+      if ((type === "source-isolated" || type === "source-slow") && "code" in event)
+        this.#leftOut[event.code] = (this.#leftOut[event.code] ?? 0) + 1;
       if (type !== "suspended" && type !== "resumed") continue;
       if (type === "suspended") this.#suspensions += 1;
       onEvent({ type, reason: "reason" in event ? event.reason : "" });

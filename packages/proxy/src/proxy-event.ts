@@ -28,6 +28,8 @@ export interface ProxyStats {
   readonly isConnected: boolean;
   /** How often the sessions were without any path. */
   readonly suspensions: number;
+  /** Times that a gateway was no longer asked for a response that several have, by the code of the reason; TIMEOUT is for a while. */
+  readonly leftOutTotal: Readonly<Record<string, number>>;
   readonly closedTotal: number;
   /** By the code of the failure: a name of TunnelStatus, "no-gateway", "auth", or "client-gone". */
   readonly refusedTotal: Readonly<Record<string, number>>;

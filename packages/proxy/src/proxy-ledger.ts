@@ -72,7 +72,7 @@ export class ProxyLedger {
     this.#refuse(listener, "", "bad-request", reason);
   }
 
-  stats(): Omit<ProxyStats, "sessions" | "isConnected" | "suspensions"> {
+  stats(): Omit<ProxyStats, "sessions" | "isConnected" | "suspensions" | "leftOutTotal"> {
     return {
       connections: this.#open,
       closedTotal: this.#closed,

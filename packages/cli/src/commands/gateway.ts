@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
-import { DEFAULT_GATEWAY_LIMITS, Gateway, type GatewayLimits, Relay, TargetChecks } from "@kwik/gateway";
+import { DEFAULT_GATEWAY_LIMITS, DEFAULT_ORIGIN_LIMITS, Gateway, type GatewayLimits, Relay, TargetChecks } from "@kwik/gateway";
 import { loadClusterFile } from "@kwik/trust";
 import { type Listener, parseAddress } from "kwik";
 import { flagsWithConfig } from "../config-file.ts";
-import { collect } from "../dial-flags.ts";
+import { collect, readPem } from "../dial-flags.ts";
 import { EventLog, type LogForm } from "../event-log.ts";
 import { CommandError, ExitStatus } from "../exit-status.ts";
 import { authenticateBy, readTokens } from "../gateway/client-tokens.ts";
@@ -23,6 +23,11 @@ interface GatewayFlags extends TlsFlags, LinkFlags, ReplacementFlags {
   readonly relay?: readonly string[];
   readonly allow?: readonly string[];
   readonly unix?: readonly string[];
+  readonly origin?: readonly string[];
+  readonly originCa?: string;
+  readonly originMinBytes: number;
+  readonly originConnections: number;
+  readonly originTimeout: number;
   readonly proxyProtocol?: readonly string[];
   readonly tokens?: string;
   readonly check?: readonly string[];
@@ -62,6 +67,15 @@ export function addGateway(program: Command): void {
     .option("--cluster <file>", "cluster.json of `kwik cluster issue`")
     .option("--allow <target>", "[udp/]HOST:PORTS, HOST a name, *.name, address, range or *; repeatable", collect)
     .option("--unix <name=path>", "a unix socket that clients may reach by this name; repeatable", collect)
+    .option(
+      "--origin <host:port=url>",
+      "an HTTP origin that clients reach by this name, and where its replica is: http:// or https://; large responses come from all gateways that have it; repeatable",
+      collect,
+    )
+    .option("--origin-ca <file>", "authority of https origins (PEM; default: those of the system)")
+    .option("--origin-min-bytes <count>", "smaller responses come from one gateway", count, DEFAULT_ORIGIN_LIMITS.minReplicatedBytes)
+    .option("--origin-connections <count>", "for ranges, to one origin", count, DEFAULT_ORIGIN_LIMITS.maxRangeConnections)
+    .option("--origin-timeout <seconds>", "how long a range of an origin may take", seconds, DEFAULT_ORIGIN_LIMITS.rangeTimeoutMs / 1000)
     .option("--tokens <file>", "lines of NAME TOKEN: only clients with one of them (default: everybody)")
     .option(
       "--proxy-protocol <target>",
@@ -109,6 +123,13 @@ async function runGateway(command: Command): Promise<void> {
     ...(relay === undefined ? {} : { relay }),
     allow: flags.allow ?? [],
     unixSockets: parseUnixSockets(flags.unix ?? []),
+    origins: flags.origin ?? [],
+    ...(flags.originCa === undefined ? {} : { originCa: await readPem(flags.originCa) }),
+    originLimits: {
+      minReplicatedBytes: flags.originMinBytes,
+      maxRangeConnections: Math.max(1, flags.originConnections),
+      rangeTimeoutMs: Math.max(0.001, flags.originTimeout) * 1000,
+    },
     proxyProtocol: flags.proxyProtocol ?? [],
     limits: limitsOf(flags),
     onEvent: (event) => log.event(event),
@@ -127,6 +148,7 @@ async function runGateway(command: Command): Promise<void> {
     onNotice: (message) => log.notice(message),
     ...(cluster === undefined ? {} : { cluster }),
     authenticate: authenticateBy(tokens),
+    ...(gateway.origins.isEmpty ? {} : { content: gateway.origins.contents }),
     limits: { maxStreams: flags.maxConnectionsPerClient + (relay === undefined ? 0 : flags.maxLinksPerClient) + STREAMS_FOR_REFUSALS },
   });
   try {
@@ -144,8 +166,8 @@ async function runGateway(command: Command): Promise<void> {
       gateway.health,
       (target, isUp, reason) => log.event({ type: isUp ? "target-up" : "target-down", target, reason }),
     );
-    if (relay === undefined && (flags.allow ?? []).length === 0 && (flags.unix ?? []).length === 0)
-      log.notice("nothing is allowed: add --allow HOST:PORT or --unix NAME=PATH");
+    if (relay === undefined && [flags.allow, flags.unix, flags.origin].every((list) => (list ?? []).length === 0))
+      log.notice("nothing is allowed: add --allow HOST:PORT, --unix NAME=PATH or --origin HOST:PORT=URL");
     if (tokens === undefined) log.notice("every client may use it; --tokens FILE lets in those with a token only");
     announce(listener, flags);
     const serving = serveSessions(gateway, listener, log);
@@ -160,6 +182,7 @@ async function runGateway(command: Command): Promise<void> {
     await listener.close();
     await serving;
   } finally {
+    gateway.origins.close();
     await listener.close();
   }
 }

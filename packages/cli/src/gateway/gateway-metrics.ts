@@ -1,4 +1,4 @@
-import type { Gateway, Relay } from "@kwik/gateway";
+import type { Gateway, OriginStats, Relay } from "@kwik/gateway";
 import type { Listener } from "kwik";
 import { MetricText, type MetricValue } from "../metrics/metric-text.ts";
 import { withRelay } from "../relay/relay-metrics.ts";
@@ -55,5 +55,15 @@ export function gatewayMetrics(gateway: Gateway, relay: Relay | undefined, liste
       "Whether a checked target takes connections.",
       targets.flatMap((one) => (one.isUp === undefined ? [] : [row(one.target, one.isUp ? 1 : 0)])),
     );
+  if (!gateway.origins.isEmpty) withOrigins(text, gateway.origins.stats());
   return (relay === undefined ? text : withRelay(text, relay)).toString();
+}
+
+function withOrigins(text: MetricText, stats: OriginStats): void {
+  text
+    .counter("kwik_gateway_content_offered_total", "Responses of origins that went to the client as a content.", stats.offered)
+    .counter("kwik_gateway_content_passed_total", "Responses that looked as if they could, and went as they are.", stats.passed)
+    .counter("kwik_gateway_content_failed_total", "Contents that did not get to their end.", stats.failed)
+    .counter("kwik_gateway_origin_range_bytes_total", "Bytes that origins gave in ranges.", stats.rangeBytes)
+    .counter("kwik_gateway_origin_failed_ranges_total", "Ranges that origins did not give.", stats.failedRanges);
 }

@@ -22,6 +22,11 @@ export function proxyMetrics(proxy: LocalProxy, name: string | undefined): strin
     )
     .counter("kwik_proxy_sent_bytes_total", "Bytes from local clients, of ended connections.", stats.sentBytes)
     .counter("kwik_proxy_received_bytes_total", "Bytes to local clients, of ended connections.", stats.receivedBytes)
+    .counter(
+      "kwik_proxy_sources_left_out_total",
+      "Times that a gateway was no longer asked for a response, by the code of the reason; TIMEOUT is for a while.",
+      Object.entries(stats.leftOutTotal).map(([code, value]) => [{ code }, value]),
+    )
     .gauge(
       "kwik_paths",
       "Paths of the session, by state.",

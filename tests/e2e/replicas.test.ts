@@ -1,0 +1,134 @@
+import { readFile } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { patternBytes } from "@kwik/testkit";
+import { type OriginFile, TestOrigin } from "../tunnel/test-origin.ts";
+import { addressOf, curl, type GatewayProcess, type ProxyProcess, startGateway, startProxy } from "./gateway-process.ts";
+import { issueCluster, kill, testFolder } from "./kwik-process.ts";
+
+const folder = testFolder();
+const NAMES = ["a", "b", "c", "d", "e"] as const;
+const FILM = Buffer.from(patternBytes(9, 0, 24 * 1024 * 1024 + 99));
+const URL_OF_FILM = "http://films.example/film";
+const ends: (() => void)[] = [];
+
+beforeAll(() => issueCluster(join(folder, "cluster"), NAMES), 60_000);
+
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
+
+interface Replica {
+  readonly origin: TestOrigin;
+  readonly gateway: GatewayProcess;
+}
+
+async function replica(name: string): Promise<Replica> {
+  const origin = await TestOrigin.start();
+  ends.push(() => origin.kill());
+  origin.files.set("/film", { data: FILM, etag: '"v1"' });
+  const issued = join(folder, "cluster", name);
+  const identity = ["--cert", join(issued, "server.pem"), "--key", join(issued, "server.key"), "--cluster", join(issued, "cluster.json")];
+  const flags = [
+    "--name",
+    name,
+    "--origin",
+    `films.example:80=http://127.0.0.1:${origin.port}`,
+    "--log",
+    "json",
+    "--metrics",
+    "127.0.0.1:0",
+  ];
+  const gateway = await startGateway(...identity, ...flags);
+  ends.push(() => gateway.child.kill("SIGKILL"));
+  return { origin, gateway };
+}
+
+async function proxyOver(replicas: readonly Replica[]): Promise<ProxyProcess> {
+  const gateways = replicas.map(({ gateway }) => gateway);
+  const flags = ["--http", "127.0.0.1:0", "-L", "127.0.0.1:0:films.example:80", "--log", "json", "--metrics", "127.0.0.1:0"];
+  const proxy = await startProxy(gateways, ...flags);
+  ends.push(() => proxy.child.kill("SIGKILL"));
+  await expect
+    .poll(() => logOf(proxy).filter(({ type }) => type === "path-active").length, { timeout: 30_000 })
+    .toBeGreaterThanOrEqual(replicas.length - 1);
+  return proxy;
+}
+
+/** The gateway that the proxy will choose next: each of the others has a connection more. */
+async function nextHome(proxy: ProxyProcess, replicas: readonly Replica[]): Promise<Replica> {
+  const [host = "", port = ""] = addressOf(proxy, "forward").split(":");
+  for (let open = 1; open < replicas.length; open += 1) {
+    const socket: Socket = connect(Number(port), host).on("error", () => undefined);
+    ends.push(() => socket.destroy());
+    await expect.poll(() => replicas.filter(({ origin }) => origin.connections > 0).length, { timeout: 30_000 }).toBe(open);
+  }
+  return replicas.find(({ origin }) => origin.connections === 0) as Replica;
+}
+
+function logOf(running: GatewayProcess | ProxyProcess): Record<string, unknown>[] {
+  return running
+    .said()
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+async function metricsOf(running: GatewayProcess | ProxyProcess): Promise<string> {
+  const notice = logOf(running).find(({ message }) => String(message).startsWith("metrics at "));
+  return (await fetch(String(notice?.["message"]).slice("metrics at ".length))).text();
+}
+
+test("curl gets every byte right from five gateways, of which one dies, one lags, one has another version and one other bytes", async () => {
+  const replicas = await Promise.all(NAMES.map(replica));
+  const proxy = await proxyOver(replicas);
+  const home = await nextHome(proxy, replicas);
+  const [dying, lagging, stale, wrong] = replicas.filter((one) => one !== home) as [Replica, Replica, Replica, Replica];
+  stale.origin.files.set("/film", { data: FILM, etag: '"v0"' });
+  const other: OriginFile = { data: Buffer.from(FILM.map((byte, at) => (at < 1_000_000 ? byte : byte ^ 1))), etag: '"v1"' };
+  wrong.origin.files.set("/film", other);
+  for (const { origin } of replicas) origin.beforeRange = () => new Promise((resolve) => setTimeout(resolve, 20));
+  lagging.origin.beforeRange = () => new Promise((resolve) => setTimeout(resolve, 3_000));
+  let ranges = 0;
+  dying.origin.beforeRange = async () => {
+    ranges += 1;
+    if (ranges === 6) dying.gateway.child.kill("SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const file = join(folder, "film");
+  const { status, stderr } = await curl("-x", `http://${addressOf(proxy, "http")}`, "-o", file, URL_OF_FILM);
+  expect([status, stderr]).toEqual([0, ""]);
+  expect(Buffer.compare(await readFile(file), FILM)).toBe(0);
+  expect(ranges).toBeGreaterThanOrEqual(6);
+  const named = (type: string): string[] =>
+    logOf(proxy)
+      .filter((event) => event["type"] === type)
+      .map(({ code, path }) => `${String(code)} ${String(path)}`);
+  const at = ({ gateway }: Replica): string => gateway.url.slice("kwik://".length);
+  expect(named("source-isolated").sort()).toEqual([`CONTENT_CORRUPT ${at(wrong)}`, `CONTENT_VERSION ${at(stale)}`]);
+  expect(logOf(home.gateway).map(({ type }) => type)).toContain("content-offered");
+  const metrics = await metricsOf(proxy);
+  expect(metrics).toMatch(/kwik_proxy_sources_left_out_total\{code="CONTENT_CORRUPT"\} 1/);
+  expect(metrics).toMatch(/kwik_proxy_sources_left_out_total\{code="CONTENT_VERSION"\} 1/);
+  expect(await metricsOf(home.gateway)).toMatch(/kwik_gateway_content_offered_total\{server="[a-e]"\} 1/);
+}, 120_000);
+
+test("curl keeps its response when the gateway that made it dies after its origin has sent everything", async () => {
+  const replicas = await Promise.all(["a", "b", "c"].map(replica));
+  const proxy = await proxyOver(replicas);
+  const home = await nextHome(proxy, replicas);
+  let ranges = 0;
+  for (const { origin } of replicas)
+    origin.beforeRange = async () => {
+      ranges += 1;
+      // The hashes are told while the first ranges are asked for.
+      if (ranges === 24) await kill(home.gateway);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+  const file = join(folder, "kept");
+  const { status, stderr } = await curl("-m", "60", "-x", `http://${addressOf(proxy, "http")}`, "-o", file, URL_OF_FILM);
+  expect([status, stderr]).toEqual([0, ""]);
+  expect(ranges).toBeGreaterThan(24);
+  expect(Buffer.compare(await readFile(file), FILM)).toBe(0);
+}, 120_000);
