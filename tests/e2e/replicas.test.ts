@@ -5,7 +5,7 @@ import { afterEach, beforeAll, expect, test } from "vitest";
 import { patternBytes } from "@kwik/testkit";
 import { type OriginFile, TestOrigin } from "../tunnel/test-origin.ts";
 import { addressOf, curl, type GatewayProcess, type ProxyProcess, startGateway, startProxy } from "./gateway-process.ts";
-import { issueCluster, kill, testFolder } from "./kwik-process.ts";
+import { issueCluster, kill, kwik, reportOf, testFolder } from "./kwik-process.ts";
 
 const folder = testFolder();
 const NAMES = ["a", "b", "c", "d", "e"] as const;
@@ -132,3 +132,50 @@ test("curl keeps its response when the gateway that made it dies after its origi
   expect(ranges).toBeGreaterThan(24);
   expect(Buffer.compare(await readFile(file), FILM)).toBe(0);
 }, 120_000);
+
+test("kwik get takes an http:// URL from all gateways, and goes on when one of them dies", async () => {
+  const replicas = await Promise.all(["a", "b", "c"].map(replica));
+  const out = join(folder, "got");
+  let ranges = 0;
+  for (const { origin } of replicas)
+    origin.beforeRange = async () => {
+      ranges += 1;
+      if (ranges === 24) await kill((replicas[0] as Replica).gateway);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+  const from = replicas.flatMap(({ gateway }) => ["--from", gateway.url]);
+  const outcome = await kwik("get", URL_OF_FILM, ...from, "--ca", join(folder, "cluster/ca.pem"), "-o", out, "--json");
+  expect(outcome.status, outcome.stderr).toBe(0);
+  expect(ranges).toBeGreaterThan(24);
+  expect(Buffer.compare(await readFile(out), FILM)).toBe(0);
+  expect(reportOf(outcome)).toMatchObject({ bytes: FILM.length, isolated: [], sessions: 1 });
+  const missing = await kwik(
+    "get",
+    "http://films.example/nothing",
+    ...from.slice(2),
+    "--ca",
+    join(folder, "cluster/ca.pem"),
+    "-o",
+    `${out}-2`,
+  );
+  expect([missing.status, missing.stderr]).toEqual([5, expect.stringContaining("it is not there (404)")]);
+}, 120_000);
+
+test("kwik get leaves out a first gateway whose replica two others contradict", async () => {
+  const replicas = await Promise.all(["a", "b", "c"].map(replica));
+  replicas[0]?.origin.files.set("/film", { data: Buffer.from(FILM).fill(7), etag: '"v0"' });
+  for (const { origin } of replicas) origin.beforeRange = () => new Promise((resolve) => setTimeout(resolve, 30));
+  const out = join(folder, "voted");
+  const from = replicas.flatMap(({ gateway }) => ["--from", gateway.url]);
+  const outcome = await kwik("get", URL_OF_FILM, ...from, "--ca", join(folder, "cluster/ca.pem"), "-o", out, "--json");
+  expect(outcome.status, outcome.stderr).toBe(0);
+  expect(Buffer.compare(await readFile(out), FILM)).toBe(0);
+  expect(reportOf(outcome)).toMatchObject({
+    isolated: [{ address: replicas[0]?.gateway.url.slice("kwik://".length), code: "CONTENT_VERSION" }],
+  });
+}, 120_000);
+
+test("an http:// URL needs gateways, and is no https:// one", async () => {
+  expect(await kwik("get", URL_OF_FILM)).toMatchObject({ status: 2, stderr: expect.stringContaining("--from") as string });
+  expect(await kwik("get", "https://films.example/film", "--from", "kwik://127.0.0.1:1")).toMatchObject({ status: 2 });
+});

@@ -24,7 +24,7 @@ export function parseTarget(text: string): Target {
 }
 
 /** A percent sign that begins no escape stands for itself. */
-function decoded(path: string): string {
+export function decoded(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {

@@ -9,6 +9,7 @@ import { type DemoServer, DemoServers } from "../demo/demo-servers.ts";
 import { storyOf } from "../demo/demo-story.ts";
 import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
 import { Download } from "../get/download.ts";
+import { ServedFile } from "../get/remote-file.ts";
 import { OutputFile } from "../get/output-file.ts";
 import { ProgressView } from "../get/progress-view.ts";
 import { Interruption } from "../interruption.ts";
@@ -50,7 +51,7 @@ async function demo(given: string | undefined): Promise<void> {
   const output = await OutputFile.open(result);
   const download = new Download({
     servers: [`kwik://${a.address}`],
-    path: basename(file),
+    file: new ServedFile(basename(file)),
     output,
     graceMs: 6_000,
     dial: { trust: { ca: await readFile(servers.caFile, "utf8") } },

@@ -9,7 +9,9 @@ import { OutputStdout } from "../get/output-stdout.ts";
 import { ProgressView } from "../get/progress-view.ts";
 import { Interruption } from "../interruption.ts";
 import { seconds } from "../number-flags.ts";
-import { parseTarget, type Target } from "../target.ts";
+import { OriginFile } from "../get/origin-file.ts";
+import { type RemoteFile, ServedFile } from "../get/remote-file.ts";
+import { decoded, parseTarget } from "../target.ts";
 import { collect, type DialFlags, dialOptionsOf, withDialFlags } from "../dial-flags.ts";
 
 interface GetFlags extends DialFlags {
@@ -30,7 +32,7 @@ export function addGet(program: Command): void {
       "Downloads one file over all servers that have it. Every block is verified before it is written; a server that lies is left out and named. " +
         "If FILE holds the beginning of it already, the download goes on from there.",
     )
-    .argument("<url>", "kwik://HOST:PORT/PATH")
+    .argument("<url>", "kwik://HOST:PORT/PATH, or http://HOST/PATH of a web server behind the gateways that --from names")
     .option("-o, --output <file>", 'where to put it; "-" is standard output (default: the name at the end of the path)')
     .option("--from <url>", "another server that may have the file, kwik://HOST:PORT; repeatable", collect)
     .option("--max-paths <n>", "servers to use at once (default 16)", positiveInteger)
@@ -44,27 +46,21 @@ export function addGet(program: Command): void {
 Examples:
   $ kwik get kwik://a.example:4433/film.mkv --ca ca.pem
   $ kwik get kwik://a.example:4433/film.mkv --from kwik://b.example:4433 --ca ca.pem -o film.mkv
+  $ kwik get http://films.example/film.mkv --from kwik://a.example:4433 --from kwik://b.example:4433 --ca ca.pem
   $ kwik get kwik://127.0.0.1:4433/backup.tar --pin sha256:1f… -o - | tar x`,
     )
     .action(get);
 }
 
 async function get(url: string, flags: GetFlags): Promise<void> {
-  const target = parseTarget(url);
-  if (target.path === "" || target.path.endsWith("/")) {
-    throw new CommandError(
-      ExitStatus.usage,
-      `${url} names no file; write kwik://HOST:PORT/PATH, or see what there is with \`kwik ls ${url}\``,
-    );
-  }
-  const servers = serversOf(target, flags.from ?? []);
+  const { file, servers, name } = wantedOf(url, flags.from ?? []);
   const options = await dialOptionsOf(flags);
-  const output = await outputFor(target, flags);
+  const output = await outputFor(name, flags);
   using interruption = new Interruption();
   const started = performance.now();
   const download: Download = new Download({
     servers,
-    path: target.path,
+    file,
     output,
     dial: { ...options, pathPolicy: flags.maxPaths === undefined ? {} : { maxPaths: flags.maxPaths } },
     graceMs: flags.grace * 1000,
@@ -89,16 +85,38 @@ async function get(url: string, flags: GetFlags): Promise<void> {
   else if (flags.quiet !== true) (flags.output === "-" ? process.stderr : process.stdout).write(`${sentenceOfReport(report)}\n`);
 }
 
-function serversOf(target: Target, others: readonly string[]): string[] {
-  return [...new Set([target.server, ...others.map((other) => parseTarget(other).server)])];
+interface Wanted {
+  readonly file: RemoteFile;
+  readonly servers: readonly string[];
+  /** What it is called here. */
+  readonly name: string;
 }
 
-async function outputFor(target: Target, flags: GetFlags): Promise<Output> {
+function wantedOf(url: string, from: readonly string[]): Wanted {
+  const others = from.map((other) => parseTarget(other).server);
+  if (/^https?:/i.test(url)) {
+    const file = new OriginFile(url);
+    if (others.length === 0)
+      throw new CommandError(ExitStatus.usage, `${url} is reached through gateways; name them with --from kwik://HOST:PORT`);
+    return { file, servers: [...new Set(others)], name: named(basename(decoded(new URL(url).pathname)), url) };
+  }
+  const target = parseTarget(url);
+  const hint = `, or see what there is with \`kwik ls ${url}\``;
+  const name = named(target.path.endsWith("/") ? "" : basename(target.path), url, hint);
+  return { file: new ServedFile(target.path), servers: [...new Set([target.server, ...others])], name };
+}
+
+function named(name: string, url: string, hint = ""): string {
+  if (name !== "") return name;
+  throw new CommandError(ExitStatus.usage, `${url} names no file; write kwik://HOST:PORT/PATH${hint}`);
+}
+
+async function outputFor(name: string, flags: GetFlags): Promise<Output> {
   if (flags.output === "-") {
     if (flags.json === true) throw new CommandError(ExitStatus.usage, "--json and -o - both want standard output; leave one of them out");
     return new OutputStdout();
   }
-  return OutputFile.open(flags.output ?? basename(target.path));
+  return OutputFile.open(flags.output ?? name);
 }
 
 function positiveInteger(text: string): number {

@@ -1,9 +1,10 @@
 import { type ClientSession, dial, type DialOptions, isKwikError, KwikError, type PathInfo } from "kwik";
 import { formatBytes, formatSeconds } from "../byte-size.ts";
 import { CommandError, ExitStatus, exitStatusOf, sentenceOf } from "../exit-status.ts";
-import { fileHashes, type OpenedFile, openFile } from "../files/file-client.ts";
+import type { OpenedFile } from "../files/file-client.ts";
 import { BLOCK_BYTES, FileRequestError } from "../files/file-protocol.ts";
 import type { Output } from "./output.ts";
+import type { RemoteFile } from "./remote-file.ts";
 import { type IsolatedServer, type OtherVersion, PathNotices } from "./path-notices.ts";
 import { type Majority, VersionVotes } from "./version-votes.ts";
 
@@ -17,7 +18,7 @@ const CLOSE_WAIT_MS = 1_000;
 export interface DownloadOptions {
   /** "kwik://host:port"; the first that answers becomes the session's primary, the others join it. Its version is fetched, unless it is outvoted. */
   readonly servers: readonly string[];
-  readonly path: string;
+  readonly file: RemoteFile;
   readonly output: Output;
   readonly dial: Pick<DialOptions, "trust" | "transport" | "relays" | "pathPolicy">;
   /** How long it waits for a server when none is left, in milliseconds. */
@@ -138,7 +139,7 @@ export class Download {
   }
 
   async #attempt(server: string, serversLeft: number): Promise<void> {
-    const { path, output, signal } = this.#options;
+    const { file: remote, output, signal } = this.#options;
     const session = await this.#dial(server, serversLeft);
     this.#session = session;
     this.#sessions += 1;
@@ -160,7 +161,7 @@ export class Download {
       if (!this.#isOutputChecked) await this.#checkOutput(session);
       if (this.#size !== undefined && this.#size > 0 && output.position === this.#size) return;
       const offset = output.position - (output.position % BLOCK_BYTES);
-      const file = await openFile(session, path, offset, this.#version);
+      const file = await remote.open(session, offset, this.#version);
       this.#size = file.found.size;
       this.#version = file.found.version;
       await this.#receive(file, output.position - offset);
@@ -237,9 +238,15 @@ export class Download {
 
   /** Finds out how much of what is in the output is the beginning of the file. */
   async #checkOutput(session: ClientSession): Promise<void> {
-    const { path, output, onNotice } = this.#options;
+    const { file, output, onNotice } = this.#options;
     if (output.existingBytes > 0) {
-      const { found, hashes } = await fileHashes(session, path, Math.ceil(output.existingBytes / BLOCK_BYTES));
+      const known = await file.hashes(session, Math.ceil(output.existingBytes / BLOCK_BYTES));
+      if (known === undefined) {
+        onNotice(`${output.label} is there, and of what a web server has nothing can be verified beforehand; starting anew`);
+        this.#isOutputChecked = true;
+        return;
+      }
+      const { found, hashes } = known;
       this.#size = found.size;
       this.#version = found.version;
       this.#resumedFrom = await output.keepVerified(hashes, found.size);
@@ -271,7 +278,7 @@ export class Download {
   }
 
   #failure(failures: readonly Failure[]): CommandError {
-    const { path } = this.#options;
+    const { path } = this.#options.file;
     const told = failures.find(({ error }) => exitStatusOf(error) === ExitStatus.untrusted) ?? failures.at(-1);
     const { server, error: cause } = told as Failure;
     if (cause instanceof FileRequestError) {
