@@ -296,6 +296,15 @@ test("https origins are believed by the authority that the gateway was given, an
   await expect(ask(2)).rejects.toMatchObject({ refusal: "failed", message: expect.stringMatching(/no TLS with the origin/) });
 });
 
+test("the origin's connection may rest longer than idle ones may, while the client still gets what it sent", async () => {
+  await using replicas = await Replicas.start(2, { limits: { idleTimeoutMs: 150 } });
+  for (const origin of replicas.origins) origin.beforeRange = () => new Promise((resolve) => setTimeout(resolve, 100));
+  const keep = GET.replace("Connection: close\r\n", "");
+  const headBytes = (await exchange((replicas.origins[0] as TestOrigin).port, keep, 1)).indexOf("\r\n\r\n") + 4;
+  expectFilm(await exchange(replicas.port, keep, headBytes + FILM.length));
+  expect(replicas.eventsOf("content-offered")).toHaveLength(1);
+});
+
 test("a client that leaves ends what is under way", async () => {
   await using replicas = await Replicas.start(2);
   for (const origin of replicas.origins) origin.beforeRange = () => new Promise((resolve) => setTimeout(resolve, 5));

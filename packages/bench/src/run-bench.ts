@@ -13,6 +13,7 @@ import { messages } from "./measures/messages.ts";
 import { open } from "./measures/open.ts";
 import { proxy } from "./measures/proxy.ts";
 import { relay } from "./measures/relay.ts";
+import { replicas } from "./measures/replicas.ts";
 import { tcp } from "./measures/tcp.ts";
 import { websocket } from "./measures/websocket.ts";
 
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Measurement[]>>> = {
   dial,
   blocked,
   relay,
+  replicas,
   browser,
   flood,
   proxy,

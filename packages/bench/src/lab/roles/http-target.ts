@@ -26,12 +26,17 @@ export async function httpTarget(): Promise<Role> {
 
 async function give(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const bytes = Number(request.url?.slice(1));
-  response.writeHead(200, { "content-length": bytes });
-  await pipeline(Readable.from(pattern(bytes)), response);
+  const head = { etag: `"pattern-${bytes}"`, "accept-ranges": "bytes" };
+  const [range, first = "", last = ""] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
+  const from = range === undefined ? 0 : Number(first);
+  const end = range === undefined ? bytes : Math.min(bytes, Number(last) + 1);
+  if (range === undefined) response.writeHead(200, { ...head, "content-length": bytes });
+  else response.writeHead(206, { ...head, "content-length": end - from, "content-range": `bytes ${from}-${end - 1}/${bytes}` });
+  await pipeline(Readable.from(pattern(from, end)), response);
 }
 
-function* pattern(bytes: number): Generator<Uint8Array> {
-  for (let at = 0; at < bytes; at += BLOCK_BYTES) yield patternAt(at, Math.min(BLOCK_BYTES, bytes - at));
+function* pattern(from: number, end: number): Generator<Uint8Array> {
+  for (let at = from; at < end; at += BLOCK_BYTES) yield patternAt(at, Math.min(BLOCK_BYTES, end - at));
 }
 
 async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
