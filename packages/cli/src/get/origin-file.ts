@@ -27,7 +27,7 @@ export class OriginFile implements RemoteFile {
     const { host, hostname, port, pathname, search } = this.#url;
     if (offset > 0 && (version ?? "") === "")
       throw new FileRequestError("version-changed", "the web server gives no strong ETag, so a broken download cannot go on");
-    const range = offset > 0 ? { Range: `bytes=${offset}-`, "If-Range": version as string } : {};
+    const range: Record<string, string> = offset > 0 ? { Range: `bytes=${offset}-`, "If-Range": version as string } : {};
     const target = { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? 80 : Number(port) };
     const headers = { Host: host, Accept: "*/*", ...range };
     const response = await requestThrough(session, target, `${pathname}${search}`, headers).catch(brokenOff);
