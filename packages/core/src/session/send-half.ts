@@ -12,8 +12,10 @@ import { WriteBuffer } from "./write-buffer.ts";
  * until they leave.
  */
 const UNSENT_BYTES = 256 * 1024;
-/** Those who wait go on when less than this is left of it: a turn for each packet would cost more than the packet. */
-const LOW_UNSENT_BYTES = 128 * 1024;
+/** The same for all streams that have something to send to one peer, in equal parts: more of it would fall out of the cache. */
+const SHARED_UNSENT_BYTES = 4 * 1024 * 1024;
+/** What each may have of it in any case. */
+const MIN_UNSENT_BYTES = 64 * 1024;
 
 /** The writing half of a stream over the state machine. */
 export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
@@ -32,6 +34,8 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   #flushing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #failing: ((reason: unknown) => void)[] = [];
   #error: KwikError | undefined;
+  /** Those who wait go on when less than this is unsent; as it was when the last of them began to wait. */
+  #wakeBelowBytes = 0;
   #isClosed = false;
   #isGathering = false;
   #isResting = false;
@@ -193,7 +197,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     }
     if (stream.state === "finished") for (const waiter of this.#closing.splice(0)) waiter.resolve();
     if (this.#waiting.length === 0) return;
-    if (this.#hasRoom(LOW_UNSENT_BYTES)) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
+    if (this.#hasRoom(this.#wakeBelowBytes)) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
     else if (!this.#budget.hasRoom) this.#budget.wait(this);
   }
 
@@ -210,7 +214,11 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     for (const reject of this.#failing.splice(0)) reject(error);
   }
 
-  #hasRoom(unsentBytes = UNSENT_BYTES): boolean {
+  get #unsentLimitBytes(): number {
+    return Math.min(UNSENT_BYTES, Math.max(MIN_UNSENT_BYTES, SHARED_UNSENT_BYTES / (this.#entry.peer.queue.size + 1)));
+  }
+
+  #hasRoom(unsentBytes = this.#unsentLimitBytes): boolean {
     const { stream } = this.#sender;
     const gathered = this.#buffer.gatheredBytes;
     return (
@@ -223,7 +231,9 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   }
 
   #waitForRoom(): Promise<void> {
-    this.#sender.waitBelow(LOW_UNSENT_BYTES);
+    // A turn for each packet would cost more than the packet.
+    this.#wakeBelowBytes = this.#unsentLimitBytes / 2;
+    this.#sender.waitBelow(this.#wakeBelowBytes);
     if (!this.#budget.hasRoom) this.#budget.wait(this);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }

@@ -2,8 +2,8 @@ import type { Resting } from "../driver/session-driver.ts";
 
 /** Memory that writers fill is made in pieces of this size, once they write much. */
 export const SLAB_BYTES = 64 * 1024;
-/** Empty slabs kept for what is written next, at most: as much as may be in flight. */
-const MAX_SPARE_SLABS = 128;
+/** Empty slabs kept for what is written next, at most: as much as may be in flight and is written ahead of it, and a slab that is not full yet for each of many streams. */
+const MAX_SPARE_SLABS = 256;
 
 /**
  * Empty slabs of all streams to one peer. The last one given is taken first: its memory is most likely still in the processor's cache.
