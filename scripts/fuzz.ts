@@ -1,4 +1,4 @@
-// npm run fuzz: every decoder, for longer than npm test does. `--seconds 60` for each of them, `--seed N` as a failure says, `--only http3` for some files.
+// npm run fuzz: every decoder, and the state machine with hostile peers, for longer than npm test does. `--seconds 60` for each of them, `--seed N` as a failure says, `--only http3` for some files.
 import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 
@@ -16,7 +16,11 @@ if (!(seconds > 0) || (values.seed !== undefined && !Number.isInteger(Number(val
 }
 const child = spawn(
   "vitest",
-  ["run", values.only === undefined ? "fuzz.test" : `${values.only}-fuzz.test`, `--testTimeout=${seconds * 1000 + MARGIN_MS}`],
+  [
+    "run",
+    ...(values.only === undefined ? ["fuzz.test", "hostile-acts.test"] : [`${values.only}-fuzz.test`]),
+    `--testTimeout=${seconds * 1000 + MARGIN_MS}`,
+  ],
   {
     stdio: "inherit",
     env: { ...process.env, KWIK_FUZZ_SECONDS: String(seconds), ...(values.seed === undefined ? {} : { KWIK_FUZZ_SEED: values.seed }) },

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dial, fileStore, listen, type ContentStore, type SessionEvent } from "kwik";
@@ -245,6 +246,12 @@ test("metrics count what a server did", async () => {
   const numbers = await (await fetch(page ?? "")).text();
   expect(numbers).toMatch(/^kwik_sessions_accepted_total\{server="m"\} 1$/m);
   expect(Number(/^kwik_sent_bytes_total\{server="m"\} (\d+)$/m.exec(numbers)?.[1])).toBeGreaterThan(SIZE);
+  // A stranger that does not speak TLS.
+  const { hostname, port } = new URL(measured.url.replace(/^kwik/, "http"));
+  const stranger = connect(Number(port), hostname, () => stranger.end("GET / HTTP/1.1\r\n\r\n"));
+  stranger.on("error", () => undefined).resume();
+  const refused = async (): Promise<string> => (await fetch(page ?? "")).text();
+  await expect.poll(refused, { timeout: 30_000 }).toMatch(/^kwik_refusals_total\{server="m",reason="handshake"\} 1$/m);
   await kill(measured);
 });
 

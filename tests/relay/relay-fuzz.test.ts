@@ -92,13 +92,9 @@ test("any bytes on a stream to a relay are refused with an answer or a code, or 
         const stream = await client.openStreamSync();
         const link = linkOf(input);
         const got: Uint8Array[] = [];
-        try {
-          for (const piece of pieces(input, cut)) await stream.write(piece);
-          await stream.close();
-        } catch (error) {
-          // Who is refused is not listened to any further.
-          if (!isKwikError(error)) throw error;
-        }
+        // Who is refused is not listened to any further.
+        for (const piece of pieces(input, cut)) stream.write(piece).catch(() => undefined);
+        stream.close().catch(() => undefined);
         try {
           for (let data = await stream.read(); data !== null; data = await stream.read()) got.push(data);
         } catch (error) {
@@ -123,6 +119,12 @@ test("any bytes on a stream to a relay are refused with an answer or a code, or 
 
 /** What one byte of an input does: three bits say what, two to which link, three how much. */
 const ACT = { open: 0, write: 1, end: 2, giveUp: 3, homeWrites: 4, homeEnds: 5, homeBreaksOff: 6, wait: 7 } as const;
+
+/** Node does not close a socket that is reset while its end is on its way out. */
+function breakOff(socket: Socket | undefined): void {
+  if (socket?.writableEnded === true && !socket.writableFinished) socket.destroy();
+  else socket?.resetAndDestroy();
+}
 
 /** Bytes of one link are all the same, and no other's. */
 class PlayedLink {
@@ -205,7 +207,7 @@ test("links of which clients and homes do anything in any order mix no bytes, ke
           else if (act === ACT.end) link?.tunnel.close().catch(() => undefined);
           else if (act === ACT.giveUp) link?.tunnel.abort(1);
           else if (act === ACT.homeEnds) end?.socket.end();
-          else if (act === ACT.homeBreaksOff) end?.socket.resetAndDestroy();
+          else if (act === ACT.homeBreaksOff) breakOff(end?.socket);
           else if (act === ACT.homeWrites && end?.socket.writable === true && link !== undefined) {
             end.sent += 1 + size * 1_000;
             end.socket.write(Buffer.alloc(1 + size * 1_000, link.mark));

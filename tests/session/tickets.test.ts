@@ -3,7 +3,7 @@ import { SessionKey } from "@kwik/core";
 import { identityOf, mintTicket, type TicketClaims } from "@kwik/trust";
 import { expect, test } from "vitest";
 import { HAND_SESSION_ID, joinByHand } from "./join-by-hand.ts";
-import { TestCluster, type TestServer } from "./pair.ts";
+import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
 
 /** Everything that a ticket for the client made by hand has to say. */
 interface Scene {
@@ -154,3 +154,50 @@ test("notices of refusals for one reason do not fill the log, counts go on", asy
   expect(server.listener.stats().refusals).toEqual({ "ticket-malformed": 20, "ticket-other-path": 1 });
   expect(server.notices).toHaveLength(2);
 });
+
+// spec: TICKET-2
+test("what signs tickets is changed under a session that is in use: it goes on, and its next servers take the new key's tickets", async () => {
+  await using cluster = new TestCluster();
+  const [primary, second, late] = [await cluster.serve(), await cluster.serve(), await cluster.serve()];
+  const client = await cluster.dial(primary);
+  const events: string[] = [];
+  void (async () => {
+    for await (const event of client.events()) events.push(event.type);
+  })();
+  const server = await primary.next();
+  await server.addPath(second.address, { identity: second.identity });
+  const stream = client.openStream();
+  await stream.write(bytes("before, "));
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const before = cluster.cluster.ticketVerifyKeys[0] as string;
+  const after = publicKey.export({ type: "spki", format: "pem" });
+  const ticketSigningKey = privateKey.export({ type: "pkcs8", format: "pem" });
+  // The successor is known to all before it signs; the one that has not heard of the change signs as before.
+  for (const { listener } of [primary, second]) await listener.updateCluster({ ticketSigningKey, ticketVerifyKeys: [before, after] });
+  await late.listener.updateCluster({ ...cluster.cluster, ticketVerifyKeys: [before, after] });
+  const joined = late.next();
+  await server.addPath(late.address, { identity: late.identity });
+  expect((await joined).id).toBe(client.id);
+  // Two changes on, a ticket of the first key is worth nothing, and who is in stays.
+  for (const { listener } of [primary, second, late]) await listener.updateCluster({ ticketSigningKey, ticketVerifyKeys: [after] });
+  await stream.write(bytes("and after"));
+  await stream.close();
+  expect(await textOf(await server.acceptStream())).toBe("before, and after");
+  expect(client.stats().paths.map(({ state }) => state)).toEqual(["active", "active", "active"]);
+  expect(events).not.toContain("suspended");
+  const refused = await joinByHand(cluster, late, {
+    ticket: await mintTicket(cluster.cluster.ticketSigningKey as string, claimsFor(late), 30_000, Date.now()),
+  });
+  expect(refused).toBe("TICKET_REFUSED");
+  expect(late.listener.stats().refusals).toEqual({ "ticket-unknown-key": 1 });
+});
+
+function claimsFor({ identity }: TestServer): TicketClaims {
+  return {
+    session: Buffer.from(HAND_SESSION_ID).toString("hex"),
+    path: 1,
+    member: 2,
+    server: identity,
+    clientKey: `sha256:${"0".repeat(64)}`,
+  };
+}

@@ -221,7 +221,9 @@ function catchWriteErrors(socket: Socket, onFailed: (error: Error) => void): voi
 /** The other side sees a reset, not an end, as far as its kind of socket has one. */
 function breakOff(socket: Socket): void {
   if (socket.destroyed) return;
-  if (socket.remoteFamily === undefined || socket instanceof TLSSocket) socket.destroy();
+  // All has left but the end, which is true. A reset would be refused until that has left too, and Node would never say that the socket is closed.
+  const isEnding = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+  if (socket.remoteFamily === undefined || socket instanceof TLSSocket || isEnding) socket.destroy();
   else socket.resetAndDestroy();
 }
 

@@ -42,7 +42,8 @@ interface Flow {
 /**
  * What a session that a listener has keeps of its throughput while the listener is attacked, with all limits at their defaults. The server has a processor for itself, as it would
  * on a machine of its own; the attacker and the client of the session share the other. So normal is what the session has beside a process that takes as much of that processor as
- * the attacker does, and attacks nobody; what it has alone is in the note.
+ * the attacker does, and attacks nobody; what it has alone is in the note. The client is what limits that flow, so the server may have time to spare: the second number says how much
+ of its processor the attack takes, which is what a busier server would miss.
  */
 export async function flood(): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
@@ -92,8 +93,8 @@ async function underAttack({ transport, kind, perSecond, note }: FloodCase): Pro
   const value = of(attacked, "megabytesPerSecond");
   const raw = of(normal, "megabytesPerSecond");
   const share = (flows: readonly Flow[]): string => `${of(flows, "server").toFixed(2)} and ${of(flows, "attacker").toFixed(2)}`;
-  // What the flow of the attacked rounds would have cost the server without the attack.
-  const served = of(normal, "server") * (value / raw);
+  // Less what the flow of the attacked rounds costs the server without the attack.
+  const taken = Math.max(0, of(attacked, "server") - of(normal, "server") * (value / raw));
   return [
     {
       name: `flood, ${transport}: ${note}`,
@@ -107,10 +108,11 @@ async function underAttack({ transport, kind, perSecond, note }: FloodCase): Pro
         `${share(attacked)}, normally ${share(normal)}; refused: ${told.join(", ") || "none"}`,
     },
     {
-      name: "  of the server's processor, beyond the flow",
-      value: Math.max(0, of(attacked, "server") - served),
-      unit: "processors",
-      note: "a server that is busy with its sessions loses so much of them",
+      name: `flood, ${transport}: what a server without an idle moment would keep`,
+      value: 1 - taken,
+      unit: "of its processor",
+      bar: { kind: "at least", limit: 0.7 },
+      note: `the attack takes ${taken.toFixed(2)} of the server's processor beyond what its sessions do`,
     },
   ];
 }

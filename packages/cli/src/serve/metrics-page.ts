@@ -48,8 +48,17 @@ export class MetricsPage {
   }
 
   text(): string {
-    const { sessions, suspendedSessions, resumedSessions, expiredSessions, acceptedSessions, refusedSessions, bytesSent, bytesReceived } =
-      this.#listener.stats();
+    const {
+      sessions,
+      suspendedSessions,
+      resumedSessions,
+      expiredSessions,
+      acceptedSessions,
+      refusedSessions,
+      refusals,
+      bytesSent,
+      bytesReceived,
+    } = this.#listener.stats();
     const faults = new Map(this.#pastFaults);
     const paths = new Map<string, number>(STATES.map((state) => [state, 0]));
     let streams = 0;
@@ -67,6 +76,12 @@ export class MetricsPage {
       this.#metric("kwik_sessions_expired_total", "counter", "Suspended sessions whose client did not come back.", [["", expiredSessions]]),
       this.#metric("kwik_sessions_accepted_total", "counter", "Sessions that were accepted.", [["", acceptedSessions]]),
       this.#metric("kwik_sessions_refused_total", "counter", "Sessions that were refused.", [["", refusedSessions]]),
+      this.#metric(
+        "kwik_refusals_total",
+        "counter",
+        "The same, by reason: a limit, credentials, each flaw of a ticket.",
+        Object.entries(refusals).map(([reason, count]) => [`reason="${reason}"`, count] as const),
+      ),
       this.#metric("kwik_sent_bytes_total", "counter", "Bytes sent to clients.", [["", bytesSent]]),
       this.#metric("kwik_received_bytes_total", "counter", "Bytes received from clients.", [["", bytesReceived]]),
       this.#metric("kwik_streams", "gauge", "Streams that are open.", [["", streams]]),

@@ -5,8 +5,11 @@ import { type Act, APPLICATION_ACTS, HostilePlay, PEER_ACTS } from "./hostile-ac
 import { CREDIT, Stage } from "./played-peer.fixture.ts";
 
 const KiB = 1024;
-const seed = Number(process.env["KWIK_SEED"] ?? 20_241);
-const runs = Number(process.env["KWIK_RUNS"] ?? 150);
+const { KWIK_SEED, KWIK_RUNS, KWIK_FUZZ_SECONDS, KWIK_FUZZ_SEED } = process.env;
+const isLong = KWIK_FUZZ_SECONDS !== undefined;
+/** `npm run fuzz` tries others each time. */
+const seed = Number(KWIK_SEED ?? KWIK_FUZZ_SEED ?? (isLong ? Date.now() % 2 ** 31 : 20_241));
+const runs = Number(KWIK_RUNS ?? (isLong ? 1_000_000 : 150));
 
 /** Small enough for sixty acts to reach them. */
 const NARROW: Partial<Limits> = {
@@ -95,11 +98,13 @@ for (const [name, stageOf] of Object.entries(stages)) {
       {
         seed,
         numRuns: runs,
+        ...(isLong ? { interruptAfterTimeLimit: Number(KWIK_FUZZ_SECONDS) * 1000 } : {}),
         reporter: (result) => {
+          if (isLong) process.stderr.write(`${result.numRuns} plays of ${name}\n`);
           if (!result.failed) return;
           const words = [
             `after ${result.numRuns} runs and ${result.numShrinks} times of making it smaller; again with`,
-            `  KWIK_SEED=${result.seed} KWIK_RUNS=${runs} npx vitest run packages/proto/src/session/hostile-acts.test.ts`,
+            `  KWIK_SEED=${result.seed} KWIK_RUNS=${result.numRuns} npx vitest run packages/proto/src/session/hostile-acts.test.ts`,
             "the acts:",
             JSON.stringify(result.counterexample?.[0]),
             String((result.errorInstance as Error | undefined)?.stack ?? result.errorInstance),
