@@ -237,6 +237,19 @@ test("a content whose reader stops rejects with the reader's code, as a write do
   await expect(sending).rejects.toMatchObject({ code: "APPLICATION", errorCode: 79, remote: true });
 });
 
+test("a content whose reader stops after the stream's end has arrived rejects too, and none outlives its session", async () => {
+  await using cluster = new TestCluster();
+  const data = patternBytes(3, 0, 8_000_000);
+  const { client, server } = await cluster.pair({ content: storeOf(contentOf("film", data)) });
+  const stream = server.openStream();
+  const sending = stream.sendContent(contentOf("film", data), { end: true });
+  const read = await client.acceptStream();
+  await read.read();
+  await stream.close();
+  read.stopReading(79);
+  await expect(sending).rejects.toMatchObject({ code: "APPLICATION", errorCode: 79, remote: true });
+});
+
 // spec: CLOSE-3
 test("removePath takes a path out while the rest goes on", async () => {
   await using cluster = new TestCluster();

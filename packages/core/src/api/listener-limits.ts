@@ -27,7 +27,7 @@ export interface ListenerLimits {
   maxSessionsPerPrefix: number;
   /** Sessions that the application has not accepted yet, at most; more are refused with LIMIT_REACHED. */
   maxWaitingSessions: number;
-  /** Credentials, tickets and proofs of one prefix that are found wrong, per minute; beyond it nothing more is checked, and the answer is LIMIT_REACHED. */
+  /** Credentials, tickets and proofs of one prefix that are found wrong, per minute; beyond it nothing more is checked, and the answer is LIMIT_REACHED. No more are checked at once; others wait. */
   failedChecksPerMinutePerPrefix: number;
   /** Bytes held of connections that are not authenticated yet, in all. Beyond it the one that holds most is refused. Each may have `maxBytesBeforeAuth`. */
   maxBytesBeforeAuthInAll: number;

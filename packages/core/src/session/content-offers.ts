@@ -87,9 +87,12 @@ export class ContentOffers {
     if (waiting === undefined) return;
     this.#waiting.delete(offerId);
     if (code === 0) waiting.resolve();
-    // The stream has ended, or nobody reads it: why, comes with the stream, if it is not here yet.
-    else if (code === ErrorCode.STREAM_STATE) waiting.send.failed().catch((reason: unknown) => waiting.reject(reason));
-    else waiting.reject(new StreamError(errorName(code), reason, BigInt(waiting.entry.id), code, { remote: true }));
+    else {
+      const refusal = new StreamError(errorName(code), reason, BigInt(waiting.entry.id), code, { remote: true });
+      // The stream has ended, or nobody reads it: why, comes with the stream, unless its end had arrived before.
+      if (code === ErrorCode.STREAM_STATE) void waiting.send.failed().then((why) => waiting.reject(why ?? refusal));
+      else waiting.reject(refusal);
+    }
   }
 
   end(reason: KwikError): void {

@@ -32,7 +32,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #closing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #flushing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
-  #failing: ((reason: unknown) => void)[] = [];
+  #failing: ((error: KwikError | undefined) => void)[] = [];
   #error: KwikError | undefined;
   /** Those who wait go on when less than this is unsent; as it was when the last of them began to wait. */
   #wakeBelowBytes = 0;
@@ -132,10 +132,10 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     return new Promise((resolve, reject) => this.#flushing.push({ resolve, reject }));
   }
 
-  /** Rejects with why this half failed, once it has. */
-  failed(): Promise<never> {
-    if (this.#error !== undefined) return Promise.reject(this.#error);
-    return new Promise((_resolve, reject) => this.#failing.push(reject));
+  /** Resolves with why this half failed or is not read, or with undefined if it has come to its end and nobody said. */
+  failed(): Promise<KwikError | undefined> {
+    if (this.isDone) return Promise.resolve(this.#error ?? this.#stopError());
+    return new Promise((resolve) => this.#failing.push(resolve));
   }
 
   /** Where the next write goes. */
@@ -180,9 +180,9 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   update(): void {
     const { stream } = this.#sender;
     this.#account();
-    if (this.#error === undefined && stream.stopCode !== undefined) {
-      const code = stream.stopCode;
-      this.fail(new StreamError("APPLICATION", `the other side stopped reading with code ${code}`, this.id, code, { remote: true }));
+    const stopped = this.#error === undefined ? this.#stopError() : undefined;
+    if (stopped !== undefined) {
+      this.fail(stopped);
       return;
     }
     const failure = this.#entry.failure ?? this.#entry.sendFailure;
@@ -195,7 +195,10 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
       this.#rest();
       if (this.#flushing.length > 0) for (const waiter of this.#flushing.splice(0)) waiter.resolve();
     }
-    if (stream.state === "finished") for (const waiter of this.#closing.splice(0)) waiter.resolve();
+    if (stream.state === "finished") {
+      for (const waiter of this.#closing.splice(0)) waiter.resolve();
+      for (const resolve of this.#failing.splice(0)) resolve(this.#stopError());
+    }
     if (this.#waiting.length === 0) return;
     if (this.#hasRoom(this.#wakeBelowBytes)) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
     else if (!this.#budget.hasRoom) this.#budget.wait(this);
@@ -211,7 +214,13 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
     for (const waiter of this.#closing.splice(0)) waiter.reject(error);
     for (const waiter of this.#flushing.splice(0)) waiter.reject(error);
-    for (const reject of this.#failing.splice(0)) reject(error);
+    for (const resolve of this.#failing.splice(0)) resolve(error);
+  }
+
+  #stopError(): StreamError | undefined {
+    const code = this.#sender.stream.stopCode;
+    if (code === undefined) return undefined;
+    return new StreamError("APPLICATION", `the other side stopped reading with code ${code}`, this.id, code, { remote: true });
   }
 
   get #unsentLimitBytes(): number {
