@@ -21,7 +21,12 @@ const file = "kwik://127.0.0.1:9/a";
 test.each([
   [["fetch"], "unknown command"],
   [["get"], "missing required argument"],
-  [["get", "http://127.0.0.1/a"], "write kwik://HOST:PORT/PATH"],
+  [["get", "ftp://127.0.0.1/a"], "write kwik://HOST:PORT/PATH"],
+  [["get", "http://127.0.0.1/a"], "name them with --from"],
+  [["get", "http://127.0.0.1/", "--from", file], "names no file"],
+  [["get", "https://127.0.0.1/a", "--from", file], "is no http:// URL"],
+  [["gateway", ...listen, "--origin", "films.example=http://a"], "is no origin"],
+  [["gateway", ...listen, "--origin", "a:80=http://b", "--origin-min-bytes", "1000"], "it is at least 524288"],
   [["get", "kwik://127.0.0.1:9"], "names no file"],
   [["get", file, "--pin", "abc"], "not an identity"],
   [["get", file, "--insecure", "--pin", `sha256:${"0".repeat(64)}`], "leave one of them out"],
