@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { isKwikError } from "@kwik/core";
 import { fuzz, fuzzBudget, type FuzzCorpus } from "@kwik/testkit";
 import { expect, test } from "vitest";
+import { contentIdOf, parseContentId } from "./origin/content-id.ts";
 import { proxyHeader } from "./proxy-protocol.ts";
 import { kindOfAddress, parseTargetRule } from "./target-rule.ts";
 
@@ -57,6 +58,22 @@ test("PROXY headers are as long as they say and have both addresses, whoever the
           [0x21, 0x11, 12],
           [0x21, 0x21, 36],
         ]).toContainEqual([header[12], header[13], header.length - 16]);
+      },
+    },
+    fuzzBudget(),
+  ));
+
+test("content ids that clients ask for: nothing, or a target, a host and a path without a blank or a line in them, that write the same id again", () =>
+  fuzz(
+    {
+      corpus: corpora["contents"] ?? {},
+      read: (input) => {
+        const id = new TextDecoder().decode(input);
+        const name = parseContentId(id);
+        if (name === undefined) return;
+        expect(contentIdOf(name)).toBe(id);
+        expect(`${name.target}${name.host}${name.path}`).toMatch(/^[\x21-\x7e]*$/);
+        expect(name.path.startsWith("/")).toBe(true);
       },
     },
     fuzzBudget(),
