@@ -1,5 +1,4 @@
-import { ErrorCode, formatAddress, KwikError, parseAddress, webRules } from "@kwik/core";
-import type { ListenRequest, TransportListener } from "@kwik/core";
+import { ErrorCode, formatAddress, KwikError, type ListenRequest, parseAddress, type TransportListener, webRules } from "@kwik/core";
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { describe } from "./connect.ts";
@@ -316,10 +315,7 @@ export class QuicListener implements TransportListener {
     this.#undecided.deleteHandshake(handle);
     // The engine tells of a connection when the dear part of its handshake is over; only now it can be told why.
     const refusal = this.#request.onConnection?.(remote);
-    if (refusal !== undefined) {
-      this.#refuse(handle, refusal.code, refusal.text);
-      return;
-    }
+    if (refusal !== undefined) return this.#refuse(handle, refusal.code, refusal.text);
     const connection = new ServerConnection(this.#native, handle);
     const certificate = event.meta?.peerCertificateChain?.[0];
     const link = new QuicLink(connection, this.#turns, false, {
