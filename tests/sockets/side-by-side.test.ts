@@ -1,45 +1,20 @@
-import { EventEmitter, once } from "node:events";
+import { once } from "node:events";
 import { Duplex, Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { afterEach, describe, expect, test } from "vitest";
-import { type AnyServer, type AnySocket, closed, eventsOf, pair as openPair, serve as startServer, textOf, worlds } from "./worlds.ts";
+import { describe, expect, test } from "vitest";
+import { keptIn, SOCKET_EVENTS } from "./kept-world.ts";
+import { type AnySocket, closed, eventsOf, serve as startServer, textOf, worlds } from "./worlds.ts";
 
 // Each body runs on the sockets of Node and on those of kwik: what they do is the same where a program can see it.
 
-const EVENTS = ["connect", "ready", "end", "finish", "error", "close"];
-const ending: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const end of ending.splice(0).reverse()) await end();
-});
-
 describe.each(worlds)("$name", (world) => {
-  const track = (server: AnyServer): AnyServer => {
-    const sockets = new Set<AnySocket>();
-    server.on("connection", (socket: AnySocket) => sockets.add(socket));
-    ending.push(async () => {
-      for (const socket of sockets) socket.destroy();
-      if (server.listening) await closed(server);
-    });
-    return server;
-  };
-  const serve = async (...args: Parameters<typeof startServer> extends [unknown, ...infer Rest] ? Rest : never): Promise<AnyServer> =>
-    track(await startServer(world, ...args));
-  const pair = async (options = {}): ReturnType<typeof openPair> => {
-    const made = await openPair(world, options);
-    ending.push(async () => {
-      made.near.destroy();
-      made.far.destroy();
-      if (made.server.listening) await closed(made.server);
-    });
-    return made;
-  };
+  const { serve, pair } = keptIn(world);
 
   test("a socket connects, says so, and has addresses and counts", async () => {
     const server = await serve();
     const accepted = once(server, "connection");
     const socket = world.connect(server);
-    const events = eventsOf(socket, EVENTS);
+    const events = eventsOf(socket, SOCKET_EVENTS);
     expect([socket.connecting, socket.pending, socket.readyState]).toEqual([true, true, "opening"]);
     expect(socket.setNoDelay().setKeepAlive(true, 10).unref().ref().setTimeout(0)).toBe(socket);
     await once(socket, "ready");
@@ -79,7 +54,7 @@ describe.each(worlds)("$name", (world) => {
 
   test("an end is answered with one, and both close without an error", async () => {
     const { near, far } = await pair();
-    const [nearEvents, farEvents] = [eventsOf(near, EVENTS), eventsOf(far, EVENTS)];
+    const [nearEvents, farEvents] = [eventsOf(near, SOCKET_EVENTS), eventsOf(far, SOCKET_EVENTS)];
     far.resume();
     near.resume();
     near.end();
@@ -131,7 +106,7 @@ describe.each(worlds)("$name", (world) => {
 
   test("destroy is an end for the other side, and what was written before arrives", async () => {
     const { near, far } = await pair();
-    const events = eventsOf(far, EVENTS);
+    const events = eventsOf(far, SOCKET_EVENTS);
     near.write("last");
     await expect.poll(() => far.bytesRead).toBe(4);
     near.destroy();
@@ -145,7 +120,7 @@ describe.each(worlds)("$name", (world) => {
     for (const error of [undefined, new Error("mine")]) {
       const { near, far } = await pair();
       near.on("error", () => undefined);
-      const events = eventsOf(far, EVENTS);
+      const events = eventsOf(far, SOCKET_EVENTS);
       near.write("one ");
       near.write("two ");
       near.write(Buffer.alloc(50_000, "3"));
@@ -158,7 +133,7 @@ describe.each(worlds)("$name", (world) => {
 
   test("resetAndDestroy is ECONNRESET for the other side, and no error here", async () => {
     const { near, far } = await pair();
-    const [nearEvents, farEvents] = [eventsOf(near, EVENTS), eventsOf(far, EVENTS)];
+    const [nearEvents, farEvents] = [eventsOf(near, SOCKET_EVENTS), eventsOf(far, SOCKET_EVENTS)];
     far.resume();
     near.resetAndDestroy();
     await once(far, "close").catch(() => undefined);
@@ -169,7 +144,7 @@ describe.each(worlds)("$name", (world) => {
   test("destroy with an error emits it here, once, before close", async () => {
     const { near, far } = await pair();
     far.on("error", () => undefined);
-    const events = eventsOf(near, EVENTS);
+    const events = eventsOf(near, SOCKET_EVENTS);
     near.destroy(Object.assign(new Error("mine"), { code: "MINE" }));
     near.destroy(new Error("too late"));
     await once(near, "close").catch(() => undefined);
@@ -188,7 +163,7 @@ describe.each(worlds)("$name", (world) => {
   test("a socket that is destroyed while it connects fails its writes and closes", async () => {
     const server = await serve();
     const socket = world.connect(server);
-    const events = eventsOf(socket, EVENTS);
+    const events = eventsOf(socket, SOCKET_EVENTS);
     const written = new Promise((resolve) => socket.write("x", resolve));
     socket.destroy();
     expect(await written).toMatchObject({ code: "ERR_SOCKET_CLOSED_BEFORE_CONNECTION" });
@@ -362,7 +337,7 @@ describe.each(worlds)("$name", (world) => {
     const { port } = world.routeTo(server);
     await closed(server);
     const socket = world.socket();
-    const events = eventsOf(socket, EVENTS);
+    const events = eventsOf(socket, SOCKET_EVENTS);
     socket.connect(world.routeTo(port));
     await once(socket, "error");
     await expect.poll(() => events).toEqual(["error ECONNREFUSED", "close true"]);
@@ -385,82 +360,6 @@ describe.each(worlds)("$name", (world) => {
       );
     }
     expect(() => world.socket().connect({ host: "127.0.0.1" } as never)).toThrow(expect.objectContaining({ code: "ERR_MISSING_ARGS" }));
-  });
-
-  test("a server counts its connections, and closes after the last of them", async () => {
-    const { server, near, far } = await pair();
-    const count = (): Promise<number> => new Promise((resolve) => server.getConnections((_error, number) => resolve(number)));
-    expect([await count(), server.listening]).toEqual([1, true]);
-    let isClosed = false;
-    const closing = closed(server).then(() => (isClosed = true));
-    expect([server.listening, server.address()]).toEqual([false, null]);
-    near.write("still");
-    await expect.poll(() => far.bytesRead).toBe(5);
-    expect(isClosed).toBe(false);
-    far.resume();
-    near.resume();
-    near.end();
-    await closing;
-    expect(await new Promise((resolve) => server.close(resolve))).toMatchObject({ code: "ERR_SERVER_NOT_RUNNING" });
-  });
-
-  test("a server ends what is above maxConnections, and says so; whoever leaves makes room at once", async () => {
-    const server = await serve();
-    server.maxConnections = 1;
-    const first = world.connect(server);
-    await Promise.all([once(first, "connect"), once(server, "connection")]);
-    const dropped = once(server, "drop");
-    const second = world.connect(server);
-    const events = eventsOf(second, EVENTS);
-    second.resume();
-    await Promise.all([dropped, once(second, "close")]);
-    expect(events).toEqual(["connect", "ready", "end", "finish", "close false"]);
-    expect((await dropped)[0]).toMatchObject({ localAddress: "127.0.0.1", remoteAddress: "127.0.0.1" });
-    expect(first.destroyed).toBe(false);
-    first.resume().end();
-    await once(first, "end");
-    await Promise.all([once(server, "connection"), once(world.connect(server), "connect")]);
-  });
-
-  test("a server that is closed before it listens never does, and can listen again", async () => {
-    const server = world.server();
-    const events = eventsOf(server, ["listening", "close"]);
-    server.listen({ host: "127.0.0.1", port: 0 });
-    expect(await new Promise((resolve) => server.close(resolve))).toMatchObject({ code: "ERR_SERVER_NOT_RUNNING" });
-    expect([server.listening, server.address(), events]).toEqual([false, null, ["close false"]]);
-    const abort = new AbortController();
-    server.listen({ host: "127.0.0.1", port: 0, signal: abort.signal } as never);
-    await once(server, "listening");
-    abort.abort();
-    await once(server, "close");
-    expect(await new Promise((resolve) => server.close(resolve))).toMatchObject({ code: "ERR_SERVER_NOT_RUNNING" });
-  });
-
-  test("a rejection of a connection listener destroys the socket where rejections are captured", async () => {
-    EventEmitter.captureRejections = true;
-    const server = track(world.server());
-    EventEmitter.captureRejections = false;
-    const failed = new Promise((resolve) => {
-      // eslint-disable-next-line @typescript-eslint/no-misused-promises -- what the test is about
-      server.on("connection", async (socket: AnySocket) => {
-        socket.on("error", resolve);
-        await Promise.reject(Object.assign(new Error("kaboom"), { code: "KABOOM" }));
-      });
-    });
-    server.listen({ host: "127.0.0.1", port: 0 });
-    await once(server, "listening");
-    world.connect(server);
-    expect(await failed).toMatchObject({ code: "KABOOM" });
-  });
-
-  test("a server does not listen twice, nor where somebody does", async () => {
-    const server = await serve();
-    expect(() => server.listen({ host: "127.0.0.1", port: 0 })).toThrow(expect.objectContaining({ code: "ERR_SERVER_ALREADY_LISTEN" }));
-    const other = world.server();
-    const failed = once(other, "error");
-    other.listen({ host: "127.0.0.1", port: world.routeTo(server).port });
-    expect((await failed)[0]).toMatchObject({ code: "EADDRINUSE", syscall: "listen" });
-    expect(other.listening).toBe(false);
   });
 });
 
