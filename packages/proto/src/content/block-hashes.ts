@@ -4,15 +4,17 @@ import type { ProtocolFailure } from "../base/error-codes.ts";
 /** Bytes of a SHA-256. */
 export const HASH_BYTES = 32;
 
+/** Room for the first hashes, in blocks. It grows with what really came, not with what was announced. */
+const FIRST_ROOM_BLOCKS = 64;
+
 /**
- * The home's hashes of the blocks of one offer, in order, and the root over them. They are kept as they came; nothing is computed here.
+ * The home's hashes of the blocks of one offer, in order, and the root over them: 32 bytes each, however they are told. Nothing is computed here.
  * spec: CONTENT-8
  */
 export class BlockHashes {
   readonly #blockCount: number;
-  readonly #chunks: Uint8Array[] = [];
-  /** First block of each chunk, ascending. */
-  readonly #firsts: number[] = [];
+  /** The known hashes and room for more. A hash that is there never changes: views of an outgrown array stay right. */
+  #hashes = new Uint8Array(0);
   #known = 0;
   #root: Uint8Array | undefined;
   #rootState: "missing" | "unchecked" | "asked" | "matched" = "missing";
@@ -45,37 +47,35 @@ export class BlockHashes {
       this.#root = root;
       this.#rootState = "unchecked";
     }
-    if (count > 0) {
-      this.#chunks.push(hashes);
-      this.#firsts.push(firstBlock);
-      this.#known += count;
-    }
+    this.#reserve(firstBlock + count);
+    this.#hashes.set(hashes, firstBlock * HASH_BYTES);
+    this.#known += count;
     return undefined;
   }
 
   /** The hash of a block, a view; undefined while unknown. */
   of(block: number): Uint8Array | undefined {
     if (block >= this.#known) return undefined;
-    let low = 0;
-    let high = this.#firsts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((this.#firsts[middle] as number) <= block) low = middle;
-      else high = middle - 1;
-    }
-    const at = (block - (this.#firsts[low] as number)) * HASH_BYTES;
-    return (this.#chunks[low] as Uint8Array).subarray(at, at + HASH_BYTES);
+    return this.#hashes.subarray(block * HASH_BYTES, (block + 1) * HASH_BYTES);
   }
 
   /** Once: what the root must be compared with. */
   pollRoot(): { readonly hashes: readonly Uint8Array[]; readonly expected: Uint8Array } | undefined {
     if (this.#rootState !== "unchecked") return undefined;
     this.#rootState = "asked";
-    return { hashes: this.#chunks, expected: this.#root as Uint8Array };
+    return { hashes: [this.#hashes.subarray(0, this.#known * HASH_BYTES)], expected: this.#root as Uint8Array };
   }
 
   markRootMatched(): void {
     if (this.#rootState === "asked") this.#rootState = "matched";
+  }
+
+  #reserve(blocks: number): void {
+    if (blocks * HASH_BYTES <= this.#hashes.length) return;
+    const room = Math.min(this.#blockCount, Math.max(blocks, 2 * this.#known, FIRST_ROOM_BLOCKS));
+    const grown = new Uint8Array(room * HASH_BYTES);
+    grown.set(this.#hashes);
+    this.#hashes = grown;
   }
 }
 

