@@ -64,7 +64,7 @@ export class ContentReads {
   }
 
   #refuse(event: ReadWanted, code: ErrorCode, reason: string, version: string): void {
-    this.#driver.session.contentServer.handleReadFailed(event.requestId, code, reason, version);
+    this.#driver.session.contentServer.handleReadFailed(event.requestId, event.offset, code, reason, version);
     this.#driver.schedule();
   }
 

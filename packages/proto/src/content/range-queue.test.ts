@@ -89,7 +89,7 @@ test("a failed read refuses the request, with the version that is here", () => {
   queue.request(1, "file", "v", LENGTH, 0, 16 * KiB, 128);
   const reads = readAll(queue);
   queue.handleRead(1, 0, bytesOf({ offset: 0, length: 4 * KiB }));
-  queue.handleReadFailed(1, ErrorCode.CONTENT_VERSION, "changed", "w");
+  queue.handleReadFailed(1, 4 * KiB, ErrorCode.CONTENT_VERSION, "changed", "w");
   expect(queue.pollRefused()).toEqual({ requestId: 1, code: ErrorCode.CONTENT_VERSION, reason: "changed", version: "w" });
   for (const read of reads) queue.handleRead(1, read.offset, bytesOf(read));
   expect([queue.bufferedBytes, queue.readyBytes, queue.requestCount]).toEqual([0, 0, 0]);
@@ -109,6 +109,49 @@ test("too many requests are refused, and a flood of them fails", () => {
   for (let id = 1; id <= 10; id += 1) expect(queue.request(id, "file", "v", LENGTH, 0, KiB, 128)).toBeUndefined();
   expect(queue.request(11, "file", "v", LENGTH, 0, KiB, 128)?.code).toBe(ErrorCode.LIMIT_REACHED);
   expect(queue.pollRefused()).toMatchObject({ requestId: 3, code: ErrorCode.LIMIT_REACHED });
+});
+
+// spec: CONTENT-15
+test("a cancelled request keeps its place until its reads have ended", () => {
+  const queue = new RangeQueue({ maxRequests: 3 });
+  const reads: RangeRead[] = [];
+  const refused: number[] = [];
+  for (let id = 1; id <= 10; id += 1) {
+    queue.request(id, "file", "v", LENGTH, 0, 1, 128);
+    reads.push(...readAll(queue));
+    queue.cancel(id);
+    for (let refusal = queue.pollRefused(); refusal !== undefined; refusal = queue.pollRefused()) refused.push(refusal.requestId);
+  }
+  expect(reads.map((read) => read.requestId)).toEqual([1, 2, 3]);
+  expect(refused).toEqual([4, 5, 6, 7, 8, 9, 10]);
+  queue.handleRead(2, 0, new Uint8Array(1));
+  queue.handleReadFailed(3, 0, ErrorCode.INTERNAL_ERROR, "", "");
+  for (let id = 11; id <= 13; id += 1) queue.request(id, "file", "v", LENGTH, 0, 1, 128);
+  expect(readAll(queue).map((read) => read.requestId)).toEqual([11, 12]);
+  expect(queue.pollRefused()).toMatchObject({ requestId: 13, code: ErrorCode.LIMIT_REACHED });
+});
+
+// spec: CONTENT-16
+test("reads of less than the smallest block take as much of the read-ahead as one", () => {
+  const queue = new RangeQueue({ maxRequests: 1024 });
+  for (let id = 1; id <= 1000; id += 1) queue.request(id, "file", "v", LENGTH, id, 1, 128);
+  const reads = readAll(queue);
+  // The last one begins while there is room for a longest read.
+  expect(reads.length).toBe((2048 - 256) / 16 + 1);
+  for (const { requestId, offset } of reads.slice(0, 2)) queue.handleRead(requestId, offset, new Uint8Array(1));
+  expect(readAll(queue).length).toBe(1);
+});
+
+// spec: CONTENT-17
+test("the other reads of a request that failed count until they have ended", () => {
+  const queue = new RangeQueue({ maxRequests: 8, readBytes: 4 * KiB, readAheadBytes: 8 * KiB });
+  queue.request(1, "file", "v", LENGTH, 0, 16 * KiB, 128);
+  expect(readAll(queue).map((read) => read.offset)).toEqual([0, 4 * KiB]);
+  queue.handleReadFailed(1, 0, ErrorCode.INTERNAL_ERROR, "", "");
+  queue.request(2, "file", "v", LENGTH, 0, 16 * KiB, 128);
+  expect(readAll(queue).map((read) => read.offset)).toEqual([0]);
+  queue.handleReadFailed(1, 4 * KiB, ErrorCode.INTERNAL_ERROR, "", "");
+  expect(readAll(queue).map((read) => read.offset)).toEqual([4 * KiB]);
 });
 
 test("requests that make no sense are violations", () => {
@@ -142,7 +185,7 @@ test("under any order of events the counts stay right, memory bounded, and every
         else if (kind === 2) reads.push(...readAll(queue));
         else if (kind === 3 && reads.length > 0) {
           const [read] = reads.splice(a % reads.length, 1) as [RangeRead];
-          if (b % 10 === 0) queue.handleReadFailed(read.requestId, ErrorCode.INTERNAL_ERROR, "", "");
+          if (b % 10 === 0) queue.handleReadFailed(read.requestId, read.offset, ErrorCode.INTERNAL_ERROR, "", "");
           else queue.handleRead(read.requestId, read.offset, bytesOf(read));
         } else if (kind === 4) {
           const segment = queue.take(1 + (a % 5000));
@@ -158,7 +201,8 @@ test("under any order of events the counts stay right, memory bounded, and every
         }
         while (queue.pollRefused() !== undefined);
         expect(queue.requestCount).toBeLessThanOrEqual(4);
-        expect(queue.readingBytes).toBeLessThanOrEqual(16 * KiB);
+        expect(reads.length).toBeLessThanOrEqual(4);
+        expect(queue.readingBytes).toBe(reads.length * 4 * KiB);
         expect(queue.isReady).toBe(queue.readyBytes > 0);
       }
       // Everything still open ends once its reads are answered and its bytes acknowledged.

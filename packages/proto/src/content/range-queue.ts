@@ -1,5 +1,6 @@
 import { ErrorCode, failure } from "../base/error-codes.ts";
 import type { ProtocolFailure } from "../base/error-codes.ts";
+import { MIN_BLOCK_BYTES } from "./content-offer.ts";
 import { ServedRange } from "./served-range.ts";
 
 /** Refusals that wait to be sent, per request that may be open. */
@@ -33,11 +34,14 @@ export interface RangeSegment {
 }
 
 export interface RangeQueueOptions {
-  /** Requests open at once, those included of which the last bytes are not acknowledged; more are refused with LIMIT_REACHED. */
+  /**
+   * Requests open at once, those included of which the last bytes are not acknowledged, and those that have ended while reads for them are under way; more are
+   * refused with LIMIT_REACHED.
+   */
   readonly maxRequests: number;
   /** Longest read, in bytes: a power of two; 256 KiB by default. Reads end at multiples of it. */
   readonly readBytes?: number;
-  /** Bytes read or being read and not sent, at most, over all requests; 2 MiB by default. */
+  /** Bytes read or being read and not sent, at most, over all requests; 2 MiB by default. A read under way counts as the smallest block (16 KiB) at least. */
   readonly readAheadBytes?: number;
 }
 
@@ -46,12 +50,14 @@ export class RangeQueue {
   readonly #maxRequests: number;
   readonly #readBytes: number;
   readonly #readAheadBytes: number;
+  /** What a read under way takes of the read-ahead at least: a tiny one costs a store no less than a block, and no honest client has many. */
+  readonly #minReadShare: number;
   readonly #ranges = new Map<number, ServedRange>();
   /** Ranges that are not entirely sent: higher priority first, then older first. */
   readonly #sending: ServedRange[] = [];
   /** Ranges with bytes to send again. */
   readonly #losing = new Set<ServedRange>();
-  /** Ended ranges with reads under way: these still take their part of the read-ahead. */
+  /** Ended ranges with reads under way: these still take their part of the requests and of the read-ahead. */
   readonly #ended = new Map<number, ServedRange>();
   readonly #refusals: RangeRefusal[] = [];
   #readyBytes = 0;
@@ -63,6 +69,7 @@ export class RangeQueue {
     this.#maxRequests = options.maxRequests;
     this.#readBytes = options.readBytes ?? 256 * 1024;
     this.#readAheadBytes = Math.max(this.#readBytes, options.readAheadBytes ?? 2 * 1024 * 1024);
+    this.#minReadShare = Math.min(MIN_BLOCK_BYTES, this.#readBytes);
   }
 
   /** Whether `take` has something. */
@@ -80,7 +87,7 @@ export class RangeQueue {
     return this.#heldBytes;
   }
 
-  /** Bytes being read. */
+  /** What the reads under way take of the read-ahead, in bytes. */
   get readingBytes(): number {
     return this.#readingBytes;
   }
@@ -108,7 +115,7 @@ export class RangeQueue {
       return violation("a range request has no content id, or one that is too long");
     }
     if (this.#ranges.has(requestId) || this.#ended.has(requestId)) return violation("a range request repeats the number of another");
-    if (this.#ranges.size >= this.#maxRequests) {
+    if (this.#ranges.size + this.#ended.size >= this.#maxRequests) {
       if (this.#refusals.length >= this.#maxRequests * REFUSALS_PER_REQUEST)
         return failure(ErrorCode.LIMIT_REACHED, "too many range requests");
       this.#refusals.push({ requestId, code: ErrorCode.LIMIT_REACHED, reason: "too many range requests", version: "" });
@@ -134,7 +141,7 @@ export class RangeQueue {
     for (const range of this.#sending) {
       const read = range.nextRead();
       if (read === undefined) continue;
-      this.#readingBytes += read.length;
+      this.#readingBytes += this.#shareOf(read.length);
       const { requestId, contentId, version, contentLength } = range;
       return { requestId, contentId, version, contentLength, offset: read.offset, length: read.length };
     }
@@ -156,14 +163,10 @@ export class RangeQueue {
   }
 
   /** A read failed: the whole request is refused, what is not sent yet is dropped. */
-  handleReadFailed(requestId: number, code: number, reason: string, version: string): void {
+  handleReadFailed(requestId: number, offset: number, code: number, reason: string, version: string): void {
+    const length = this.#endRead(requestId, offset);
     const range = this.#ranges.get(requestId);
-    if (range !== undefined) this.#refuse(range, code, reason, version);
-    const ended = this.#ended.get(requestId);
-    if (ended === undefined) return;
-    // Which of its reads failed is not told; the others are of no use and count no more.
-    this.#readingBytes -= ended.readingBytes;
-    this.#ended.delete(requestId);
+    if (length !== undefined && range !== undefined) this.#refuse(range, code, reason, version);
   }
 
   pollRefused(): RangeRefusal | undefined {
@@ -232,9 +235,13 @@ export class RangeQueue {
   #endRead(requestId: number, offset: number): number | undefined {
     const range = this.#ranges.get(requestId) ?? this.#ended.get(requestId);
     const length = range?.endRead(offset);
-    if (length !== undefined) this.#readingBytes -= length;
+    if (length !== undefined) this.#readingBytes -= this.#shareOf(length);
     if (range?.readingBytes === 0) this.#ended.delete(requestId);
     return length;
+  }
+
+  #shareOf(readLength: number): number {
+    return Math.max(readLength, this.#minReadShare);
   }
 
   #refuse(range: ServedRange, code: number, reason: string, version: string): void {

@@ -93,8 +93,8 @@ export class ContentServer implements Sendable {
     this.#advance();
   }
 
-  handleReadFailed(requestId: number, code: ErrorCode, reason: string, version: string): void {
-    this.#ranges.handleReadFailed(requestId, code, reason, version);
+  handleReadFailed(requestId: number, offset: number, code: ErrorCode, reason: string, version: string): void {
+    this.#ranges.handleReadFailed(requestId, offset, code, reason, version);
     this.#advance();
   }
 

@@ -314,7 +314,8 @@ export class HostilePlay {
       case "content-read":
         for (const event of this.#stage.events.slice(-30)) {
           if (event.type !== "content-read") continue;
-          if (this.#dice.roll(4) === 0) session.contentServer.handleReadFailed(event.requestId, ErrorCode.CONTENT_NOT_FOUND, "no", "");
+          if (this.#dice.roll(4) === 0)
+            session.contentServer.handleReadFailed(event.requestId, event.offset, ErrorCode.CONTENT_NOT_FOUND, "no", "");
           else session.contentServer.handleRead(event.requestId, event.offset, new Uint8Array(this.#dice.roll(9) === 0 ? 1 : event.length));
         }
         return;

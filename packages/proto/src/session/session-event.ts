@@ -72,7 +72,7 @@ export type SessionEvent =
       /** What it has instead, with CONTENT_VERSION; else empty. */
       readonly version: string;
     }
-  /** Server: bytes of a content are needed; answer with `handleContentRead`. */
+  /** Server: bytes of a content are needed; answer once with `ContentServer.handleRead` or `handleReadFailed`. */
   | {
       readonly type: "content-read";
       readonly requestId: number;

@@ -152,7 +152,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
           if (endpoint.isStopped) return;
           const answer = this.shelf.read(event);
           if ("data" in answer) session.contentServer.handleRead(event.requestId, event.offset, answer.data);
-          else session.contentServer.handleReadFailed(event.requestId, answer.code, answer.reason, answer.version);
+          else session.contentServer.handleReadFailed(event.requestId, event.offset, answer.code, answer.reason, answer.version);
           endpoint.pump();
         });
         return;
