@@ -2,7 +2,7 @@
 export interface ContentStore {
   /**
    * Opens a content, or answers undefined if it is not here, or not for this client: a client may ask for any id, without a stream that `authorizeStream` would be
-   * asked about. A rejection counts as not here.
+   * asked about. A rejection counts as not here. At most 16 calls are under way at once for one session; further contents wait, so a call should not take for ever.
    */
   open(id: string, request?: ContentRequest): Promise<ContentSource | undefined>;
 }

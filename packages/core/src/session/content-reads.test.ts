@@ -8,8 +8,8 @@ type ReadWanted = Extract<SessionEvent, { type: "content-read" }>;
 
 const LENGTH = 4;
 
-function wanted(requestId: number): ReadWanted {
-  return { type: "content-read", requestId, contentId: "a.bin", version: "1", contentLength: LENGTH, offset: 0, length: LENGTH };
+function wanted(requestId: number, contentId = "a.bin"): ReadWanted {
+  return { type: "content-read", requestId, contentId, version: "1", contentLength: LENGTH, offset: 0, length: LENGTH };
 }
 
 /** Reads over a store whose openings end when the test says so. */
@@ -99,4 +99,31 @@ test("a source that has become another version is opened anew, and another versi
   openings[2]?.(source("again"));
   await turn();
   expect([openings.length, answered, closed]).toEqual([3, ["failed 1", "read 2", "read 3"], ["new", "changing"]]);
+});
+
+test("sixteen contents are being opened at once, further ones wait for their turn", async () => {
+  const { reads, answered, openings, source } = staged();
+  for (let id = 1; id <= 30; id += 1) reads.handle(wanted(id, `${id}.bin`));
+  await turn();
+  expect(openings.length).toBe(16);
+  openings[3]?.(source("fourth"));
+  openings[5]?.(undefined);
+  await turn();
+  expect([openings.length, answered.toSorted()]).toEqual([18, ["failed 6", "read 4"]]);
+  for (let n = 0; n < 30; n += 1) {
+    openings[n]?.(source(String(n)));
+    await turn();
+  }
+  expect([openings.length, answered.length]).toEqual([30, 30]);
+});
+
+test("contents that wait for their turn at the end are not opened any more, and their reads are answered", async () => {
+  const { reads, answered, closed, openings, source } = staged();
+  for (let id = 1; id <= 20; id += 1) reads.handle(wanted(id, `${id}.bin`));
+  reads.close();
+  await turn();
+  expect(answered).toEqual(["failed 17", "failed 18", "failed 19", "failed 20"]);
+  for (const [n, open] of openings.entries()) open(source(String(n)));
+  await turn();
+  expect([openings.length, closed.length]).toEqual([16, 16]);
 });

@@ -8,6 +8,9 @@ type ReadWanted = Extract<SessionEvent, { type: "content-read" }>;
 /** Sources that stay open between reads, at most, per session. */
 const MAX_OPEN_SOURCES = 32;
 
+/** Calls of `ContentStore.open` under way at once, at most, per session; further contents wait for their turn. A client may ask for any id, and each may cost a store a request to elsewhere. */
+const MAX_OPENINGS = 16;
+
 /** Reads what the client asked of this server's contents. */
 export class ContentReads {
   readonly #driver: SessionDriver;
@@ -15,6 +18,9 @@ export class ContentReads {
   readonly #request: () => ContentRequest;
   readonly #offered: (contentId: string) => ContentSource | undefined;
   readonly #open = new Map<string, Promise<ContentSource | undefined>>();
+  /** Begin to open contents that wait for their turn. */
+  readonly #waiting: (() => void)[] = [];
+  #openings = 0;
   #isClosed = false;
 
   /** `request` says for whom contents are opened. */
@@ -44,6 +50,7 @@ export class ContentReads {
     this.#isClosed = true;
     for (const source of this.#open.values()) closeQuietly(source);
     this.#open.clear();
+    for (const begin of this.#waiting.splice(0)) begin();
   }
 
   async #read(event: ReadWanted): Promise<void> {
@@ -88,14 +95,33 @@ export class ContentReads {
 
   #opened(contentId: string): Promise<ContentSource | undefined> {
     let opening = this.#open.get(contentId);
-    if (opening !== undefined || this.#store === undefined || this.#isClosed) return opening ?? Promise.resolve(undefined);
-    // A store that fails has nothing here.
-    opening = this.#store.open(contentId, this.#request()).catch(() => undefined);
+    const store = this.#store;
+    if (opening !== undefined || store === undefined || this.#isClosed) return opening ?? Promise.resolve(undefined);
+    opening = new Promise((resolve) => this.#waiting.push(() => resolve(this.#openNow(store, contentId))));
     this.#open.set(contentId, opening);
+    this.#beginWaiting();
     // What could not be opened is tried anew the next time.
     void opening.then((source) => source ?? this.#open.delete(contentId));
     if (this.#open.size > MAX_OPEN_SOURCES) this.#closeOldest();
     return opening;
+  }
+
+  #beginWaiting(): void {
+    while (this.#openings < MAX_OPENINGS && this.#waiting.length > 0) this.#waiting.shift()?.();
+  }
+
+  async #openNow(store: ContentStore, contentId: string): Promise<ContentSource | undefined> {
+    if (this.#isClosed) return undefined;
+    this.#openings += 1;
+    try {
+      return await store.open(contentId, this.#request());
+    } catch {
+      // A store that fails has nothing here.
+      return undefined;
+    } finally {
+      this.#openings -= 1;
+      this.#beginWaiting();
+    }
   }
 
   #closeOldest(): void {
