@@ -127,3 +127,29 @@ test("contents that wait for their turn at the end are not opened any more, and 
   await turn();
   expect([openings.length, closed.length]).toEqual([16, 16]);
 });
+
+test("a source is not closed while it is read, however many contents are asked for at once", async () => {
+  const { reads, answered, closed, openings, source } = staged();
+  const isClosed = new Set<string>();
+  const strict = (name: string): ContentSource => ({
+    ...source(name),
+    read: async () => {
+      if (isClosed.has(name)) throw new Error("closed");
+      await turn();
+      if (isClosed.has(name)) throw new Error("closed");
+      return new Uint8Array(LENGTH);
+    },
+    close: async () => {
+      isClosed.add(name);
+      closed.push(name);
+    },
+  });
+  for (let id = 1; id <= 60; id += 1) reads.handle(wanted(id, `${id}.bin`));
+  for (let n = 0; n < 60; n += 1) {
+    openings[n]?.(strict(String(n)));
+    await turn();
+  }
+  for (let n = 0; n < 4; n += 1) await turn();
+  expect(answered.filter((answer) => answer.startsWith("failed"))).toEqual([]);
+  expect([answered.length, closed.length]).toEqual([60, 60 - 32]);
+});

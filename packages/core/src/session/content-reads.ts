@@ -5,7 +5,7 @@ import type { SessionDriver } from "../driver/session-driver.ts";
 
 type ReadWanted = Extract<SessionEvent, { type: "content-read" }>;
 
-/** Sources that stay open between reads, at most, per session. */
+/** Sources that stay open between reads, at most, per session. Those that are being read are not closed: reads under way are few (CONTENT-16). */
 const MAX_OPEN_SOURCES = 32;
 
 /** Calls of `ContentStore.open` under way at once, at most, per session; further contents wait for their turn. A client may ask for any id, and each may cost a store a request to elsewhere. */
@@ -18,6 +18,8 @@ export class ContentReads {
   readonly #request: () => ContentRequest;
   readonly #offered: (contentId: string) => ContentSource | undefined;
   readonly #open = new Map<string, Promise<ContentSource | undefined>>();
+  /** Reads under way, by content. */
+  readonly #readers = new Map<string, number>();
   /** Begin to open contents that wait for their turn. */
   readonly #waiting: (() => void)[] = [];
   #openings = 0;
@@ -37,7 +39,12 @@ export class ContentReads {
   }
 
   handle(event: ReadWanted): void {
-    this.#read(event).then(
+    this.#countReader(event.contentId, 1);
+    const read = this.#read(event).finally(() => {
+      this.#countReader(event.contentId, -1);
+      this.#closeIdle();
+    });
+    read.then(
       () => this.#driver.schedule(),
       (error: unknown) => {
         this.#refuse(event, ErrorCode.INTERNAL_ERROR, `reading failed: ${KwikError.from(error).message}`, "");
@@ -101,8 +108,10 @@ export class ContentReads {
     this.#open.set(contentId, opening);
     this.#beginWaiting();
     // What could not be opened is tried anew the next time.
-    void opening.then((source) => source ?? this.#open.delete(contentId));
-    if (this.#open.size > MAX_OPEN_SOURCES) this.#closeOldest();
+    void opening.then((source) => {
+      if (source === undefined && this.#open.get(contentId) === opening) this.#open.delete(contentId);
+    });
+    this.#closeIdle();
     return opening;
   }
 
@@ -124,11 +133,20 @@ export class ContentReads {
     }
   }
 
-  #closeOldest(): void {
-    const [oldest] = this.#open;
-    if (oldest === undefined) return;
-    this.#open.delete(oldest[0]);
-    closeQuietly(oldest[1]);
+  #countReader(contentId: string, change: 1 | -1): void {
+    const readers = (this.#readers.get(contentId) ?? 0) + change;
+    if (readers > 0) this.#readers.set(contentId, readers);
+    else this.#readers.delete(contentId);
+  }
+
+  /** Closes the oldest sources beyond the limit that nobody reads. */
+  #closeIdle(): void {
+    for (const [contentId, source] of this.#open) {
+      if (this.#open.size <= MAX_OPEN_SOURCES) return;
+      if (this.#readers.has(contentId)) continue;
+      this.#open.delete(contentId);
+      closeQuietly(source);
+    }
   }
 }
 
