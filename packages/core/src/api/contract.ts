@@ -201,7 +201,7 @@ export interface Listener extends AsyncIterable<ServerSession>, AsyncDisposable 
    */
   updateTls(tls: { readonly cert: string; readonly key: string }): Promise<void>;
   /**
-   * Other keys of tickets, and another list of revoked keys; sessions and used tickets stay. Rejects with INVALID_ARGUMENT or NOT_TRUSTED for what cannot be
+   * Other keys of tickets, and another list of revoked keys; used tickets stay used, and sessions go on, but those of clients that are on the list now end with AUTH_REFUSED. Rejects with INVALID_ARGUMENT or NOT_TRUSTED for what cannot be
    * used, or a list older than the one in use, NOT_SUPPORTED for a listener without `cluster`; nothing has changed then.
    */
   updateCluster(cluster: ClusterOptions): Promise<void>;

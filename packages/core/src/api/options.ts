@@ -152,7 +152,7 @@ export interface ClusterOptions {
   ca?: string;
   /**
    * The list of revoked keys that `kwik cluster revoke` makes and the authority signs: no ticket is made for such a server, and a client with such a
-   * certificate is refused. Default: nobody was revoked.
+   * certificate is refused, also by a path of a session that is here. Default: nobody was revoked.
    */
   revoked?: string;
 }

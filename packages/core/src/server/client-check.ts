@@ -12,6 +12,9 @@ export type Join = Extract<Opening, { kind: "join" }>["message"];
 /** Characters of an identity that `authenticate` gives; longer ones fit into no ticket. */
 const MAX_IDENTITY_LENGTH = 1_024;
 
+/** What a client is told whose certificate is not believed any more. */
+export const CERTIFICATE_REVOKED = "the client's certificate was revoked";
+
 /** Decides who a client is, and whether it may come: by its proof, its ticket, or its credentials. */
 export class ClientCheck {
   readonly #identity: string;
@@ -46,17 +49,19 @@ export class ClientCheck {
 
   /** Who the client of a ticket is. Rejects if the ticket does not admit it. */
   async ticket(link: Link, message: Join, sessionId: string): Promise<string | undefined> {
-    this.#refuseRevoked(link);
+    this.refuseRevoked(link);
     if (this.#authority === undefined)
       throw refused(ErrorCode.TICKET_REFUSED, "this server belongs to no cluster and takes no tickets", "ticket-no-cluster");
     const { pathId, memberId, clientKey } = message;
     const { clientIdentity } = await this.#authority.verify(message.ticket, { sessionId, pathId, memberId, clientKey });
+    // Over this link it may have shown no certificate; the server that signed may have seen one.
+    this.#refuseIfRevoked(clientIdentity);
     return clientIdentity ?? link.properties.clientIdentity;
   }
 
   /** Who the client of a hello, or of a join without ticket, is. Rejects if the application does not want it. */
   async credentials(link: Link, opening: Opening): Promise<string | undefined> {
-    this.#refuseRevoked(link);
+    this.refuseRevoked(link);
     const { clientIdentity, remoteAddress, transport } = link.properties;
     if (this.#authenticate === undefined) return clientIdentity;
     const token = opening.message.token === "" ? undefined : opening.message.token;
@@ -76,9 +81,13 @@ export class ClientCheck {
     return result.identity ?? clientIdentity;
   }
 
-  #refuseRevoked(link: Link): void {
-    const { clientIdentity } = link.properties;
+  /** Throws if the certificate that the client showed is not believed any more, also by a path of a session that is here. spec: PATH-10 */
+  refuseRevoked(link: Link): void {
+    this.#refuseIfRevoked(link.properties.clientIdentity);
+  }
+
+  #refuseIfRevoked(clientIdentity: string | undefined): void {
     if (clientIdentity === undefined || this.#authority?.isRevoked(clientIdentity) !== true) return;
-    throw refused(ErrorCode.AUTH_REFUSED, "the client's certificate was revoked", "revoked");
+    throw refused(ErrorCode.AUTH_REFUSED, CERTIFICATE_REVOKED, "revoked");
   }
 }

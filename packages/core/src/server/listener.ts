@@ -159,6 +159,7 @@ class SessionListener implements Listener, AdmissionOwner {
     const { authority } = this.#environment;
     if (authority === undefined) throw new KwikError("NOT_SUPPORTED", "this listener belongs to no cluster; give `cluster` to listen");
     await authority.update(cluster);
+    this.#sessions.endRevoked((identity) => authority.isRevoked(identity));
   }
 
   close(options: CloseOptions = {}): Promise<void> {
@@ -316,6 +317,7 @@ class SessionListener implements Listener, AdmissionOwner {
     const { message } = opening;
     const known = this.#sessions.get(sessionId);
     if (known === undefined) return false;
+    this.#check.refuseRevoked(admission.link);
     // Who holds the session's key may come back, or bring a further path. spec: PATH-10
     if (!isSame(known.protocol.state.config.clientKey, message.clientKey))
       throw refused(ErrorCode.TICKET_REFUSED, "another key than the session's", "proof");
@@ -344,13 +346,15 @@ class SessionListener implements Listener, AdmissionOwner {
   ): void {
     if (admission.isOver) return;
     this.#assertTaking();
+    // It may have been revoked while `authenticate` was asked.
+    this.#check.refuseRevoked(admission.link);
     if (this.#queue.length >= this.#limits.maxWaitingSessions)
       throw new RefusedError(limitReached("waiting", "too many sessions wait to be accepted by the application", WAITING_RETRY_MS));
-    const { remoteAddress } = admission.link.properties;
+    const { remoteAddress, clientIdentity: certificateIdentity } = admission.link.properties;
     this.#throwIfLimited(this.#gate.session(remoteAddress));
     const id = hexOf(sessionId);
     const onEnded = (): void => this.#gate.sessionEnded(remoteAddress);
-    const session = this.#sessions.begin(id, { sessionId, member, clientIdentity, opening, onEnded });
+    const session = this.#sessions.begin(id, { sessionId, member, clientIdentity, certificateIdentity, opening, onEnded });
     try {
       this.#attach(session, admission, opening, isVouched);
     } catch (error) {

@@ -30,6 +30,8 @@ import { StreamGate } from "./stream-gate.ts";
 
 export interface ServerSessionOptions {
   readonly clientIdentity: string | undefined;
+  /** Of the certificate that the client showed when the session began; `authenticate` may have given it another name. */
+  readonly certificateIdentity: string | undefined;
   readonly content: ContentStore | undefined;
   readonly authority: JoinAuthority | undefined;
   readonly authorizeStream: ListenOptions["authorizeStream"];
@@ -126,6 +128,18 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     if (streams.size > 0 || words !== this.#words) this.#activeAt = now;
     this.#words = words;
     return now - this.#activeAt;
+  }
+
+  /** Who the client is: by its certificate, and by what `authenticate` or a ticket calls it. */
+  get identities(): readonly string[] {
+    const { clientIdentity, certificateIdentity } = this.#options;
+    return [clientIdentity, certificateIdentity].filter((identity) => identity !== undefined);
+  }
+
+  /** Its client is not believed any more. */
+  closeRevoked(reason: string): void {
+    this.proto.close(this.runtime.now(), ErrorCode.AUTH_REFUSED, reason, false);
+    this.driver.pump();
   }
 
   /** Nobody has used it for too long. */

@@ -5,6 +5,7 @@ import type { ListenerStats } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { SendPool } from "../session/send-budget.ts";
 import { BytePool } from "./byte-pool.ts";
+import { CERTIFICATE_REVOKED } from "./client-check.ts";
 import type { ListenEnvironment } from "./listen-environment.ts";
 import { trafficOf } from "../session/traffic.ts";
 import { ServerSessionOverPaths } from "./server-session.ts";
@@ -17,6 +18,8 @@ export interface SessionStart {
   /** The number that this server has in it. */
   readonly member: number;
   readonly clientIdentity: string | undefined;
+  /** Whose certificate the client showed, whatever `authenticate` calls it. */
+  readonly certificateIdentity: string | undefined;
   readonly opening: Opening;
   /** The session has ended. */
   readonly onEnded: () => void;
@@ -75,7 +78,7 @@ export class SessionTable {
     };
   }
 
-  begin(id: string, { sessionId, member, clientIdentity, opening, onEnded }: SessionStart): ServerSessionOverPaths {
+  begin(id: string, { sessionId, member, clientIdentity, certificateIdentity, opening, onEnded }: SessionStart): ServerSessionOverPaths {
     const { runtime, agent, identity, checksum, authority, onNotice } = this.#environment;
     const options = this.#options;
     const windows = this.#windowPool.share();
@@ -96,6 +99,7 @@ export class SessionTable {
       runtime,
       {
         clientIdentity,
+        certificateIdentity,
         content: options.content,
         authority,
         authorizeStream: options.authorizeStream?.bind(options),
@@ -117,6 +121,11 @@ export class SessionTable {
   /** It has not begun after all: nobody has seen it yet. */
   discard(id: string): void {
     this.#sessions.delete(id);
+  }
+
+  /** Ends the sessions of clients that are not believed any more. */
+  endRevoked(isRevoked: (identity: string) => boolean): void {
+    for (const session of this.all()) if (session.identities.some(isRevoked)) session.closeRevoked(CERTIFICATE_REVOKED);
   }
 
   /** Looks a few times within the idle timeout for sessions that nobody uses. */

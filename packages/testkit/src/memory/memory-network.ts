@@ -103,7 +103,13 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
     });
     const server = new MemoryLink(
       clock,
-      { ...base, remoteAddress: clientAddress, localAddress: address, provenIdentity: undefined },
+      {
+        ...base,
+        remoteAddress: clientAddress,
+        localAddress: address,
+        provenIdentity: undefined,
+        clientIdentity: identityOf(request.clientCertificate?.cert ?? ""),
+      },
       false,
       { ...options.shape },
     );
