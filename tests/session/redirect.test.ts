@@ -1,4 +1,4 @@
-import { isKwikError, type ListenOptions } from "@kwik/core";
+import { dialWith, isKwikError, type ListenOptions, systemRuntime } from "@kwik/core";
 import { expect, test } from "vitest";
 import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
 
@@ -59,6 +59,48 @@ test("credentials that the other process refuses are not tried again where the c
   await cluster.serve(...beside(first, { authenticate: () => ({ ok: false }) }));
   expect(await refusalOf(cluster.dial(first))).toBe("AUTH_REFUSED");
   expect(first.listener.stats().acceptedSessions).toBe(0);
+});
+
+test.each([22, 25, 6_379, 11_211])("no server can have its clients dial port %i of its host", async (port) => {
+  await using cluster = new TestCluster();
+  const first = await cluster.serve({ redirect: () => port });
+  await cluster.dial(first);
+  expect(cluster.network.dialled).toEqual([first.address, first.address]);
+  expect(first.listener.stats()).toMatchObject({ sessions: 1, redirectedSessions: 1 });
+});
+
+// spec: CTRL-20
+test("the other port is dialled where the first one answered, whatever the name stands for by now, and so it is when the path breaks", async () => {
+  let asked = 0;
+  const resolve = (host: string): readonly string[] | undefined => {
+    if (host !== "turning.example") return undefined;
+    asked += 1;
+    return asked === 1 ? ["127.0.0.1"] : ["10.0.0.9"];
+  };
+  await using cluster = new TestCluster({ resolve });
+  const first = await cluster.serve({ redirect: () => ELSEWHERE });
+  const second = await cluster.serve(...beside(first));
+  const environment = { transport: cluster.network.transport, runtime: systemRuntime, agent: "test" };
+  const client = await dialWith(environment, "kwik://turning.example:4001", { trust: { pins: [first.identity] } });
+  await second.next();
+  cluster.network.unplug(second.address);
+  await expect.poll(() => cluster.network.dialled.length, { timeout: 30_000 }).toBeGreaterThan(2);
+  expect(cluster.network.dialled.filter((address) => address.startsWith("10."))).toEqual([]);
+  expect(new Set(cluster.network.dialled)).toEqual(new Set([first.address, second.address]));
+  await client.close();
+});
+
+// spec: PATH-15
+test("a port that came to nothing counts as an address that was dialled in vain", async () => {
+  await using cluster = new TestCluster();
+  const first = await cluster.serve({ redirect: () => ELSEWHERE });
+  await cluster.dial(first, { limits: { maxVainDials: 1, vainDialsPerMinute: 0.001 } });
+  const session = await first.next();
+  await expect(session.addPath("127.0.0.1:4998")).rejects.toMatchObject({
+    code: "LIMIT_REACHED",
+    message: expect.stringContaining("maxVainDials") as string,
+  });
+  expect(cluster.network.dialled).toEqual([first.address, `127.0.0.1:${ELSEWHERE}`, first.address]);
 });
 
 test("early clients are taken where they dial", async () => {

@@ -6,14 +6,16 @@ import { resolveHost } from "./resolve-host.ts";
 const MAX_CHECKED_ADDRESSES = 4;
 
 /**
- * The addresses at which to dial a server, in the order in which to try them: if its host is a name and there is `checkResolved`, the first four of
+ * The addresses at which to dial a server, in the order in which to try them: `ip` alone if that is known; if its host is a name and there is `checkResolved`, the first four of
  * those that it was shown. Rejects with UNREACHABLE, or with ADDRESS_REFUSED if `checkResolved` says no.
  */
 export async function resolveServer({
   address,
+  ip,
   checkResolved,
-}: Pick<DialRequest, "address" | "checkResolved">): Promise<readonly ServerAddress[]> {
+}: Pick<DialRequest, "address" | "ip" | "checkResolved">): Promise<readonly ServerAddress[]> {
   const { host, port } = address;
+  if (ip !== undefined) return [{ host: ip, port }];
   const ips = await resolveHost(host);
   if (isIP(host) === 0 && checkResolved !== undefined) {
     const refusal = checkResolved(ips);

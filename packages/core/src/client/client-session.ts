@@ -16,6 +16,8 @@ import { AuthError, KwikError, LimitError, PathError, TimeoutError } from "../ap
 import type { DialOptions } from "../api/options.ts";
 import type { PathInfo } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
+import { hostOf } from "../policy/address-prefix.ts";
+import { parseIp } from "../policy/ip-address.ts";
 import { BaseSession } from "../session/base-session.ts";
 import { SessionKey } from "../session-key/session-key.ts";
 import { formatAddress, formatServer, parseAddress, type Relay, type ServerAddress } from "../transport/address.ts";
@@ -50,13 +52,15 @@ export async function dialWith(environment: DialEnvironment, target: string | UR
   };
   // What leaves with the hello cannot be sent on, and what a relay calls its host is not ours to judge.
   const takesRedirect = options.early !== true && relays.length === 0;
-  return beginWith(begin, { address, identity: undefined, takesRedirect });
+  return beginWith(begin, { address, identity: undefined, ip: undefined, hasDialledInVain: false, takesRedirect });
 }
 
 class ClientSessionOverPaths extends BaseSession implements ClientSession {
   readonly #dialer: PathDialer;
   #ready = Promise.resolve();
   #redirectPort: number | undefined;
+  /** The IP address of the first server. */
+  #answeredAt: string | undefined;
   #establishing: { resolve(): void; reject(reason: unknown): void } | undefined;
 
   constructor(environment: DialEnvironment, options: DialOptions, relays: readonly Relay[], key: SessionKey) {
@@ -99,12 +103,14 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
   }
 
   async start(
-    { address, identity, takesRedirect }: Beginning,
+    { address, identity, ip, hasDialledInVain, takesRedirect }: Beginning,
     servers: readonly ServerAddress[],
     signal: AbortSignal | undefined,
     isEarly: boolean,
   ): Promise<void> {
     if (isAborted(signal)) throw aborted(signal);
+    if (hasDialledInVain) this.#dialer.vain.begin(this.runtime.now());
+    if (ip !== undefined) this.#dialer.keepAt(address, ip);
     let reached: ReachedServer;
     try {
       reached = await this.#dialer.dialPrimary(address, identity, signal);
@@ -114,6 +120,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       throw isAborted(signal) ? aborted(signal) : KwikError.from(error, "UNREACHABLE");
     }
     const { link } = reached;
+    this.#answeredAt = ipOf(link.properties.remoteAddress);
     const text = formatAddress(reached.address);
     // The transport may have been done before it saw the signal.
     if (isAborted(signal)) {
@@ -245,7 +252,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
   }
 
   #refusalOf({ path, code, reason }: Extract<SessionEvent, { type: "path-failed" }>): KwikError {
-    if (path.isPrimary && this.#redirectPort !== undefined) return new RedirectError(this.#redirectPort, path.identity);
+    if (path.isPrimary && this.#redirectPort !== undefined) return new RedirectError(this.#redirectPort, path.identity, this.#answeredAt);
     return refusal(path.address, code, reason, path.retryAfterMs);
   }
 
@@ -315,4 +322,10 @@ function refusal(address: string, code: number, reason: string, retryAfterMs: nu
     return new AuthError(`${address} refused the credentials${reason === "" ? "" : `: ${reason}`}`, { remote: true });
   if (code === ErrorCode.TIMEOUT) return new TimeoutError(`${address} answered, but not with kwik's hello in time`);
   return new PathError(errorName(code), `${address} did not accept the session: ${reason}`, address, 0, { remote: true });
+}
+
+/** Undefined where a transport knows the name only. */
+function ipOf(remoteAddress: string): string | undefined {
+  const host = hostOf(remoteAddress);
+  return parseIp(host) === undefined ? undefined : host;
 }

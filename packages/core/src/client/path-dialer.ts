@@ -55,6 +55,8 @@ export class PathDialer {
   readonly #timers = new Set<unknown>();
   readonly #abort = new AbortController();
   #policy: AddressPolicy;
+  /** A port that a server chose, and the one IP address at which its host is dialled there. */
+  #kept: { readonly host: string; readonly port: number; readonly ip: string } | undefined;
 
   constructor(driver: SessionDriver, options: PathDialerOptions) {
     this.#driver = driver;
@@ -88,6 +90,11 @@ export class PathDialer {
       onFailed: options.onFailed,
     });
     driver.session.state.prospects = () => this.#redials.count;
+  }
+
+  /** From now on the host is dialled at `ip` for this port: a server chose it, and the name may come to stand for another host. */
+  keepAt({ host, port }: ServerAddress, ip: string): void {
+    this.#kept = { host, port, ip };
   }
 
   /** Dials the session's first server, in whichever way leads there. `identity` is what it has to prove, where that is known. */
@@ -385,6 +392,7 @@ export class PathDialer {
     const link = await transport.dial({
       address: { ...address, transport: address.transport ?? transportName ?? only },
       identity: expected,
+      ip: this.#kept?.host === address.host && this.#kept.port === address.port ? this.#kept.ip : undefined,
       trust: trustFor(this.#options.trust, expected, this.#options.revoked),
       clientCertificate: this.#options.clientCertificate,
       timeoutMs: this.#driver.session.state.limits.handshakeTimeoutMs,

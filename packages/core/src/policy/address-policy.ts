@@ -26,7 +26,7 @@ export function checkAddress(address: string, policy: AddressPolicy): AddressVer
   const parsed = readAddress(address);
   if (parsed === undefined) return refused(`"${address.slice(0, 100)}" is not an address`);
   const { port } = parsed;
-  if (refusedPorts.has(port)) return refused(`port ${port} is not used for kwik`);
+  if (isRefusedPort(port)) return refused(`port ${port} is not used for kwik`);
   const host = parsed.host.toLowerCase().replace(/\.$/, "");
   const ip = parseIp(host);
   if (ip === undefined) {
@@ -65,6 +65,11 @@ export function isPrivateHost(host: string): boolean {
 }
 
 const neverAllowed: ReadonlySet<AddressClass> = new Set(["metadata", "multicast", "broadcast", "unspecified"]);
+
+/** Whether a server may not have its clients dial this port, at whatever host. */
+export function isRefusedPort(port: number): boolean {
+  return refusedPorts.has(port);
+}
 
 /** Names of metadata services, whatever they resolve to. */
 const metadataNames: ReadonlySet<string> = new Set([

@@ -29,6 +29,11 @@ export interface DialRequest {
   readonly trust: ServerTrust;
   /** The key that the server must prove, "sha256:<hex of SPKI>"; undefined if any server that `trust` accepts will do. */
   readonly identity: string | undefined;
+  /**
+   * The IP address at which to dial, whatever the host's name stands for now; the name is still what is proven. Transports of browsers, which cannot choose,
+   * go by the name.
+   */
+  readonly ip?: string | undefined;
   readonly clientCertificate: { readonly cert: string; readonly key: string } | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;

@@ -79,8 +79,8 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
 
   const dial = async (request: DialRequest): Promise<Link> => {
     const { host: named, port } = request.address;
-    const resolved = options.resolve?.(named);
-    const problem = resolved === undefined ? undefined : request.checkResolved?.(resolved);
+    const resolved = request.ip === undefined ? options.resolve?.(named) : [request.ip];
+    const problem = resolved === undefined || request.ip !== undefined ? undefined : request.checkResolved?.(resolved);
     if (problem !== undefined) throw new KwikError("ADDRESS_REFUSED", `${named} is refused: ${problem}`);
     const host = resolved?.[0] ?? named;
     const address = formatAddress({ host, port });
