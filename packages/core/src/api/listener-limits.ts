@@ -2,21 +2,25 @@ import type { Limits } from "@kwik/proto";
 
 /**
  * What a listener takes on at most, with unit, default and reason, beside the limits of each session. A *prefix* is the first 24 bits of an IPv4 address, 64
- * of an IPv6 address: what one customer of a network has, roughly. docs/limits.md is generated from this file.
+ * of an IPv6 address: what one customer of a network has, roughly. A *site* is the first 48 bits of an IPv6 address: what a customer with many networks has. docs/limits.md is generated from this file.
  */
 export interface ListenerLimits {
   /** Connections at once over each transport, handshakes included; the next is refused. */
   maxConnections: number;
   /** Connections of each transport that have not said yet what they want, at most. When there are more the oldest is closed: those that only hold a place are the oldest. */
   maxHandshakes: number;
-  /** Handshakes that are begun per second, from everywhere, over all transports. Beyond it connections are closed, before their handshake where the transport can. */
+  /** Handshakes that are begun per second, from everywhere, over all transports. Beyond it connections are closed, before their handshake where the transport can. Prefixes that have a session here come before others. */
   handshakesPerSecond: number;
-  /** Handshakes that may come at once after a quiet time. */
+  /** Handshakes that may come at once after a quiet time; as many again of prefixes that have a session here. */
   handshakeBurst: number;
   /** The same for the addresses of one prefix, per second. */
   handshakesPerSecondPerPrefix: number;
   /** Handshakes of one prefix that may come at once after a quiet time. */
   handshakeBurstPerPrefix: number;
+  /** The same for the addresses of one site, per second; at least what one prefix may. */
+  handshakesPerSecondPerSite: number;
+  /** Handshakes of one site that may come at once after a quiet time; as many again of its prefixes that have a session here. */
+  handshakeBurstPerSite: number;
   /** Paths that clients of one prefix begin, per second: first ones of a session and further ones. More are refused with LIMIT_REACHED and the time to wait. */
   pathsPerSecondPerPrefix: number;
   /** Paths of one prefix that may begin at once after a quiet time. */
@@ -39,7 +43,7 @@ export interface ListenerLimits {
   idleTimeoutMs: number;
   /** Calls of `authorizeStream` under way at once for one session; further streams wait. */
   maxPendingAuthorizations: number;
-  /** Prefixes that are remembered, at most; those that were heard of longest ago are forgotten first. */
+  /** Prefixes, and as many sites, that are remembered, at most; those that were heard of longest ago are forgotten first. */
   maxPrefixes: number;
 }
 
@@ -55,6 +59,9 @@ export const DEFAULT_LISTENER_LIMITS: ListenerLimits = {
   handshakeBurst: 1_000,
   handshakesPerSecondPerPrefix: 300,
   handshakeBurstPerPrefix: 600,
+  // A customer with 65,536 networks leaves a fifth of all to everybody else.
+  handshakesPerSecondPerSite: 400,
+  handshakeBurstPerSite: 800,
   // An office behind one address that comes back after a power cut is served within seconds.
   pathsPerSecondPerPrefix: 200,
   pathBurstPerPrefix: 400,

@@ -12,8 +12,19 @@ export function prefixOf(remoteAddress: string): string {
   if (ip === undefined) return host;
   if (ip.length === 4) return `${ip[0]}.${ip[1]}.${ip[2]}.0/24`;
   if (MAPPED.every((byte, index) => ip[index] === byte)) return `${ip[12]}.${ip[13]}.${ip[14]}.0/24`;
-  const groups = [0, 2, 4, 6].map((at) => (((ip[at] as number) << 8) | (ip[at + 1] as number)).toString(16));
-  return `${groups.join(":")}::/64`;
+  return `${groupsOf(ip, 4)}::/64`;
+}
+
+/** What one customer has at most who has many networks: the first 48 bits of an IPv6 address, as text. Undefined for anything else. */
+export function siteOf(remoteAddress: string): string | undefined {
+  const ip = parseIp(hostOf(remoteAddress));
+  if (ip === undefined || ip.length === 4 || MAPPED.every((byte, index) => ip[index] === byte)) return undefined;
+  return `${groupsOf(ip, 3)}::/48`;
+}
+
+function groupsOf(ip: Uint8Array, count: number): string {
+  const groups = Array.from({ length: count }, (_, index) => ((ip[index * 2] as number) << 8) | (ip[index * 2 + 1] as number));
+  return groups.map((group) => group.toString(16)).join(":");
 }
 
 /** The host of "host:port", or the text itself. The host may have a zone, as link-local addresses do. */

@@ -27,6 +27,41 @@ test("handshakes of one prefix are limited by it, those of all by all, and each 
   expect(gate.handshake("10.0.0.9:1")).toBeUndefined();
 });
 
+/** Each millisecond twenty connections of `prefixes` networks of one site, and now and then one of those that are to be let in. */
+function flood(gate: ConnectionGate, clock: { now: number }, networks: number, others: readonly string[]): string[] {
+  const refused: string[] = [];
+  const end = clock.now + 10_000;
+  for (let n = 0; clock.now < end; clock.now += 1) {
+    for (let i = 0; i < 20; i += 1, n += 1) gate.handshake(`[2001:db8:0:${(n % networks).toString(16)}::1]:1`);
+    if (clock.now % 100 === 0) refused.push(...others.filter((remote) => gate.handshake(remote) !== undefined));
+  }
+  return refused;
+}
+
+test.each([1, 16, 256, 65_536])("a flood of %i networks of one site leaves others their handshakes", (networks) => {
+  const { gate, clock } = gateOf({});
+  expect(flood(gate, clock, networks, ["198.51.100.7:1", "[2001:db8:1::1]:1"])).toEqual([]);
+});
+
+test("a flood from everywhere does not shut out networks that have a session here, while they have it", () => {
+  const { gate, clock } = gateOf({ handshakesPerSecond: 50, handshakeBurst: 100 });
+  const served = ["198.51.100.7:1", "[2001:db8:0:ffff::1]:1"];
+  for (const remote of served) expect(gate.session(remote)).toBeUndefined();
+  expect(flood(gate, clock, 256, served)).toEqual([]);
+  for (const remote of served) gate.sessionEnded(remote);
+  expect(new Set(flood(gate, clock, 256, served))).toEqual(new Set(served));
+});
+
+test("networks that have a session here have no more in all than the rate of all", () => {
+  const { gate, clock } = gateOf({ handshakesPerSecond: 50, handshakeBurst: 100 });
+  const remotes = Array.from({ length: 200 }, (_, index) => `198.51.${index}.1:1`);
+  for (const remote of remotes) gate.session(remote);
+  let taken = 0;
+  const end = clock.now + 10_000;
+  for (; clock.now < end; clock.now += 10) for (const remote of remotes) if (gate.handshake(remote) === undefined) taken += 1;
+  expect(taken).toBeLessThanOrEqual(10 * 50 + 2 * 100);
+});
+
 test("places of sessions are counted by prefix and in all, and given back", () => {
   const { gate } = gateOf({ maxSessions: 3, maxSessionsPerPrefix: 2 });
   expect([gate.session("10.0.0.1:1"), gate.session("10.0.0.2:1")]).toEqual([undefined, undefined]);

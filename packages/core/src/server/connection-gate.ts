@@ -1,6 +1,6 @@
 import { RateLimit } from "@kwik/proto";
 import type { ListenerLimits } from "../api/listener-limits.ts";
-import { hostOf, prefixOf } from "../policy/address-prefix.ts";
+import { hostOf, prefixOf, siteOf } from "../policy/address-prefix.ts";
 import type { AddressRange } from "../policy/address-range.ts";
 import { CheckTurns } from "./check-turns.ts";
 import { limitReached, type Refusal } from "./refusal.ts";
@@ -10,7 +10,7 @@ import { RateTable } from "./rate-table.ts";
 const PLACE_RETRY_MS = 5_000;
 
 /**
- * How much of a listener one network may have, and all together: handshakes, paths, sessions, failed checks. Every question takes what it asks for if the
+ * How much of a listener one network, one site of many networks, and all together may have: handshakes, paths, sessions, failed checks. Every question takes what it asks for if the
  * answer is undefined. Connections from `proxies` are limited in all only: they are many clients. docs/decisions/0027-limits-of-a-listener.md
  */
 export class ConnectionGate {
@@ -19,6 +19,7 @@ export class ConnectionGate {
   readonly #proxies: readonly AddressRange[];
   readonly #handshakes: RateLimit;
   readonly #handshakesOf: RateTable;
+  readonly #handshakesOfSite: RateTable;
   readonly #pathsOf: RateTable;
   readonly #checksOf: CheckTurns;
   readonly #sessionsOf = new Map<string, number>();
@@ -34,6 +35,13 @@ export class ConnectionGate {
       { perSecond: limits.handshakesPerSecondPerPrefix, burst: limits.handshakeBurstPerPrefix },
       maxPrefixes,
     );
+    this.#handshakesOfSite = new RateTable(
+      {
+        perSecond: Math.max(limits.handshakesPerSecondPerSite, limits.handshakesPerSecondPerPrefix),
+        burst: Math.max(limits.handshakeBurstPerSite, limits.handshakeBurstPerPrefix),
+      },
+      maxPrefixes,
+    );
     this.#pathsOf = new RateTable({ perSecond: limits.pathsPerSecondPerPrefix, burst: limits.pathBurstPerPrefix }, maxPrefixes);
     const perMinute = limits.failedChecksPerMinutePerPrefix;
     this.#checksOf = new CheckTurns(new RateTable({ perSecond: perMinute / 60, burst: perMinute }, maxPrefixes), now);
@@ -46,7 +54,13 @@ export class ConnectionGate {
     // The prefix first: what it has too much of is not to be paid by the others.
     const ofPrefix = prefix === undefined ? undefined : this.#handshakesOf.take(prefix, now);
     if (ofPrefix !== undefined) return limitReached("handshake-rate", `too many connections from ${prefix}`, ofPrefix);
-    const inAll = this.#handshakes.take(now);
+    // Whoever is served here comes back though strangers, of the same customer or of everywhere, use up what there is for them.
+    const isServed = prefix !== undefined && this.#sessionsOf.has(prefix);
+    const { handshakeBurst, handshakeBurstPerSite } = this.#limits;
+    const site = prefix === undefined ? undefined : siteOf(remoteAddress);
+    const ofSite = site === undefined ? undefined : this.#handshakesOfSite.take(site, now, isServed ? handshakeBurstPerSite : 0);
+    if (ofSite !== undefined) return limitReached("handshake-rate", `too many connections from ${site}`, ofSite);
+    const inAll = this.#handshakes.take(now, isServed ? handshakeBurst : 0);
     return inAll === undefined ? undefined : limitReached("handshake-rate", "too many connections are being made to this server", inAll);
   }
 

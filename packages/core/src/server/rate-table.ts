@@ -16,9 +16,10 @@ export class RateTable {
     return this.#freeAt.size;
   }
 
-  /** Takes one of the key; answers undefined if it is allowed, else after how many milliseconds it would be. */
-  take(key: string, nowMs: number): number | undefined {
-    const outcome = takeAt(this.#rate, this.#freeAt.get(key) ?? 0, nowMs);
+  /** Takes one of the key; answers undefined if it is allowed, else after how many milliseconds it would be. `beyond`: as for `RateLimit`. */
+  take(key: string, nowMs: number, beyond = 0): number | undefined {
+    const { perSecond, burst } = this.#rate;
+    const outcome = takeAt({ perSecond, burst: burst + beyond }, this.#freeAt.get(key) ?? 0, nowMs);
     if ("retryAfterMs" in outcome) return outcome.retryAfterMs;
     this.#freeAt.delete(key);
     this.#makeRoom(nowMs);

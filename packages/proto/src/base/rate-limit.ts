@@ -29,9 +29,13 @@ export class RateLimit {
     this.#rate = rate;
   }
 
-  /** Takes one; answers undefined if it is allowed, else after how many milliseconds it would be. */
-  take(nowMs: number): number | undefined {
-    const outcome = takeAt(this.#rate, this.#freeAt, nowMs);
+  /**
+   * Takes one; answers undefined if it is allowed, else after how many milliseconds it would be. Who may go `beyond` the burst is let in where others, who may
+   * not, have used it up; the steady rate is that of all.
+   */
+  take(nowMs: number, beyond = 0): number | undefined {
+    const { perSecond, burst } = this.#rate;
+    const outcome = takeAt({ perSecond, burst: burst + beyond }, this.#freeAt, nowMs);
     if ("retryAfterMs" in outcome) return outcome.retryAfterMs;
     this.#freeAt = outcome.freeAt;
     return undefined;
