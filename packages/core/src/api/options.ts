@@ -88,7 +88,8 @@ export interface ListenOptions {
   /** What signs and checks join tickets. Without it, this server can't add paths to others, and is joined directly only. */
   cluster?: ClusterOptions;
   /**
-   * Decides about a client that says hello, or joins without a ticket; `handshakeTimeoutMs` is its time. What it throws refuses. Who comes with a ticket was
+   * Decides about a client that says hello, or joins without a ticket; `handshakeTimeoutMs` is its time, and who is not decided about by then is
+   * refused with TIMEOUT. What it throws refuses. Who comes with a ticket was
    * decided about by the server that made it. Default: everybody is welcome.
    */
   authenticate?(request: AuthRequest): Promise<AuthResult> | AuthResult;

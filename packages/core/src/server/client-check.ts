@@ -2,10 +2,13 @@ import { ErrorCode, type Opening } from "@kwik/proto";
 import { KwikError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
 import type { AuthRequest, AuthResult, ListenOptions } from "../api/options.ts";
+import type { Runtime } from "../driver/runtime.ts";
 import { joinTranscript } from "../session-key/join-transcript.ts";
 import { verifySignature } from "../session-key/session-key.ts";
 import type { Link } from "../transport/link.ts";
-import { refused } from "./refusal.ts";
+import type { LinkAdmission } from "./link-admission.ts";
+import type { ListenEnvironment } from "./listen-environment.ts";
+import { refused, RefusedError } from "./refusal.ts";
 
 export type Join = Extract<Opening, { kind: "join" }>["message"];
 
@@ -20,19 +23,22 @@ export class ClientCheck {
   readonly #identity: string;
   readonly #authority: JoinAuthority | undefined;
   readonly #authenticate: ListenOptions["authenticate"];
+  readonly #timeoutMs: number;
+  readonly #runtime: Runtime;
   readonly #notice: (message: string) => void;
 
-  /** `identity` is that of this server. */
+  /** `timeoutMs` is how long `authenticate` may take. */
   constructor(
-    identity: string,
-    authority: JoinAuthority | undefined,
+    { identity, authority, runtime, onNotice }: ListenEnvironment,
     options: Pick<ListenOptions, "authenticate">,
-    notice: (message: string) => void,
+    timeoutMs: number,
   ) {
     this.#identity = identity;
     this.#authority = authority;
     this.#authenticate = options.authenticate?.bind(options);
-    this.#notice = notice;
+    this.#timeoutMs = timeoutMs;
+    this.#runtime = runtime;
+    this.#notice = (message) => onNotice?.(message);
   }
 
   /** Whether the client shows the session's key to this server, and not to whoever gets the join. Rejects if it shows it to neither. spec: CTRL-11 */
@@ -60,16 +66,18 @@ export class ClientCheck {
   }
 
   /** Who the client of a hello, or of a join without ticket, is. Rejects if the application does not want it. */
-  async credentials(link: Link, opening: Opening): Promise<string | undefined> {
-    this.refuseRevoked(link);
-    const { clientIdentity, remoteAddress, transport } = link.properties;
-    if (this.#authenticate === undefined) return clientIdentity;
+  async credentials(admission: LinkAdmission, opening: Opening): Promise<string | undefined> {
+    this.refuseRevoked(admission.link);
+    const { clientIdentity, remoteAddress, transport } = admission.link.properties;
+    const authenticate = this.#authenticate;
+    if (authenticate === undefined) return clientIdentity;
     const token = opening.message.token === "" ? undefined : opening.message.token;
     const request: AuthRequest = { token, clientIdentity, remoteAddress, transport, joining: opening.kind === "join" };
     let result: AuthResult;
     try {
-      result = await this.#authenticate(request);
+      result = await this.#inTime(admission, async () => authenticate(request));
     } catch (error) {
+      if (error instanceof RefusedError) throw error;
       this.#notice(`authenticate failed: ${KwikError.from(error).message}`);
       throw refused(ErrorCode.AUTH_REFUSED, "the server could not check the credentials", "internal");
     }
@@ -79,6 +87,23 @@ export class ClientCheck {
       throw refused(ErrorCode.AUTH_REFUSED, "the server could not check the credentials", "internal");
     }
     return result.identity ?? clientIdentity;
+  }
+
+  /** What the application answers, unless it takes too long or the client has left: nothing is kept for an answer that may never come. */
+  #inTime(admission: LinkAdmission, ask: () => Promise<AuthResult>): Promise<AuthResult> {
+    let timer: unknown;
+    const answer = new Promise<AuthResult>((resolve, reject) => {
+      timer = this.#runtime.setTimer(() => {
+        this.#notice(`authenticate did not answer within ${this.#timeoutMs} ms`);
+        reject(refused(ErrorCode.TIMEOUT, `the credentials were not checked within ${this.#timeoutMs} ms`, "timeout"));
+      }, this.#timeoutMs);
+      admission.onOver = () => reject(refused(ErrorCode.TIMEOUT, "the client is gone", "timeout"));
+      ask().then(resolve, reject);
+    });
+    return answer.finally(() => {
+      this.#runtime.clearTimer(timer);
+      admission.onOver = undefined;
+    });
   }
 
   /** Throws if the certificate that the client showed is not believed any more, also by a path of a session that is here. spec: PATH-10 */

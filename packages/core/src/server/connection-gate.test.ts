@@ -75,13 +75,13 @@ test("places of sessions are counted by prefix and in all, and given back", () =
 test("whoever was wrong too often is not even asked, until time has passed", async () => {
   const { gate, clock } = gateOf({ failedChecksPerMinutePerPrefix: 2 });
   for (let i = 0; i < 2; i += 1) {
-    expect(await gate.check("10.0.0.1:1")).toBeUndefined();
+    expect(await gate.check("10.0.0.1:1", { onOver: undefined })).toBeUndefined();
     gate.checked("10.0.0.1:1", true);
   }
-  expect(await gate.check("10.0.0.200:1")).toMatchObject({ reason: "failed-checks", retryAfterMs: 30_000 });
-  expect(await gate.check("10.0.1.1:1")).toBeUndefined();
+  expect(await gate.check("10.0.0.200:1", { onOver: undefined })).toMatchObject({ reason: "failed-checks", retryAfterMs: 30_000 });
+  expect(await gate.check("10.0.1.1:1", { onOver: undefined })).toBeUndefined();
   clock.now += 30_000;
-  expect(await gate.check("10.0.0.1:1")).toBeUndefined();
+  expect(await gate.check("10.0.0.1:1", { onOver: undefined })).toBeUndefined();
 });
 
 test("no more checks of one network are under way than may be found wrong: others wait for their turn, and are asked or refused by what those came to", async () => {
@@ -91,7 +91,7 @@ test("no more checks of one network are under way than may be found wrong: other
   const wrong = new Set([7, 20, 21]);
   const outcomes = await Promise.all(
     Array.from({ length: 60 }, async (_, i) => {
-      if ((await gate.check("10.0.0.1:1")) !== undefined) return "refused";
+      if ((await gate.check("10.0.0.1:1", { onOver: undefined })) !== undefined) return "refused";
       running += 1;
       most = Math.max(most, running);
       await new Promise((resolve) => setImmediate(resolve));
@@ -104,6 +104,21 @@ test("no more checks of one network are under way than may be found wrong: other
   expect(outcomes.filter((outcome) => outcome === "wrong")).toHaveLength(3);
   expect(outcomes.slice(0, 20).filter((outcome) => outcome === "right")).toHaveLength(19);
   expect(outcomes.slice(22)).toEqual(Array.from({ length: 38 }, () => "refused"));
+});
+
+test("whoever is gone does not wait for a turn, and does not take one", async () => {
+  const { gate } = gateOf({ failedChecksPerMinutePerPrefix: 1 });
+  expect(await gate.check("10.0.0.1:1", { onOver: undefined })).toBeUndefined();
+  const waiting: { onOver: (() => void) | undefined }[] = Array.from({ length: 3 }, () => ({ onOver: undefined }));
+  const outcomes = waiting.map((who) => gate.check("10.0.0.1:1", who));
+  waiting[0]?.onOver?.();
+  expect(await outcomes[0]).toMatchObject({ reason: "failed-checks" });
+  gate.checked("10.0.0.1:1", false);
+  expect(await outcomes[1]).toBeUndefined();
+  waiting[2]?.onOver?.();
+  expect(await outcomes[2]).toMatchObject({ reason: "failed-checks" });
+  gate.checked("10.0.0.1:1", false);
+  expect(await gate.check("10.0.0.1:1", { onOver: undefined })).toBeUndefined();
 });
 
 test("many clients come through a proxy: it has the limits of all only", async () => {
@@ -121,7 +136,7 @@ test("many clients come through a proxy: it has the limits of all only", async (
   for (const remote of ["10.9.1.1:1", "[::1]:2", "[::ffff:10.9.1.1]:3", "10.9.1.1:4"]) {
     expect([gate.handshake(remote), gate.session(remote), gate.path(remote)], remote).toEqual([undefined, undefined, undefined]);
     gate.checkFailed(remote);
-    expect(await gate.check(remote)).toBeUndefined();
+    expect(await gate.check(remote, { onOver: undefined })).toBeUndefined();
   }
   expect(gate.handshake("10.1.1.1:1")).toBeUndefined();
   expect(gate.handshake("10.9.1.1:5")).toMatchObject({ reason: "handshake-rate" });

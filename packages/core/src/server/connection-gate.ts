@@ -2,7 +2,7 @@ import { RateLimit } from "@kwik/proto";
 import type { ListenerLimits } from "../api/listener-limits.ts";
 import { hostOf, prefixOf, siteOf } from "../policy/address-prefix.ts";
 import type { AddressRange } from "../policy/address-range.ts";
-import { CheckTurns } from "./check-turns.ts";
+import { CheckTurns, type Waiting } from "./check-turns.ts";
 import { limitReached, type Refusal } from "./refusal.ts";
 import { RateTable } from "./rate-table.ts";
 
@@ -75,9 +75,9 @@ export class ConnectionGate {
    * Somebody's credentials, ticket or proof are about to be checked. Waits while as many are being checked for its network as may be found wrong. If it
    * resolves with undefined, `checked` is to be told the outcome.
    */
-  async check(remoteAddress: string): Promise<Refusal | undefined> {
+  async check(remoteAddress: string, who: Waiting): Promise<Refusal | undefined> {
     const prefix = this.#prefixOf(remoteAddress);
-    const wait = prefix === undefined ? undefined : await this.#checksOf.begin(prefix);
+    const wait = prefix === undefined ? undefined : await this.#checksOf.begin(prefix, who);
     return wait === undefined ? undefined : limitReached("failed-checks", `too much from ${prefix} was found wrong`, wait);
   }
 

@@ -22,6 +22,8 @@ export interface AdmissionOwner {
 export class LinkAdmission implements LinkReceiver {
   readonly link: Link;
   readonly acceptor: PathAcceptor;
+  /** Told when it is over: it was refused, or the link ended before it belonged to a session. For whoever waits on its behalf. */
+  onOver: (() => void) | undefined;
   readonly #carriers = new Map<number, Carrier>();
   readonly #runtime: Runtime;
   readonly #owner: AdmissionOwner;
@@ -43,10 +45,10 @@ export class LinkAdmission implements LinkReceiver {
     this.#runtime = runtime;
     this.#owner = owner;
     this.acceptor = new PathAcceptor({ limits, checksum, requireChecksum: !link.capabilities.encrypted });
-    this.#timer = runtime.setTimer(
-      () => this.#fail({ code: ErrorCode.TIMEOUT, reason: `no hello within ${limits.handshakeTimeoutMs} ms` }),
-      limits.handshakeTimeoutMs,
-    );
+    this.#timer = runtime.setTimer(() => {
+      const what = this.#isOpened ? "it could not be decided about the client" : "no hello";
+      this.#fail({ code: ErrorCode.TIMEOUT, reason: `${what} within ${limits.handshakeTimeoutMs} ms` });
+    }, limits.handshakeTimeoutMs);
   }
 
   carriers(): IterableIterator<Carrier> {
@@ -73,6 +75,7 @@ export class LinkAdmission implements LinkReceiver {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#runtime.clearTimer(this.#timer);
+    this.onOver?.();
     this.#owner.onRefused(this, refusal);
     const { code, text, retryAfterMs, redirectPort } = refusal;
     const control = this.acceptor.input.controlCarrier;
@@ -105,8 +108,10 @@ export class LinkAdmission implements LinkReceiver {
     this.#isOver = true;
     this.#runtime.clearTimer(this.#timer);
     if (this.#lingering !== undefined) this.#runtime.clearTimer(this.#lingering);
-    if (this.#successor === undefined) this.#owner.onGone(this);
-    else this.#successor.onClose(info);
+    if (this.#successor === undefined) {
+      this.onOver?.();
+      this.#owner.onGone(this);
+    } else this.#successor.onClose(info);
   }
 
   onBatchEnd(): void {

@@ -67,7 +67,7 @@ class SessionListener implements Listener, AdmissionOwner {
     this.#limits = limits;
     const proxies = (options.proxies ?? []).map((text) => AddressRange.parse(text));
     this.#gate = new ConnectionGate(limits, now, proxies);
-    this.#check = new ClientCheck(environment.identity, environment.authority, options, (message) => onNotice?.(message));
+    this.#check = new ClientCheck(environment, options, limits.handshakeTimeoutMs);
     this.#refusals = new RefusalLog(now, onNotice);
     // Over all transports: each of them bounds those of its own before they get here.
     this.#waiting = new WaitingLinks(limits.maxHandshakes * 4, limits.maxBytesBeforeAuthInAll);
@@ -236,7 +236,7 @@ class SessionListener implements Listener, AdmissionOwner {
       this.#assertTaking();
       await this.#asStranger(admission, async () => {
         this.#throwIfLimited(this.#redirect(link, opening.message.features));
-        const identity = await this.#check.credentials(link, opening);
+        const identity = await this.#check.credentials(admission, opening);
         this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
       });
       return;
@@ -251,7 +251,7 @@ class SessionListener implements Listener, AdmissionOwner {
   /** Checks what somebody shows of whom nothing is known, within what his network may have wrong. */
   async #asStranger(admission: LinkAdmission, check: () => Promise<void>): Promise<void> {
     const { remoteAddress } = admission.link.properties;
-    this.#throwIfLimited(this.#gate.path(remoteAddress) ?? (await this.#gate.check(remoteAddress)));
+    this.#throwIfLimited(this.#gate.path(remoteAddress) ?? (await this.#gate.check(remoteAddress, admission)));
     let isFoundWrong = false;
     try {
       if (!admission.isOver) await check();
@@ -284,7 +284,7 @@ class SessionListener implements Listener, AdmissionOwner {
     if (message.memberId === PRIMARY_MEMBER || message.resume)
       throw refused(ErrorCode.NO_SESSION, "this server does not know the session (any more)", "no-session");
     const isTicketed = message.ticket !== "";
-    const identity = isTicketed ? await this.#check.ticket(link, message, sessionId) : await this.#check.credentials(link, opening);
+    const identity = isTicketed ? await this.#check.ticket(link, message, sessionId) : await this.#check.credentials(admission, opening);
     // Another path of the same client may have begun the session in the meantime.
     if (this.#rejoin(admission, opening, sessionId, isForHere)) return;
     this.#begin(admission, opening, message.sessionId, message.memberId, identity, isTicketed);
