@@ -9,7 +9,14 @@ export class BodyHashes implements AsyncIterable<Uint8Array> {
   #hash: Hash = createHash("sha256");
   #blockBytes = 0;
   #isOver = false;
+  #isWhole = false;
+  readonly #onTold: () => void;
   #wake: (() => void) | undefined;
+
+  /** `onTold` is called when whoever reads the hashes is done with all of them. */
+  constructor(onTold: () => void) {
+    this.#onTold = onTold;
+  }
 
   update(data: Uint8Array): void {
     if (this.#isOver) return;
@@ -24,7 +31,9 @@ export class BodyHashes implements AsyncIterable<Uint8Array> {
 
   /** The body is over, and whole: what there is of a block is its last one. */
   finish(): void {
-    if (this.#blockBytes > 0 && !this.#isOver) this.#endBlock();
+    if (this.#isOver) return;
+    if (this.#blockBytes > 0) this.#endBlock();
+    this.#isWhole = true;
     this.stop();
   }
 
@@ -35,11 +44,15 @@ export class BodyHashes implements AsyncIterable<Uint8Array> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      const hash = this.#ready.shift();
-      if (hash !== undefined) yield hash;
-      else if (this.#isOver) return;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    try {
+      for (;;) {
+        const hash = this.#ready.shift();
+        if (hash !== undefined) yield hash;
+        else if (this.#isOver) return;
+        else await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
+    } finally {
+      if (this.#isWhole && this.#ready.length === 0) this.#onTold();
     }
   }
 

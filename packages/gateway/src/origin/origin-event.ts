@@ -2,6 +2,8 @@
 export type OriginEvent =
   /** A response's body goes to the client as a content. */
   | { readonly type: "content-offered"; readonly client: string; readonly content: string; readonly bytes: number }
+  /** Its origin has sent all of it, and the client is told every hash: the other gateways can bring the rest without this one. */
+  | { readonly type: "content-hashed"; readonly client: string; readonly content: string }
   /** The client has all of it ("complete"), or why not. */
   | { readonly type: "content-over"; readonly client: string; readonly content: string; readonly end: string }
   /** A response that looked as if it could be offered goes as it is. */

@@ -56,24 +56,23 @@ export class Origins {
   /** What joins a tunnel with a connection to this origin. */
   watch(tunnel: IncomingTunnel, place: OriginPlace, client: string): TunnelEnd {
     const target = targetKey(place.rule.target);
-    let content = "";
     return new WatchedTunnel(tunnel satisfies ContentTunnel, {
       minReplicatedBytes: this.#limits.minReplicatedBytes,
       maxHeadBytes: this.#limits.maxHeadBytes,
       trial: (host, path) => this.#open(place, { target, host, path }),
       onOffered: (source: ContentSource) => {
         this.#offered += 1;
-        content = source.id;
-        this.#onEvent({ type: "content-offered", client, content, bytes: Number(source.length) });
+        this.#onEvent({ type: "content-offered", client, content: source.id, bytes: Number(source.length) });
       },
+      onHashed: (source) => this.#onEvent({ type: "content-hashed", client, content: source.id }),
       onPassed: (reason) => {
         this.#passed += 1;
         this.#onEvent({ type: "content-passed", client, target, reason });
       },
-      onOver: (error) => {
+      onOver: (source, error) => {
         if (error !== undefined) this.#failed += 1;
         const end = error === undefined ? "complete" : error.message;
-        this.#onEvent({ type: "content-over", client, content, end });
+        this.#onEvent({ type: "content-over", client, content: source.id, end });
       },
     });
   }

@@ -20,8 +20,10 @@ export interface WatchOptions {
   readonly onOffered: (source: ContentSource) => void;
   /** A response that looked as if it could be offered passes as it is. */
   readonly onPassed: (reason: string) => void;
+  /** All hashes of a content that is under way are on their way to the client: it can go on without this gateway. */
+  readonly onHashed: (source: ContentSource) => void;
   /** A content that was offered is over; undefined if the client has all of it. */
-  readonly onOver: (error: KwikError | undefined) => void;
+  readonly onOver: (source: ContentSource, error: KwikError | undefined) => void;
 }
 
 interface Asked {
@@ -208,7 +210,10 @@ export class WatchedTunnel implements TunnelEnd {
   }
 
   #offer({ length, isLast: isEnd }: Trial, source: OriginContent, block: Uint8Array): void {
-    const hashes = new BodyHashes();
+    let isOver = false;
+    const hashes = new BodyHashes(() => {
+      if (!isOver) this.#options.onHashed(source);
+    });
     hashes.update(block);
     this.#trial = undefined;
     this.#hashes = hashes;
@@ -223,10 +228,11 @@ export class WatchedTunnel implements TunnelEnd {
       hashesFrom: () => hashes,
     };
     const over = (error: KwikError | undefined): void => {
+      isOver = true;
       this.#sending = undefined;
       this.#sendError = error;
       hashes.stop();
-      this.#options.onOver(error);
+      this.#options.onOver(source, error);
     };
     this.#sending = this.#tunnel.sendContent(content, { end: isEnd }).then(
       () => over(undefined),
