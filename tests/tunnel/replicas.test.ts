@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import type { ClientSession } from "@kwik/core";
-import type { GatewayOptions } from "@kwik/gateway";
+import type { GatewayEvent, GatewayOptions } from "@kwik/gateway";
 import type { LocalProxy } from "@kwik/proxy";
 import { patternBytes } from "@kwik/testkit";
 import { openTunnel } from "@kwik/tunnel";
@@ -303,6 +303,35 @@ test("the origin's connection may rest longer than idle ones may, while the clie
   const headBytes = (await exchange((replicas.origins[0] as TestOrigin).port, keep, 1)).indexOf("\r\n\r\n") + 4;
   expectFilm(await exchange(replicas.port, keep, headBytes + FILM.length));
   expect(replicas.eventsOf("content-offered")).toHaveLength(1);
+});
+
+describe("a client that reads nothing", () => {
+  test("holds the origin back, and its connection ends when nothing moved for the idle timeout", async () => {
+    await using origin = await TestOrigin.start();
+    await using bench = new TunnelBench();
+    origin.files.set("/film", { data: Buffer.alloc(512 * MiB), etag: '"v1"' });
+    const gateway = await bench.gateway({
+      origins: [`films.example:80=http://127.0.0.1:${origin.port}`],
+      limits: { idleTimeoutMs: 300 },
+      originLimits: { maxHashedAheadBytes: 4 * MiB },
+    });
+    const tunnel = await openTunnel(await bench.cluster.dial(gateway.server), TARGET);
+    await tunnel.write(Buffer.from(GET));
+    const closed = (): GatewayEvent | undefined => gateway.events.find(({ type }) => type === "closed");
+    await expect.poll(closed, { timeout: 30_000 }).toMatchObject({ end: "idle" });
+    const hashed = gateway.events.some(({ type }) => type === "content-hashed");
+    expect(hashed).toBe(false);
+    expect((closed() as { receivedBytes: number }).receivedBytes).toBeLessThan(64 * MiB);
+    tunnel.abort(1);
+  });
+});
+
+test("hashes that wait for the client's credit come in time for every block", async () => {
+  await using replicas = await Replicas.start(2, { originLimits: { maxHashedAheadBytes: BLOCK } });
+  const film = Buffer.from(patternBytes(7, 0, 48 * MiB + 77));
+  for (const origin of replicas.origins) origin.files.set("/film", { data: film, etag: '"v1"' });
+  expectFilm(await exchange(replicas.port, GET), film);
+  expect(replicas.eventsOf("content-hashed")).toHaveLength(1);
 });
 
 test("a client that leaves ends what is under way", async () => {

@@ -211,7 +211,7 @@ export class Gateway {
     if (origin === undefined && this.#wantsProxyHeader(tunnel, socket)) socket.write(proxyHeader(source, destinationOf(socket)));
     tunnel.accept(localOf(socket));
     taken.stop = () => socket.destroy();
-    const watched = origin === undefined ? tunnel : this.origins.watch(tunnel, origin, client);
+    const watched = origin === undefined ? tunnel : this.origins.watch(tunnel, origin, client, this.#limits.idleTimeoutMs);
     const { bytesIn, bytesOut, end } = await splice(socket, watched, this.#limits);
     this.#sentBytes += bytesOut;
     this.#receivedBytes += bytesIn;

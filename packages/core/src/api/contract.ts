@@ -87,6 +87,13 @@ export interface ContentOptions {
   length?: bigint;
   /** Whether the stream ends with it, so that it completes even if this server dies. Default false. */
   end?: boolean;
+  /**
+   * How far ahead of what the client takes hashes of `ContentSource.hashesFrom` are asked for, in bytes of content: beyond the credit that it gave to the stream. At least
+   * `maxContentWindowBytes` (64 MiB) of the client, or it waits for hashes. Default: no limit.
+   */
+  hashesAheadBytes?: number;
+  /** Called when the client's credit for the stream grew: it takes what comes. */
+  onProgress?: () => void;
 }
 
 export interface Session extends AsyncDisposable {

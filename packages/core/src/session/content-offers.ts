@@ -21,6 +21,8 @@ interface Waiting {
   readonly entry: StreamEntry;
   readonly send: SendHalf;
   readonly source: ContentSource;
+  /** Hashes wait for the client's credit. */
+  wake?: () => void;
 }
 
 /** A server's contents on offer: tells the client of each, makes its hashes, and waits until the client has it all. */
@@ -72,7 +74,8 @@ export class ContentOffers {
     if (options.end === true) void send.close().catch(() => undefined);
     const done = new Promise<void>((resolve, reject) => this.#waiting.set(offerId, { resolve, reject, entry, send, source }));
     this.#driver.schedule();
-    this.#tellHashes(offerId, source, contentOffset, length).catch((error: unknown) => this.#fail(offerId, error));
+    const mayTell = this.#pace(offerId, streamOffset, options);
+    this.#tellHashes(offerId, source, contentOffset, length, mayTell).catch((error: unknown) => this.#fail(offerId, error));
     await done;
   }
 
@@ -86,6 +89,7 @@ export class ContentOffers {
     const waiting = this.#waiting.get(offerId);
     if (waiting === undefined) return;
     this.#waiting.delete(offerId);
+    waiting.wake?.();
     if (code === 0) waiting.resolve();
     else {
       const refusal = new StreamError(errorName(code), reason, BigInt(waiting.entry.id), code, { remote: true });
@@ -96,11 +100,42 @@ export class ContentOffers {
   }
 
   end(reason: KwikError): void {
-    for (const waiting of this.#waiting.values()) waiting.reject(reason);
+    const all = [...this.#waiting.values()];
     this.#waiting.clear();
+    for (const waiting of all) {
+      waiting.wake?.();
+      waiting.reject(reason);
+    }
   }
 
-  async #tellHashes(offerId: number, source: ContentSource, contentOffset: bigint, length: bigint): Promise<void> {
+  /** Follows the client's credit for the stream; what it answers waits until the hash of the block at this place of the part may be made. */
+  #pace(offerId: number, streamOffset: number, { hashesAheadBytes, onProgress }: ContentOptions): (at: number) => Promise<void> | undefined {
+    const waiting = this.#waiting.get(offerId);
+    if (waiting === undefined || (hashesAheadBytes === undefined && onProgress === undefined)) return () => undefined;
+    const { send } = waiting;
+    const follow = async (): Promise<void> => {
+      while (this.#waiting.has(offerId) && (await send.creditBeyond(send.creditOffset))) {
+        onProgress?.();
+        waiting.wake?.();
+      }
+      waiting.wake?.();
+    };
+    void follow();
+    const mustWait = (at: number): boolean =>
+      streamOffset + at - (hashesAheadBytes ?? Infinity) > send.creditOffset && this.#waiting.has(offerId) && !send.isDone;
+    const wait = async (at: number): Promise<void> => {
+      while (mustWait(at)) await new Promise<void>((resolve) => (waiting.wake = resolve));
+    };
+    return (at) => (mustWait(at) ? wait(at) : undefined);
+  }
+
+  async #tellHashes(
+    offerId: number,
+    source: ContentSource,
+    contentOffset: bigint,
+    length: bigint,
+    mayTell: (at: number) => Promise<void> | undefined,
+  ): Promise<void> {
     const firstBlock = Number(contentOffset / BigInt(BLOCK_BYTES));
     const blocks = Math.ceil(Number(length) / BLOCK_BYTES);
     const end = contentOffset + length;
@@ -111,7 +146,19 @@ export class ContentOffers {
     try {
       const all = new Uint8Array(blocks * 32);
       let told = 0;
+      const tell = (toBlock: number, root: Uint8Array | undefined): void => {
+        this.#driver.session.contentServer.sendHashes(offerId, told, all.slice(told * 32, toBlock * 32), root);
+        this.#driver.schedule();
+        told = toBlock;
+      };
       for (let block = 0; block < blocks; block += 1) {
+        const turn = coming === undefined ? undefined : mayTell(block * BLOCK_BYTES);
+        if (turn !== undefined) {
+          // The client takes nothing more without the hashes that wait for company.
+          if (block > told) tell(block, undefined);
+          await turn;
+          if (!this.#waiting.has(offerId)) return;
+        }
         const hash =
           known?.[block] ?? (await nextOf(coming)) ?? (await this.#hashBlock(source, contentOffset + BigInt(block * BLOCK_BYTES), end));
         all.set(hash, block * 32);
@@ -119,9 +166,7 @@ export class ContentOffers {
         if (!this.#waiting.has(offerId)) return;
         if (!isLast && block + 1 - told < messageHashes(known !== undefined, told)) continue;
         const root = isLast ? await this.#driver.runtime.sha256([all]) : undefined;
-        this.#driver.session.contentServer.sendHashes(offerId, told, all.slice(told * 32, (block + 1) * 32), root);
-        this.#driver.schedule();
-        told = block + 1;
+        tell(block + 1, root);
       }
     } finally {
       await coming?.return?.();
@@ -138,6 +183,7 @@ export class ContentOffers {
     const waiting = this.#waiting.get(offerId);
     if (waiting === undefined) return;
     this.#waiting.delete(offerId);
+    waiting.wake?.();
     waiting.reject(KwikError.from(error));
     this.#driver.session.reset(waiting.entry, 0x01);
     this.#driver.schedule();

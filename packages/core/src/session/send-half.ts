@@ -32,6 +32,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #closing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #flushing: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
+  #crediting: { readonly above: number; readonly resolve: (isOpen: boolean) => void }[] = [];
   #failing: ((error: KwikError | undefined) => void)[] = [];
   #error: KwikError | undefined;
   /** Those who wait go on when less than this is unsent; as it was when the last of them began to wait. */
@@ -138,6 +139,18 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     return new Promise((resolve) => this.#failing.push(resolve));
   }
 
+  /** The peer's credit: up to which offset it takes bytes now. */
+  get creditOffset(): number {
+    return this.#sender.stream.maxOffset;
+  }
+
+  /** Resolves with true when the peer's credit is more than `offset`, and with false if this half has ended before. */
+  creditBeyond(offset: number): Promise<boolean> {
+    if (this.isDone) return Promise.resolve(false);
+    if (this.creditOffset > offset) return Promise.resolve(true);
+    return new Promise((resolve) => this.#crediting.push({ above: offset, resolve }));
+  }
+
   /** Where the next write goes. */
   get writtenOffset(): number {
     return this.#sender.stream.writtenOffset + this.#buffer.gatheredBytes;
@@ -190,6 +203,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
       this.fail(new StreamError(errorName(failure.code), failure.reason, this.id, failure.code, { remote: true }));
       return;
     }
+    if (this.#crediting.length > 0) this.#tellCredit();
     if (stream.resetCode === undefined) this.#buffer.recycle(stream.firstHeldOffset, stream.resentEnd);
     if (stream.bufferedBytes === 0) {
       this.#rest();
@@ -198,6 +212,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     if (stream.state === "finished") {
       for (const waiter of this.#closing.splice(0)) waiter.resolve();
       for (const resolve of this.#failing.splice(0)) resolve(this.#stopError());
+      for (const { resolve } of this.#crediting.splice(0)) resolve(false);
     }
     if (this.#waiting.length === 0) return;
     if (this.#hasRoom(this.#wakeBelowBytes)) for (const waiter of this.#waiting.splice(0)) waiter.resolve();
@@ -215,6 +230,14 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     for (const waiter of this.#closing.splice(0)) waiter.reject(error);
     for (const waiter of this.#flushing.splice(0)) waiter.reject(error);
     for (const resolve of this.#failing.splice(0)) resolve(error);
+    for (const { resolve } of this.#crediting.splice(0)) resolve(false);
+  }
+
+  #tellCredit(): void {
+    const reached = this.#crediting.filter(({ above }) => this.creditOffset > above);
+    if (reached.length === 0) return;
+    this.#crediting = this.#crediting.filter(({ above }) => this.creditOffset <= above);
+    for (const { resolve } of reached) resolve(true);
   }
 
   #stopError(): StreamError | undefined {

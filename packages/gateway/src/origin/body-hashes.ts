@@ -3,6 +3,9 @@ import { createHash, type Hash } from "node:crypto";
 /** Blocks of contents. */
 const BLOCK_BYTES = 256 * 1024;
 
+/** Hashes that wait to be told, at most; then the body waits. */
+const MAX_READY_HASHES = 8;
+
 /** The hashes of a body's blocks, made while it passes; read once, from block 0 on. */
 export class BodyHashes implements AsyncIterable<Uint8Array> {
   readonly #ready: Uint8Array[] = [];
@@ -12,10 +15,17 @@ export class BodyHashes implements AsyncIterable<Uint8Array> {
   #isWhole = false;
   readonly #onTold: () => void;
   #wake: (() => void) | undefined;
+  #taken: PromiseWithResolvers<void> | undefined;
 
   /** `onTold` is called when whoever reads the hashes is done with all of them. */
   constructor(onTold: () => void) {
     this.#onTold = onTold;
+  }
+
+  /** Undefined, or resolves when somebody has taken hashes that were ready: more of them wait than should. */
+  room(): Promise<void> | undefined {
+    if (this.#isOver || this.#ready.length < MAX_READY_HASHES) return undefined;
+    return (this.#taken ??= Promise.withResolvers<void>()).promise;
   }
 
   update(data: Uint8Array): void {
@@ -41,19 +51,27 @@ export class BodyHashes implements AsyncIterable<Uint8Array> {
   stop(): void {
     this.#isOver = true;
     this.#wake?.();
+    this.#tellTaken();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     try {
       for (;;) {
         const hash = this.#ready.shift();
-        if (hash !== undefined) yield hash;
-        else if (this.#isOver) return;
+        if (hash !== undefined) {
+          this.#tellTaken();
+          yield hash;
+        } else if (this.#isOver) return;
         else await new Promise<void>((resolve) => (this.#wake = resolve));
       }
     } finally {
       if (this.#isWhole && this.#ready.length === 0) this.#onTold();
     }
+  }
+
+  #tellTaken(): void {
+    this.#taken?.resolve();
+    this.#taken = undefined;
   }
 
   #endBlock(): void {

@@ -8,6 +8,11 @@ export interface OriginLimits {
   readonly rangeTimeoutMs: number;
   /** How long a response may be held up by the first range that is asked for on trial, in milliseconds; then it passes as it is. */
   readonly trialTimeoutMs: number;
+  /**
+   * How far a body may be read and hashed ahead of what its client takes, in bytes: beyond the credit that the client gave to the stream. Less than a client's `maxContentWindowBytes`
+   * makes it wait for hashes. What is left of a body beyond it dies with this gateway.
+   */
+  readonly maxHashedAheadBytes: number;
   /** Head of a request or a response, at most, in bytes; a connection with a longer one passes as it is. */
   readonly maxHeadBytes: number;
 }
@@ -18,5 +23,7 @@ export const DEFAULT_ORIGIN_LIMITS: OriginLimits = {
   maxRangeConnections: 32,
   rangeTimeoutMs: 10_000,
   trialTimeoutMs: 2_000,
+  // What a client asks for ahead of its reader, at most.
+  maxHashedAheadBytes: 64 * 1024 * 1024,
   maxHeadBytes: 32 * 1024,
 };

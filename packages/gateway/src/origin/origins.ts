@@ -54,11 +54,13 @@ export class Origins {
   }
 
   /** What joins a tunnel with a connection to this origin. */
-  watch(tunnel: IncomingTunnel, place: OriginPlace, client: string): TunnelEnd {
+  watch(tunnel: IncomingTunnel, place: OriginPlace, client: string, idleTimeoutMs: number): TunnelEnd {
     const target = targetKey(place.rule.target);
     return new WatchedTunnel(tunnel satisfies ContentTunnel, {
       minReplicatedBytes: this.#limits.minReplicatedBytes,
       maxHeadBytes: this.#limits.maxHeadBytes,
+      maxHashedAheadBytes: this.#limits.maxHashedAheadBytes,
+      idleTimeoutMs,
       trial: (host, path) => this.#open(place, { target, host, path }),
       onOffered: (source: ContentSource) => {
         this.#offered += 1;

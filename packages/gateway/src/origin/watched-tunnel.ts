@@ -15,6 +15,9 @@ export interface ContentTunnel extends TunnelEnd {
 export interface WatchOptions {
   readonly minReplicatedBytes: number;
   readonly maxHeadBytes: number;
+  readonly maxHashedAheadBytes: number;
+  /** A content that has not moved for so long is at rest, in milliseconds. 0: never. */
+  readonly idleTimeoutMs: number;
   /** Asks this gateway's origin for the first range. Rejects where there is none. */
   readonly trial: (host: string, path: string) => Promise<OriginContent>;
   readonly onOffered: (source: ContentSource) => void;
@@ -63,6 +66,9 @@ export class WatchedTunnel implements TunnelEnd {
   #sendError: KwikError | undefined;
   /** The stream ends with the content. */
   #hasEnded = false;
+  /** Ranges of a content that are being read for the client. */
+  #reads = 0;
+  #movedAtMs = 0;
   #turns = 0;
   #turn: Promise<void> = Promise.resolve();
 
@@ -73,9 +79,10 @@ export class WatchedTunnel implements TunnelEnd {
     this.#responseHead = new HeadReader(options.maxHeadBytes);
   }
 
-  /** A content travels by itself, while the origin's connection rests. */
+  /** A content travels by itself, while the origin's connection rests: ranges are being read, or the client took something not long ago. */
   get isBusy(): boolean {
-    return this.#sending !== undefined;
+    if (this.#sending === undefined) return false;
+    return this.#reads > 0 || performance.now() - this.#movedAtMs < this.#options.idleTimeoutMs;
   }
 
   async read(): Promise<Uint8Array | null> {
@@ -150,7 +157,7 @@ export class WatchedTunnel implements TunnelEnd {
       // An origin that said it would close has nothing to say behind its body.
       if (this.#hasEnded && this.#hashes === undefined) return;
       if (this.#trial !== undefined) rest = await this.#hold(this.#trial, rest);
-      else if (this.#hashes !== undefined) rest = this.#hashPart(this.#hashes, rest);
+      else if (this.#hashes !== undefined) rest = await this.#hashPart(this.#hashes, rest);
       else if (this.#isPassing) return this.#tunnel.write(rest);
       else if (this.#bodyBytes > 0) rest = await this.#passBody(rest);
       else rest = await this.#takeHead(rest);
@@ -224,7 +231,7 @@ export class WatchedTunnel implements TunnelEnd {
       id: source.id,
       version: source.version,
       length: source.length,
-      read: (offset, bytes) => source.read(offset, bytes),
+      read: (offset, bytes) => this.#readRange(source, offset, bytes),
       hashesFrom: () => hashes,
     };
     const over = (error: KwikError | undefined): void => {
@@ -234,13 +241,27 @@ export class WatchedTunnel implements TunnelEnd {
       hashes.stop();
       this.#options.onOver(source, error);
     };
-    this.#sending = this.#tunnel.sendContent(content, { end: isEnd }).then(
+    const onProgress = (): void => void (this.#movedAtMs = performance.now());
+    onProgress();
+    const options = { end: isEnd, hashesAheadBytes: this.#options.maxHashedAheadBytes, onProgress };
+    this.#sending = this.#tunnel.sendContent(content, options).then(
       () => over(undefined),
       (error: unknown) => over(KwikError.from(error)),
     );
   }
 
-  #hashPart(hashes: BodyHashes, data: Uint8Array): Uint8Array {
+  async #readRange(source: OriginContent, offset: bigint, bytes: number): Promise<Uint8Array> {
+    this.#reads += 1;
+    try {
+      return await source.read(offset, bytes);
+    } finally {
+      this.#reads -= 1;
+      this.#movedAtMs = performance.now();
+    }
+  }
+
+  async #hashPart(hashes: BodyHashes, data: Uint8Array): Promise<Uint8Array> {
+    await hashes.room();
     // As a write that fails: whoever joins the tunnel with the origin ends both.
     if (this.#sendError !== undefined) throw this.#sendError;
     const part = data.subarray(0, this.#bodyBytes);
