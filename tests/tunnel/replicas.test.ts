@@ -118,6 +118,41 @@ test("requests of one connection that wait for each other are offered each", asy
   expect(replicas.eventsOf("content-offered")).toHaveLength(3);
 });
 
+test("a response that is asked for while the one before is still under way comes behind it, and its connection lives as long", async () => {
+  await using replicas = await Replicas.start(1, { limits: { idleTimeoutMs: 1_000 } });
+  const [origin] = replicas.origins as [TestOrigin];
+  // The last block is held: the second head goes out when the client has so much of the first body that its credit reaches behind it.
+  const data = FILM.subarray(0, 4 * MiB);
+  for (const path of ["/film", "/other"]) origin.files.set(path, { data, etag: '"v1"' });
+  const gates = { "/film": Promise.withResolvers<void>(), "/other": Promise.withResolvers<void>() };
+  const asked = { "/film": 0, "/other": 0 };
+  origin.beforeRange = (path, from) => {
+    const name = path as keyof typeof gates;
+    asked[name] += 1;
+    return asked[name] === 1 || (name === "/film" && from < data.length - BLOCK) ? Promise.resolve() : gates[name].promise;
+  };
+  const ask = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: films.example\r\n\r\n`;
+  const head = (await exchange(origin.port, ask("/film"), 1)).indexOf("\r\n\r\n") + 4;
+  const socket = connect(replicas.port, "127.0.0.1");
+  let bytes = 0;
+  socket.on("data", (chunk: Buffer) => (bytes += chunk.length)).on("error", () => undefined);
+  const told = (type: string): string[] =>
+    replicas.eventsOf(type).map((event) => (event as { content: string }).content.split(" ")[2] ?? "");
+  socket.write(ask("/film"));
+  await expect.poll(() => told("content-hashed"), { timeout: 30_000 }).toEqual(["/film"]);
+  socket.write(ask("/other"));
+  await expect.poll(() => told("content-offered"), { timeout: 30_000 }).toEqual(["/film", "/other"]);
+  gates["/film"].resolve();
+  await expect.poll(() => told("content-over"), { timeout: 30_000 }).toEqual(["/film"]);
+  await expect.poll(() => asked["/other"], { timeout: 30_000 }).toBeGreaterThan(1);
+  // Longer than a connection at rest lives; this one waits for ranges.
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  gates["/other"].resolve();
+  await expect.poll(() => bytes, { timeout: 30_000 }).toBe(2 * (head + data.length));
+  await expect.poll(() => told("content-over"), { timeout: 30_000 }).toEqual(["/film", "/other"]);
+  socket.destroy();
+});
+
 describe("what passes as it is", () => {
   let replicas: Replicas;
   beforeAll(async () => {

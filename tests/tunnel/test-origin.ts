@@ -18,7 +18,7 @@ export class TestOrigin implements AsyncDisposable {
   /** "GET /path", with the range behind it. */
   readonly requests: string[] = [];
   /** Held before each range is answered. */
-  beforeRange: () => Promise<void> = () => Promise.resolve();
+  beforeRange: (path: string, from: number) => Promise<void> = () => Promise.resolve();
   /** Connections so far. */
   connections = 0;
   readonly #server: Server;
@@ -66,7 +66,7 @@ export class TestOrigin implements AsyncDisposable {
     else if (headers["if-match"] !== undefined && headers["if-match"] !== file.etag) response.writeHead(412, { "Content-Length": 0 }).end();
     else if (range === null || file.ignoresRanges === true) this.#answerWhole(response, file);
     else {
-      await this.beforeRange();
+      await this.beforeRange(url, Number(range[1]));
       const from = Number(range[1]);
       const to = Math.min(range[2] === "" ? Infinity : Number(range[2]), file.data.length - 1);
       const part = file.data.subarray(from, to + 1);

@@ -109,7 +109,11 @@ export class ContentOffers {
   }
 
   /** Follows the client's credit for the stream; what it answers waits until the hash of the block at this place of the part may be made. */
-  #pace(offerId: number, streamOffset: number, { hashesAheadBytes, onProgress }: ContentOptions): (at: number) => Promise<void> | undefined {
+  #pace(
+    offerId: number,
+    streamOffset: number,
+    { hashesAheadBytes, onProgress }: ContentOptions,
+  ): (at: number) => Promise<void> | undefined {
     const waiting = this.#waiting.get(offerId);
     if (waiting === undefined || (hashesAheadBytes === undefined && onProgress === undefined)) return () => undefined;
     const { send } = waiting;

@@ -61,8 +61,8 @@ export class WatchedTunnel implements TunnelEnd {
   #bodyBytes = 0;
   #trial: Trial | undefined;
   #hashes: BodyHashes | undefined;
-  /** The content that is under way, until the client has it. */
-  #sending: Promise<void> | undefined;
+  /** Contents that are under way, each until the client has it: the next may be asked for before. Each is hashed whole before the next one is looked at. */
+  readonly #sending = new Set<Promise<void>>();
   #sendError: KwikError | undefined;
   /** The stream ends with the content. */
   #hasEnded = false;
@@ -81,7 +81,7 @@ export class WatchedTunnel implements TunnelEnd {
 
   /** A content travels by itself, while the origin's connection rests: ranges are being read, or the client took something not long ago. */
   get isBusy(): boolean {
-    if (this.#sending === undefined) return false;
+    if (this.#sending.size === 0) return false;
     return this.#reads > 0 || performance.now() - this.#movedAtMs < this.#options.idleTimeoutMs;
   }
 
@@ -113,8 +113,8 @@ export class WatchedTunnel implements TunnelEnd {
 
   /** The origin's connection broke off. A content does not need it: it is read in ranges. */
   reset(code: number): void {
-    if (this.#sending === undefined) this.#tunnel.reset(code);
-    else void this.#sending.then(() => this.#tunnel.reset(code));
+    if (this.#sending.size === 0) this.#tunnel.reset(code);
+    else void Promise.all(this.#sending).then(() => this.#tunnel.reset(code));
   }
 
   stopReading(code: number): void {
@@ -236,18 +236,19 @@ export class WatchedTunnel implements TunnelEnd {
     };
     const over = (error: KwikError | undefined): void => {
       isOver = true;
-      this.#sending = undefined;
-      this.#sendError = error;
+      this.#sending.delete(sending);
+      this.#sendError ??= error;
       hashes.stop();
       this.#options.onOver(source, error);
     };
     const onProgress = (): void => void (this.#movedAtMs = performance.now());
     onProgress();
     const options = { end: isEnd, hashesAheadBytes: this.#options.maxHashedAheadBytes, onProgress };
-    this.#sending = this.#tunnel.sendContent(content, options).then(
+    const sending = this.#tunnel.sendContent(content, options).then(
       () => over(undefined),
       (error: unknown) => over(KwikError.from(error)),
     );
+    this.#sending.add(sending);
   }
 
   async #readRange(source: OriginContent, offset: bigint, bytes: number): Promise<Uint8Array> {
