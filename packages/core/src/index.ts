@@ -61,5 +61,6 @@ export { DEFAULT_LIMITS, type Limits, type PathView, type Scheduler, type Schedu
 export * from "./transport/pinning.ts";
 export * from "./session-key/session-key.ts";
 export * from "./session-key/join-transcript.ts";
+export { prefixOf } from "./policy/address-prefix.ts";
 export { AddressRange } from "./policy/address-range.ts";
 export { type AddressPolicy, type AddressVerdict, checkAddress, checkResolved, isPrivateHost } from "./policy/address-policy.ts";

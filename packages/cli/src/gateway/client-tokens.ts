@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { GatewayClient } from "@kwik/gateway";
-import { type AuthRequest, type AuthResult, parseAddress, type ServerSession } from "kwik";
+import { type AuthRequest, type AuthResult, parseAddress, prefixOf, type ServerSession } from "kwik";
 import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
 
 /** The names of clients by the hash of their tokens: a look-up by hash tells nothing by its time. */
@@ -31,11 +31,7 @@ export async function readTokens(file: string): Promise<ClientTokens> {
 export function authenticateBy(tokens: ClientTokens | undefined): (request: AuthRequest) => AuthResult {
   return ({ token, clientIdentity, remoteAddress }) => {
     const name =
-      tokens === undefined
-        ? (clientIdentity ?? parseAddress(remoteAddress).host)
-        : token === undefined
-          ? undefined
-          : tokens.get(hashOf(token));
+      tokens === undefined ? (clientIdentity ?? prefixOf(remoteAddress)) : token === undefined ? undefined : tokens.get(hashOf(token));
     return name === undefined ? { ok: false, reason: "the token is not known here" } : { ok: true, identity: `${name} ${remoteAddress}` };
   };
 }

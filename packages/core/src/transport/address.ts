@@ -38,7 +38,7 @@ const SCHEMES: Readonly<Record<string, TransportName | undefined>> = {
 export function parseAddress(target: string | URL): ServerAddress {
   const text = String(target);
   const [, scheme, rest = ""] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(text) ?? [];
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:/?#[\]\s]+))(?::(\d{1,5}))?(?:\/.*)?$/.exec(rest);
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.~-]+)?)\]|([^:/?#[\]\s]+))(?::(\d{1,5}))?(?:\/.*)?$/.exec(rest);
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
   if (host === undefined || port > 65535 || (scheme !== undefined && !Object.hasOwn(SCHEMES, scheme))) {
