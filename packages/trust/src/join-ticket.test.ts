@@ -202,7 +202,7 @@ test("garbage is refused, not thrown at the caller in some other way", async () 
 
 test("a full memory refuses new tickets and forgets no used one, until they expire", async () => {
   let now = start;
-  const verifier = new TicketVerifier([keys.verify], server, { now: () => now, maxRemembered: 2 });
+  const verifier = new TicketVerifier([keys.verify], server, { now: () => now, monotonicNow: () => now, maxRemembered: 2 });
   const [first, second, third] = await Promise.all([mint(), mint(), mint()]);
   await verifier.verify(first, expected);
   await verifier.verify(second, expected);
@@ -216,11 +216,38 @@ test("a full memory refuses new tickets and forgets no used one, until they expi
 // spec: TICKET-3
 test("a used ticket stays used for as long as it would be accepted", async () => {
   let now = start;
-  const verifier = new TicketVerifier([keys.verify], server, { now: () => now });
+  const verifier = new TicketVerifier([keys.verify], server, { now: () => now, monotonicNow: () => now });
   const ticket = await mint();
   await verifier.verify(ticket, expected);
   for (now = start; now < start + 50_000; now += 500)
     await expect(verifier.verify(ticket, expected)).rejects.toMatchObject({ code: "TICKET_REFUSED" });
+});
+
+// spec: TICKET-3
+test("a used ticket stays used when the clock leaps ahead and is set right again", async () => {
+  let now = start;
+  let elapsed = 0;
+  const verifier = new TicketVerifier([keys.verify], server, { now: () => now, monotonicNow: () => elapsed });
+  const ticket = await mint();
+  await verifier.verify(ticket, expected);
+  now = start + 3_600_000;
+  elapsed = 11_000;
+  await verifier.verify(await mintTicket(keys.signing, claims, 30_000, now), expected);
+  now = start + 12_000;
+  elapsed = 12_000;
+  await expect(verifier.verify(ticket, expected)).rejects.toMatchObject(refusal("used before"));
+});
+
+// spec: TICKET-3
+test("a used ticket stays used when the clock is set back, for as long as it is good by it", async () => {
+  let now = start + 20_000;
+  let elapsed = 0;
+  const verifier = new TicketVerifier([keys.verify], server, { now: () => now, monotonicNow: () => elapsed });
+  const ticket = await mint();
+  await verifier.verify(ticket, expected);
+  now = start;
+  elapsed = 25_000;
+  await expect(verifier.verify(ticket, expected)).rejects.toMatchObject(refusal("used before"));
 });
 
 test("unusable keys and requests are arguments' faults", async () => {

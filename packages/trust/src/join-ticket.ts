@@ -30,6 +30,8 @@ export interface ExpectedTicket {
 export interface TicketVerifierOptions {
   /** Wall clock, milliseconds since 1970. Default: the system's. */
   readonly now?: () => number;
+  /** Milliseconds that have passed, since whenever: a clock that nobody sets. Default: the system's. */
+  readonly monotonicNow?: () => number;
   /** How far the clocks of two servers may be apart. Default 5000. */
   readonly clockSkewMs?: number;
   /** Tickets that are remembered as used, at most; beyond it tickets are refused until older ones expire. Default 100000. */
@@ -76,6 +78,7 @@ export class TicketVerifier {
   #keys: ReadonlyMap<string, KeyObject>;
   readonly #identity: string;
   readonly #now: () => number;
+  readonly #monotonicNow: () => number;
   readonly #clockSkewMs: number;
   readonly #spent: SpentTickets;
 
@@ -87,6 +90,7 @@ export class TicketVerifier {
     this.#keys = readKeys(publicKeysPem);
     this.#identity = parseIdentity(ownIdentity);
     this.#now = options.now ?? Date.now;
+    this.#monotonicNow = options.monotonicNow ?? (() => performance.now());
     this.#clockSkewMs = options.clockSkewMs ?? 5000;
     this.#spent = new SpentTickets(options.maxRemembered ?? 100_000);
   }
@@ -105,7 +109,7 @@ export class TicketVerifier {
     if (payload["member"] !== expected.memberId) throw refused("other-member", "it is for another member number");
     if (payload["key"] !== expected.clientKeyThumbprint) throw refused("other-client", "it belongs to another client key");
     // Nothing is awaited between asking and remembering: of two that arrive at once, one wins.
-    const outcome = this.#spent.spend(id, expiresAtMs + this.#clockSkewMs, nowMs);
+    const outcome = this.#spent.spend(id, expiresAtMs + this.#clockSkewMs, { wallMs: nowMs, monotonicMs: this.#monotonicNow() });
     if (outcome === "spent") throw refused("replayed", "it was used before");
     if (outcome === "full") throw refused("memory-full", "too many tickets are in use at this server; try again later");
     const { sessionId: session, pathId: path, memberId: member, clientKeyThumbprint: clientKey } = expected;
