@@ -176,11 +176,12 @@ export class Gateway {
     await this.#admission.run(client, refuse, (taken) =>
       tunnel.target.kind === "udp"
         ? this.#associate(session, tunnel, client, refuse, taken)
-        : this.#connect(tunnel, client, source, refuse, taken),
+        : this.#connect(session.id, tunnel, client, source, refuse, taken),
     );
   }
 
   async #connect(
+    session: string,
     tunnel: IncomingTunnel,
     client: string,
     source: TunnelAddress | undefined,
@@ -211,7 +212,7 @@ export class Gateway {
     if (origin === undefined && this.#wantsProxyHeader(tunnel, socket)) socket.write(proxyHeader(source, destinationOf(socket)));
     tunnel.accept(localOf(socket));
     taken.stop = () => socket.destroy();
-    const watched = origin === undefined ? tunnel : this.origins.watch(tunnel, origin, client, this.#limits.idleTimeoutMs);
+    const watched = origin === undefined ? tunnel : this.origins.watch(tunnel, origin, { client, session }, this.#limits.idleTimeoutMs);
     const { bytesIn, bytesOut, end } = await splice(socket, watched, this.#limits);
     this.#sentBytes += bytesOut;
     this.#receivedBytes += bytesIn;

@@ -8,6 +8,8 @@ const MAX_STALE_CONNECTIONS = 3;
 
 /** What is asked of an origin, as the client's request named it. */
 export interface RangeRequest {
+  /** Whose turn it takes. */
+  readonly session: string;
   readonly host: string;
   readonly path: string;
   readonly offset: number;
@@ -30,30 +32,30 @@ export class OtherVersionError extends Error {}
  * Exactly these bytes (of the trial: as many as there are), in one answer that says of which version they are. Rejects with OtherVersionError, and with IO or UNREACHABLE
  * for an origin that breaks off, is late or away.
  */
-export async function fetchRange(
-  place: OriginPlace,
-  { host, path, offset, length, etag }: RangeRequest,
-  timeoutMs: number,
-): Promise<RangeAnswer> {
+export async function fetchRange(place: OriginPlace, request: RangeRequest, timeoutMs: number): Promise<RangeAnswer> {
   const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await responseTo(place, signal, path, {
-      Host: host,
-      Accept: "*/*",
-      "Accept-Encoding": "identity",
-      Range: `bytes=${offset}-${offset + length - 1}`,
-      ...(etag === undefined ? {} : { "If-Match": etag }),
-    });
-    try {
-      return await answerOf(response, offset, length, etag);
-    } catch (error) {
-      response.destroy();
-      throw error;
-    }
+    return await place.turns.run(request.session, signal, () => fetchNow(place, request, signal));
   } catch (error) {
     if (error instanceof OtherVersionError) throw error;
     if (signal.aborted) throw new KwikError("TIMEOUT", `the origin did not give a range within ${timeoutMs} ms`, { cause: error });
     throw KwikError.from(error, "IO");
+  }
+}
+
+async function fetchNow(place: OriginPlace, { host, path, offset, length, etag }: RangeRequest, signal: AbortSignal): Promise<RangeAnswer> {
+  const response = await responseTo(place, signal, path, {
+    Host: host,
+    Accept: "*/*",
+    "Accept-Encoding": "identity",
+    Range: `bytes=${offset}-${offset + length - 1}`,
+    ...(etag === undefined ? {} : { "If-Match": etag }),
+  });
+  try {
+    return await answerOf(response, offset, length, etag);
+  } catch (error) {
+    response.destroy();
+    throw error;
   }
 }
 

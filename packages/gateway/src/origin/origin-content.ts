@@ -7,6 +7,11 @@ import type { OriginPlace } from "./origin-place.ts";
 /** What is read to tell a version, in bytes; a block of contents. */
 export const TRIAL_BYTES = 256 * 1024;
 
+/** A content, and the session that it is opened for. */
+interface AskedContent extends OriginContentName {
+  readonly session: string;
+}
+
 /** How ranges went, for whoever counts. */
 export interface RangeTally {
   rangeBytes: number;
@@ -20,14 +25,14 @@ export interface RangeTally {
 export class OriginContent implements ContentSource {
   readonly id: string;
   readonly #place: OriginPlace;
-  readonly #name: OriginContentName;
+  readonly #name: AskedContent;
   readonly #timeoutMs: number;
   readonly #tally: RangeTally;
   #etag: string;
   #version: string;
   #length: bigint;
 
-  private constructor(place: OriginPlace, name: OriginContentName, timeoutMs: number, tally: RangeTally, found: FoundVersion) {
+  private constructor(place: OriginPlace, name: AskedContent, timeoutMs: number, tally: RangeTally, found: FoundVersion) {
     this.id = contentIdOf(name);
     this.#place = place;
     this.#name = name;
@@ -41,7 +46,7 @@ export class OriginContent implements ContentSource {
   /** Asks for the first block on trial. Rejects as `fetchRange`. */
   static async open(
     place: OriginPlace,
-    name: OriginContentName,
+    name: AskedContent,
     timeouts: { readonly trialMs: number; readonly rangeMs: number },
     tally: RangeTally,
   ): Promise<OriginContent> {
@@ -61,11 +66,11 @@ export class OriginContent implements ContentSource {
   }
 
   async read(offset: bigint, length: number): Promise<Uint8Array> {
-    const { host, path } = this.#name;
+    const { host, path, session } = this.#name;
     try {
       const { data, total } = await fetchRange(
         this.#place,
-        { host, path, offset: Number(offset), length, etag: this.#etag },
+        { session, host, path, offset: Number(offset), length, etag: this.#etag },
         this.#timeoutMs,
       );
       if (total !== Number(this.#length)) throw new OtherVersionError("the origin has another length");
@@ -86,8 +91,8 @@ interface FoundVersion {
   readonly length: number;
 }
 
-async function findVersion(place: OriginPlace, { host, path }: OriginContentName, timeoutMs: number): Promise<FoundVersion> {
-  const { data, etag, total } = await fetchRange(place, { host, path, offset: 0, length: TRIAL_BYTES }, timeoutMs);
+async function findVersion(place: OriginPlace, { host, path, session }: AskedContent, timeoutMs: number): Promise<FoundVersion> {
+  const { data, etag, total } = await fetchRange(place, { session, host, path, offset: 0, length: TRIAL_BYTES }, timeoutMs);
   return { etag, version: versionOf(etag, createHash("sha256").update(data).digest()), length: total };
 }
 

@@ -8,8 +8,14 @@ export type OriginEvent =
   | { readonly type: "content-over"; readonly client: string; readonly content: string; readonly end: string }
   /** A response that looked as if it could be offered goes as it is. */
   | { readonly type: "content-passed"; readonly client: string; readonly target: string; readonly reason: string }
-  /** A client asked for a range of what another gateway offers, and this one's origin does not give it. */
-  | { readonly type: "replica-refused"; readonly session: string; readonly content: string; readonly reason: string };
+  /** A client asked for a range of what another gateway offers, and this one's origin does not give it. Told once in 10 s for each reason, with how many were not since the last one. */
+  | {
+      readonly type: "replica-refused";
+      readonly session: string;
+      readonly content: string;
+      readonly reason: string;
+      readonly untold: number;
+    };
 
 /** Numbers of a gateway since it began. */
 export interface OriginStats {

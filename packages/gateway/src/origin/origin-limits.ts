@@ -2,8 +2,10 @@
 export interface OriginLimits {
   /** Responses with less than this pass as they are, in bytes. At least 512 KiB. */
   readonly minReplicatedBytes: number;
-  /** Connections for ranges to one origin at once, of all clients together; further ranges wait. A session asks for 2 MiB at once. */
+  /** Connections for ranges to one origin at once, of all clients together; further ranges wait, and sessions take turns. A session asks for 2 MiB at once. */
   readonly maxRangeConnections: number;
+  /** Of these, one session's, at most; its further ranges wait. */
+  readonly maxRangesPerSession: number;
   /** How long a range may take, from the wait for a connection to its last byte, in milliseconds. */
   readonly rangeTimeoutMs: number;
   /** How long a response may be held up by the first range that is asked for on trial, in milliseconds; then it passes as it is. */
@@ -21,6 +23,7 @@ export const DEFAULT_ORIGIN_LIMITS: OriginLimits = {
   // Sixteen blocks: with fewer, asking and hashing cost what several sources gain.
   minReplicatedBytes: 4 * 1024 * 1024,
   maxRangeConnections: 32,
+  maxRangesPerSession: 8,
   rangeTimeoutMs: 10_000,
   trialTimeoutMs: 2_000,
   // What a client asks for ahead of its reader, at most.

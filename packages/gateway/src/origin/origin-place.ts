@@ -8,6 +8,7 @@ import { type Connection, connectTarget } from "../connect-target.ts";
 import { within } from "../within.ts";
 import type { OriginLimits } from "./origin-limits.ts";
 import type { OriginRule } from "./origin-rule.ts";
+import { RangeTurns } from "./range-turns.ts";
 
 export interface OriginPlaceOptions {
   readonly rule: OriginRule;
@@ -22,11 +23,14 @@ export class OriginPlace {
   /** For ranges. */
   readonly agent: Agent;
   readonly rule: OriginRule;
+  /** Who may use the agent next. */
+  readonly turns: RangeTurns;
   readonly #options: OriginPlaceOptions;
 
   constructor(options: OriginPlaceOptions) {
     this.rule = options.rule;
     this.#options = options;
+    this.turns = new RangeTurns(options.limits.maxRangeConnections, options.limits.maxRangesPerSession);
     this.agent = new PlaceAgent(
       { keepAlive: true, maxSockets: options.limits.maxRangeConnections, timeout: options.limits.rangeTimeoutMs },
       () => this.connect(options.limits.rangeTimeoutMs, new AbortController().signal),

@@ -26,6 +26,8 @@ export class Origins {
   readonly #limits: OriginLimits;
   readonly #onEvent: (event: OriginEvent) => void;
   readonly #tally: RangeTally = { rangeBytes: 0, failedRanges: 0 };
+  /** When each reason was told last, and how often it was not since. */
+  readonly #refusals = new Map<string, { readonly atMs: number; untold: number }>();
   #offered = 0;
   #passed = 0;
   #failed = 0;
@@ -54,14 +56,19 @@ export class Origins {
   }
 
   /** What joins a tunnel with a connection to this origin. */
-  watch(tunnel: IncomingTunnel, place: OriginPlace, client: string, idleTimeoutMs: number): TunnelEnd {
+  watch(
+    tunnel: IncomingTunnel,
+    place: OriginPlace,
+    { client, session }: { client: string; session: string },
+    idleTimeoutMs: number,
+  ): TunnelEnd {
     const target = targetKey(place.rule.target);
     return new WatchedTunnel(tunnel satisfies ContentTunnel, {
       minReplicatedBytes: this.#limits.minReplicatedBytes,
       maxHeadBytes: this.#limits.maxHeadBytes,
       maxHashedAheadBytes: this.#limits.maxHashedAheadBytes,
       idleTimeoutMs,
-      trial: (host, path) => this.#open(place, { target, host, path }),
+      trial: (host, path) => this.#open(place, session, { target, host, path }),
       onOffered: (source: ContentSource) => {
         this.#offered += 1;
         this.#onEvent({ type: "content-offered", client, content: source.id, bytes: Number(source.length) });
@@ -88,9 +95,24 @@ export class Origins {
     for (const place of this.#places.values()) place.close();
   }
 
-  #open(place: OriginPlace, name: { target: string; host: string; path: string }): Promise<OriginContent> {
+  #open(place: OriginPlace, session: string, name: { target: string; host: string; path: string }): Promise<OriginContent> {
     const { trialTimeoutMs: trialMs, rangeTimeoutMs: rangeMs } = this.#limits;
-    return OriginContent.open(place, name, { trialMs, rangeMs }, this.#tally);
+    return OriginContent.open(place, { ...name, session }, { trialMs, rangeMs }, this.#tally);
+  }
+
+  /** Whoever asks for much that is not there does not fill the log. */
+  #tellRefused(session: string, content: string, reason: string): void {
+    const nowMs = performance.now();
+    const told = this.#refusals.get(reason);
+    if (told !== undefined && nowMs - told.atMs < REFUSAL_TELL_MS) {
+      told.untold += 1;
+      return;
+    }
+    this.#refusals.delete(reason);
+    this.#refusals.set(reason, { atMs: nowMs, untold: 0 });
+    const [oldest] = this.#refusals.keys();
+    if (this.#refusals.size > MAX_REASONS && oldest !== undefined) this.#refusals.delete(oldest);
+    this.#onEvent({ type: "replica-refused", session, content, reason, untold: told?.untold ?? 0 });
   }
 
   async #openFor(id: string, session = ""): Promise<ContentSource | undefined> {
@@ -98,13 +120,17 @@ export class Origins {
     const place = name === undefined ? undefined : this.#places.get(name.target);
     if (name === undefined || place === undefined) return undefined;
     try {
-      return await this.#open(place, name);
+      return await this.#open(place, session, name);
     } catch (error) {
-      this.#onEvent({ type: "replica-refused", session: session.slice(0, 8), content: id, reason: KwikError.from(error).message });
+      this.#tellRefused(session.slice(0, 8), id, KwikError.from(error).message);
       return undefined;
     }
   }
 }
+
+/** Reasons of refusals that are told apart, at most, and how often each is told, in milliseconds. */
+const MAX_REASONS = 32;
+const REFUSAL_TELL_MS = 10_000;
 
 /** Two blocks: the first one is held until it is known that the origin gives ranges. */
 const MIN_REPLICATED_BYTES = 512 * 1024;
