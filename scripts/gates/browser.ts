@@ -10,7 +10,7 @@ import { exists } from "./tree.ts";
 const ENTRY = "packages/kwik/src/browser.ts";
 
 /** What a page may have to load at most, in bytes of gzip: what it was when it was last looked at, and 2 %. */
-const MAX_GZIP_BYTES = 83_000;
+const MAX_GZIP_BYTES = 84_500;
 /** What it is to become. */
 const AIM_GZIP_BYTES = 40_000;
 
