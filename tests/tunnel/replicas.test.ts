@@ -370,11 +370,15 @@ test("hashes that wait for the client's credit come in time for every block", as
 });
 
 test("a session that asks for many ranges keeps no other from its own", async () => {
-  await using replicas = await Replicas.start(1);
+  await using replicas = await Replicas.start(1, { originLimits: { trialTimeoutMs: 60_000, rangeTimeoutMs: 60_000 } });
   const [origin] = replicas.origins as [TestOrigin];
   const [{ gateway, events }] = replicas.gateways as [TestGateway];
   let held = 0;
-  origin.beforeRange = (path) => (path.startsWith("/held") ? ((held += 1), new Promise(() => undefined)) : Promise.resolve());
+  origin.beforeRange = (path) => {
+    if (!path.startsWith("/held")) return Promise.resolve();
+    held += 1;
+    return new Promise(() => undefined);
+  };
   const request = { sessionId: "0123456789abcdef0123456789abcdef", clientIdentity: undefined };
   for (let count = 0; count < 100; count += 1) origin.files.set(`/held?${count}`, { data: FILM, etag: '"v1"' });
   const opened = Array.from({ length: 100 }, (_, count) =>
@@ -383,8 +387,10 @@ test("a session that asks for many ranges keeps no other from its own", async ()
   await expect.poll(() => held, { timeout: 30_000 }).toBeGreaterThanOrEqual(8);
   expectFilm(await exchange(replicas.port, GET));
   expect(replicas.eventsOf("content-offered")).toHaveLength(1);
+  // Until here none of the held ones has ended.
+  expect(replicas.eventsOf("replica-refused")).toEqual([]);
+  origin.kill();
   const refusals = (): GatewayEvent[] => events.filter(({ type }) => type === "replica-refused");
-  // One of a kind is told at once, the rest with their number.
   expect(new Set(await Promise.all(opened))).toEqual(new Set([undefined]));
   expect(refusals().length).toBeLessThan(10);
 });
