@@ -17,7 +17,7 @@ export interface ListenerLimits {
   handshakesPerSecondPerPrefix: number;
   /** Handshakes of one prefix that may come at once after a quiet time. */
   handshakeBurstPerPrefix: number;
-  /** The same for the addresses of one site, per second; at least what one prefix may. */
+  /** The same for the addresses of one site, per second; at least what one prefix may. To be lowered with `handshakesPerSecond`, else it limits nothing. */
   handshakesPerSecondPerSite: number;
   /** Handshakes of one site that may come at once after a quiet time; as many again of its prefixes that have a session here. */
   handshakeBurstPerSite: number;
