@@ -110,7 +110,7 @@ test("forbidden targets get the proper answers, and both sides say so, as JSON w
   });
   const plain = await curl("-w", "%{http_code}", "-x", `http://${addressOf(proxy, "http")}`, "http://10.0.0.1/");
   expect(plain.stdout).toMatch(/not on the list\n403$/);
-  await says(gateway, "refused client=127.0.0.1");
+  await says(gateway, "refused client=127.0.0.0/24");
   const lines = proxy
     .said()
     .split("\n")

@@ -28,6 +28,7 @@ export function checkAddress(address: string, policy: AddressPolicy): AddressVer
   const { port } = parsed;
   if (isRefusedPort(port)) return refused(`port ${port} is not used for kwik`);
   const host = parsed.host.toLowerCase().replace(/\.$/, "");
+  if (host.includes("%")) return refused(`${host} has a zone, which only the host that it was read on knows`);
   const ip = parseIp(host);
   if (ip === undefined) {
     const reason = nameRefusal(host, policy);

@@ -108,7 +108,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
         remoteAddress: clientAddress,
         localAddress: address,
         provenIdentity: undefined,
-        clientIdentity: identityOf(request.clientCertificate?.cert ?? ""),
+        clientIdentity: request.clientCertificate === undefined ? undefined : identityOf(request.clientCertificate.cert),
       },
       false,
       { ...options.shape },
