@@ -1,10 +1,6 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { TransportName } from "kwik";
-import { LabNetwork } from "../lab/network/lab-network.ts";
-import { NETWORK_PROGRAMS, prepareTools } from "../lab/network/lab-tools.ts";
-import { compileEmulator } from "../lab/network/link-emulator.ts";
+import type { LabNetwork } from "../lab/network/lab-network.ts";
+import { withLines } from "../lab/network/with-lines.ts";
 import { HostProcess } from "../lab/process/host-process.ts";
 import type { KwikServerReady } from "../lab/process/lab-role.ts";
 import type { TimedDial } from "../lab/roles/dial-ends.ts";
@@ -34,25 +30,8 @@ const CASES: readonly DialCase[] = [
 ];
 
 /** From the beginning of a dial to the first byte of an answer, over an emulated line of 50 ms, in round trips of that line. */
-export async function dial(): Promise<Measurement[]> {
-  const reason = prepareTools(NETWORK_PROGRAMS);
-  if (reason !== undefined) throw new Error(reason);
-  LabNetwork.removeStale();
-  const folder = mkdtempSync(join(tmpdir(), "kwik-bench-dial-"));
-  let network: LabNetwork | undefined;
-  const cleanUp = (): void => {
-    network?.removeNow();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once("exit", cleanUp);
-  try {
-    network = await LabNetwork.make("home", [LINE], compileEmulator(folder));
-    return await measured(network);
-  } finally {
-    await network?.remove();
-    process.off("exit", cleanUp);
-    cleanUp();
-  }
+export function dial(): Promise<Measurement[]> {
+  return withLines({ name: "dial", topology: "home", lines: [LINE] }, measured);
 }
 
 async function measured(network: LabNetwork): Promise<Measurement[]> {

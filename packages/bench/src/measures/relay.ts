@@ -1,9 +1,7 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { LabNetwork } from "../lab/network/lab-network.ts";
-import { NETWORK_PROGRAMS, prepareTools } from "../lab/network/lab-tools.ts";
-import { compileEmulator } from "../lab/network/link-emulator.ts";
+import type { LabNetwork } from "../lab/network/lab-network.ts";
+import { withLines } from "../lab/network/with-lines.ts";
 import { patternAt } from "../lab/process/arrival-log.ts";
 import { HostProcess } from "../lab/process/host-process.ts";
 import type { HttpTargetReady } from "../lab/roles/http-target.ts";
@@ -26,25 +24,11 @@ const MB = 1e6;
 type Direction = "upload" | "download";
 
 /** An upload and a download by curl, striped over a direct line and two relayed ones, against the sum of what plain TCP makes of the lines. */
-export async function relay(): Promise<Measurement[]> {
-  const reason = prepareTools([...NETWORK_PROGRAMS, "curl"]);
-  if (reason !== undefined) throw new Error(reason);
-  LabNetwork.removeStale();
-  const folder = mkdtempSync(join(tmpdir(), "kwik-bench-relay-"));
-  let network: LabNetwork | undefined;
-  const cleanUp = (): void => {
-    network?.removeNow();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once("exit", cleanUp);
-  try {
-    network = await LabNetwork.make("relays", [LINE, ...RELAYS.map(() => LINE)], compileEmulator(folder));
-    return await measured(network, writePattern(join(folder, "body"), BYTES), writePattern(join(folder, "short"), LINE_BYTES));
-  } finally {
-    await network?.remove();
-    process.off("exit", cleanUp);
-    cleanUp();
-  }
+export function relay(): Promise<Measurement[]> {
+  const lines = [LINE, ...RELAYS.map(() => LINE)];
+  return withLines({ name: "relay", topology: "relays", lines, programs: ["curl"] }, (network, folder) =>
+    measured(network, writePattern(join(folder, "body"), BYTES), writePattern(join(folder, "short"), LINE_BYTES)),
+  );
 }
 
 async function measured(network: LabNetwork, body: string, short: string): Promise<Measurement[]> {

@@ -1,11 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LabNetwork } from "../lab/network/lab-network.ts";
-import { NETWORK_PROGRAMS, prepareTools } from "../lab/network/lab-tools.ts";
-import { compileEmulator } from "../lab/network/link-emulator.ts";
+import type { LabNetwork } from "../lab/network/lab-network.ts";
+import { withLines } from "../lab/network/with-lines.ts";
 import { patternAt } from "../lab/process/arrival-log.ts";
 import { HostProcess } from "../lab/process/host-process.ts";
 import type { HttpTargetReady } from "../lab/roles/http-target.ts";
@@ -27,26 +24,8 @@ const COMPARED_BYTES = 256 * 1024;
 const MB = 1e6;
 
 /** One response by curl through a proxy from the web servers behind three gateways, against the sum of what plain TCP makes of the lines. */
-export async function replicas(): Promise<Measurement[]> {
-  const reason = prepareTools([...NETWORK_PROGRAMS, "curl"]);
-  if (reason !== undefined) throw new Error(reason);
-  LabNetwork.removeStale();
-  const folder = mkdtempSync(join(tmpdir(), "kwik-bench-replicas-"));
-  let network: LabNetwork | undefined;
-  const cleanUp = (): void => {
-    network?.removeNow();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once("exit", cleanUp);
-  try {
-    const lines = SERVERS.map(() => LINE);
-    network = await LabNetwork.make("servers", lines, compileEmulator(folder));
-    return await measured(network, folder);
-  } finally {
-    await network?.remove();
-    process.off("exit", cleanUp);
-    cleanUp();
-  }
+export function replicas(): Promise<Measurement[]> {
+  return withLines({ name: "replicas", topology: "servers", lines: SERVERS.map(() => LINE), programs: ["curl"] }, measured);
 }
 
 async function measured(network: LabNetwork, folder: string): Promise<Measurement[]> {
