@@ -2,15 +2,15 @@ import { expect, test } from "vitest";
 import { ReceiveWindow } from "./receive-window.ts";
 
 // spec: CREDIT-2
-test("announces a new limit when half a window that may grow was consumed, not before", () => {
+test("announces a new limit when a quarter of a window that may grow was consumed, not before", () => {
   const window = new ReceiveWindow(1000, 8000);
   expect(window.limit).toBe(1000);
   expect(window.pollUpdate()).toBeUndefined();
-  window.consumed(499, 0, 10);
+  window.consumed(249, 0, 10);
   expect(window.pollUpdate()).toBeUndefined();
   window.consumed(1, 1000, 10);
-  expect(window.pollUpdate()).toBe(1500);
-  expect(window.limit).toBe(1500);
+  expect(window.pollUpdate()).toBe(1250);
+  expect(window.limit).toBe(1250);
   expect(window.pollUpdate()).toBeUndefined();
 });
 
@@ -27,15 +27,32 @@ test("announces a new limit when an eighth of a window that may not grow was con
 // spec: CREDIT-3
 test("doubles while half of it is consumed within two round trips, up to the maximum", () => {
   const window = new ReceiveWindow(1000, 3000);
-  window.consumed(250, 0, 50);
-  window.consumed(250, 100, 50);
-  expect(window.pollUpdate()).toBe(2500);
+  window.consumed(125, 0, 50);
+  window.consumed(125, 50, 50);
+  expect(window.pollUpdate()).toBe(2250);
   expect(window.windowBytes).toBe(2000);
-  window.consumed(1000, 150, 50);
-  expect(window.pollUpdate()).toBe(4500);
+  window.consumed(500, 100, 50);
+  expect(window.pollUpdate()).toBe(3750);
   expect(window.windowBytes).toBe(3000);
-  window.consumed(1500, 160, 50);
-  expect(window.pollUpdate()).toBe(6000);
+  window.consumed(750, 110, 50);
+  expect(window.pollUpdate()).toBe(4500);
+});
+
+// spec: CREDIT-3
+test.each([
+  [50, 2000],
+  [51, 1000],
+])("a reader that takes a quarter in %i ms, over a round trip of 50, has a window of %i", (quarterMs, bytes) => {
+  const window = new ReceiveWindow(1000, 2000);
+  window.consumed(1, 0, 50);
+  window.consumed(1000, 10_000, 50);
+  window.pollUpdate();
+  expect(window.windowBytes).toBe(1000);
+  for (let quarter = 1; quarter <= 8 && window.windowBytes === 1000; quarter += 1) {
+    window.consumed(250, 10_000 + quarter * quarterMs, 50);
+    window.pollUpdate();
+  }
+  expect(window.windowBytes).toBe(bytes);
 });
 
 // spec: CREDIT-3

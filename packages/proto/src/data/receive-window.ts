@@ -4,8 +4,8 @@ import type { DurationMs, Instant } from "../base/time.ts";
 const ASSUMED_RTT_MS = 20;
 /** On a fast network the delays of both hosts' event loops count, not the wire: a shorter round trip than this is taken as this. */
 const MIN_RTT_MS = 5;
-/** A window that may still grow is given back in halves: how fast they are consumed tells whether it should. */
-const GROWING_STEPS = 2;
+/** A window that may still grow is given back in quarters: how fast they are consumed tells whether it should, and a sender that doubles what it sends is not held up. */
+const GROWING_STEPS = 4;
 /** One that may not has to do: what waits for its announcement is missing at the sender. */
 const GROWN_STEPS = 8;
 
@@ -20,10 +20,12 @@ export class ReceiveWindow {
   #consumedBytes = 0;
   #consumedAt: Instant = 0;
   #rttMs = ASSUMED_RTT_MS;
-  /** Since when the present half window is being consumed; undefined before the first consumption. */
+  /** Since when the present step is being consumed; undefined before the first consumption. */
   #stepStartedAt: Instant | undefined;
-  /** How long the half window before it took. */
-  #previousStepMs: DurationMs = 0;
+  /** How long the three steps before it took, the last one first. */
+  #firstBeforeMs: DurationMs = 0;
+  #secondBeforeMs: DurationMs = 0;
+  #thirdBeforeMs: DurationMs = 0;
   readonly #mayGrow: ((bytes: number) => boolean) | undefined;
 
   /** Both in bytes; a maximum below the initial size wins. `mayGrow` is asked for each further byte of it: it may be that there is no memory. */
@@ -62,12 +64,15 @@ export class ReceiveWindow {
     if (this.#consumedBytes + this.#windowBytes - this.#limit < stepBytes || this.#stepStartedAt === undefined) return undefined;
     const stepMs = this.#consumedAt - this.#stepStartedAt;
     const quickMs = 2 * Math.max(this.#rttMs, MIN_RTT_MS);
-    // A slow reader that empties the whole window at once is quick in its second half only.
-    if (stepMs <= quickMs && stepMs + this.#previousStepMs <= 2 * quickMs) {
+    const halfMs = stepMs + this.#firstBeforeMs;
+    // A slow reader that empties the whole window at once is quick from its second quarter on.
+    if (halfMs <= quickMs && halfMs + this.#secondBeforeMs + this.#thirdBeforeMs <= 2 * quickMs) {
       const more = Math.min(this.#windowBytes * 2, this.#maxBytes) - this.#windowBytes;
       if (more > 0 && this.#mayGrow?.(more) !== false) this.#windowBytes += more;
     }
-    this.#previousStepMs = stepMs;
+    this.#thirdBeforeMs = this.#secondBeforeMs;
+    this.#secondBeforeMs = this.#firstBeforeMs;
+    this.#firstBeforeMs = stepMs;
     this.#stepStartedAt = this.#consumedAt;
     const limit = this.#consumedBytes + this.#windowBytes;
     if (limit <= this.#limit) return undefined;
