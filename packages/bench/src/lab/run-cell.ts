@@ -35,10 +35,11 @@ export async function runCell(cell: Cell, options: CellOptions): Promise<CellRun
       options.onNetworks([...networks.values()]);
     }
     const bench = new LabBench(cell, networks, options.files);
-    for (let repeat = 1; repeat <= (options.repeats ?? repeatsOf(cell)); repeat += 1) {
+    const repeats = (contender: Contender): number => options.repeats ?? repeatsOf(cell, contender.name);
+    for (let repeat = 1; repeat <= Math.max(...contenders.map(repeats)); repeat += 1) {
       for (const direction of cell.directions) {
         for (const contender of contenders) {
-          if (!contender.directions.includes(direction)) continue;
+          if (!contender.directions.includes(direction) || repeat > repeats(contender)) continue;
           const record = await runSafely(contender, bench, { cell, contender: contender.name, direction, repeat });
           // A terminal's interruption reaches the processes of the run too, so it says nothing.
           if (options.signal.aborted) return { records, emulators };

@@ -113,10 +113,14 @@ function estimatedSeconds(cells: readonly Cell[], options: LabOptions): number {
   let seconds = CALIBRATION_SECONDS;
   for (const cell of cells) {
     const runs = contendersOf(cell, options.contenders)
-      .map((contender) => contender.directions.filter((direction) => cell.directions.includes(direction)).length)
+      .map(
+        (contender) =>
+          contender.directions.filter((direction) => cell.directions.includes(direction)).length *
+          (options.repeats ?? repeatsOf(cell, contender.name)),
+      )
       .reduce((sum, count) => sum + count, 0);
     const transferSeconds = (bytesOf(cell) * 8) / (sumRateOf(cell) * 1e6);
-    seconds += runs * (options.repeats ?? repeatsOf(cell)) * (transferSeconds + STARTING_SECONDS);
+    seconds += runs * (transferSeconds + STARTING_SECONDS);
   }
   return seconds;
 }

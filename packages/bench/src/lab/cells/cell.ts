@@ -51,6 +51,8 @@ export interface Cell {
   readonly seconds?: number;
   /** Default 3. */
   readonly repeats?: number;
+  /** Of contenders that no bar is about. Default: as many. */
+  readonly peerRepeats?: number;
   /** Names, or what they begin with up to the "-". Default: all that fit. */
   readonly contenders?: readonly string[];
   readonly fault?: Fault;
@@ -66,8 +68,10 @@ const DEFAULT_REPEATS = 3;
 /** Contents consist of blocks of this size, and so are all transfers. */
 const BLOCK_BYTES = 256 * 1024;
 
-export function repeatsOf(cell: Cell): number {
-  return cell.repeats ?? DEFAULT_REPEATS;
+/** How often a contender runs. */
+export function repeatsOf(cell: Cell, contender: string): number {
+  const repeats = cell.repeats ?? DEFAULT_REPEATS;
+  return contender.startsWith("kwik") ? repeats : (cell.peerRepeats ?? repeats);
 }
 
 /** Rate of all lines together, in megabits per second. */

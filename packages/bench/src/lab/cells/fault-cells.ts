@@ -8,6 +8,7 @@ const LINES: readonly Line[] = [
 const AFTER_MS = 1_500;
 const SECONDS = 3.5;
 const REPEATS = 20;
+const PEER_REPEATS = 5;
 
 const GAPS: readonly Bar[] = [
   { measure: "gap-p50-ms", kind: "at most", limit: 200 },
@@ -30,6 +31,7 @@ const lasting: readonly Cell[] = (
   directions,
   seconds: SECONDS,
   repeats: REPEATS,
+  peerRepeats: PEER_REPEATS,
   fault,
   bars: GAPS,
 }));
