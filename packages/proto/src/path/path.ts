@@ -171,7 +171,7 @@ export class Path<F> implements Vitals {
     }
     const ackedBytes = before - this.#sent.inFlightBytes;
     this.#rate.handleAck(now, ackedBytes, newest.sentAt, this.#rtt.smoothedMs ?? 0, this.#rtt.minMs ?? 0);
-    this.#window.handleAck(now, ackedBytes, this.#sent.inFlightBytes, this.#largestAcked, this.#nextNumber, this.#usualPacketBytes());
+    this.#window.handleAck(now, ackedBytes, this.#sent.inFlightBytes, this.#largestAcked, this.#nextNumber, this.usualPacketBytes);
     return acked;
   }
 
@@ -251,7 +251,7 @@ export class Path<F> implements Vitals {
 
   /** Payload of the next packet, at most: about 5 ms of the path's rate, and no more than there is room for (but at least 1 KiB). */
   packetBytes(): number {
-    return Math.min(this.#usualPacketBytes(), Math.max(this.roomBytes, KiB));
+    return Math.min(this.usualPacketBytes, Math.max(this.roomBytes, KiB));
   }
 
   /** There is room, but nothing to send: what is measured from here on is the application, not the path. */
@@ -346,7 +346,8 @@ export class Path<F> implements Vitals {
     return false;
   }
 
-  #usualPacketBytes(): number {
+  /** Payload of a packet when there is enough to send and room: about 5 ms of the path's rate. */
+  get usualPacketBytes(): number {
     const rate = this.#rate.bytesPerMs;
     const wanted = rate === 0 ? UNKNOWN_RATE_PACKET_BYTES : PACKET_MS * rate;
     const share = this.#window.limitBytes / PACKETS_IN_FLIGHT;

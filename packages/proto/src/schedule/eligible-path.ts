@@ -20,12 +20,12 @@ export function highestRank(paths: readonly PathView[]): number {
 }
 
 /**
- * Free bytes that a path must have to be given the next packet. A packet that would take more than a quarter of what may be in flight
- * is cut to the room by its sender; so a path is neither left half empty nor given crumbs.
+ * Free bytes that a path must have to be given the next packet: half of what its packets usually hold, and no more than a quarter of what may be in
+ * flight. The packet is cut to the room by its sender; so a path is neither left half empty, above all while it is still being found out, nor given crumbs.
  */
 export function neededRoom(path: PathView, packetBytes: number, pendingBytes: number): number {
   const useful = Math.min(Math.max(packetBytes, MIN_EFFICIENT_BYTES), Math.max(pendingBytes, packetBytes));
-  return Math.min(useful, path.inFlightLimitBytes / ROOM_SHARE);
+  return Math.min(useful, Math.max(path.usualPacketBytes / 2, MIN_EFFICIENT_BYTES), path.inFlightLimitBytes / ROOM_SHARE);
 }
 
 export function hasRoom(path: PathView, packetBytes: number, pendingBytes: number): boolean {

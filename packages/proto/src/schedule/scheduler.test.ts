@@ -21,6 +21,7 @@ class PipePath implements PathView {
   readonly minRttMs: number;
   readonly deliveryRate: number;
   readonly inFlightLimitBytes: number;
+  readonly usualPacketBytes = 64 * KiB;
   inFlightBytes = 0;
   isSuspect = false;
   priority = 128;
@@ -246,6 +247,7 @@ for (const { name, make } of schedulers) {
       deliveryRate: 0,
       inFlightBytes: 0,
       inFlightLimitBytes: 128 * KiB,
+      usualPacketBytes: 16 * KiB,
       isSuspect: false,
       priority: 128,
     };

@@ -11,6 +11,8 @@ export interface PathView {
   readonly deliveryRate: number;
   readonly inFlightBytes: number;
   readonly inFlightLimitBytes: number;
+  /** What a packet on this path holds if there is enough to send and room for it. */
+  readonly usualPacketBytes: number;
   /** Silent for a probe timeout; used only if nothing else is left. */
   readonly isSuspect: boolean;
   /** Preference given when the path was added, 0 to 255, higher first. */
