@@ -1,4 +1,4 @@
-import { ErrorCode, StreamError, type ServerSession, type StreamAuthRequest } from "@kwik/core";
+import { type ClientSession, ErrorCode, StreamError, type ServerSession, type StreamAuthRequest } from "@kwik/core";
 import { patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
 import { bytes, TestCluster, textOf } from "./pair.ts";
@@ -98,6 +98,83 @@ test("decisions may take their time: so many are open at once, the other streams
   await expect.poll(() => server.stats().openStreams).toBeLessThan(10);
   await client.close();
   expect(await texts).toEqual(["0", "1", "3", new TextDecoder().decode(written), "5", "6", "7", "8", "9"]);
+});
+
+/** A server that decides when it is told to, and what it was asked, by session. */
+function deciding(): {
+  readonly open: Map<string, (() => void)[]>;
+  readonly authorize: (request: StreamAuthRequest) => Promise<boolean>;
+  decide(): void;
+} {
+  const open = new Map<string, (() => void)[]>();
+  return {
+    open,
+    authorize: ({ sessionId }) =>
+      new Promise((resolve) => {
+        const ofSession = open.get(sessionId) ?? [];
+        open.set(sessionId, [...ofSession, () => resolve(true)]);
+      }),
+    decide: () => {
+      for (const answers of open.values()) for (const answer of answers) answer();
+    },
+  };
+}
+
+async function openStreams(client: ClientSession, count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) {
+    const stream = client.openUniStream();
+    await stream.write(bytes(`${i}`));
+    void stream.close().catch(() => undefined);
+  }
+}
+
+test("sessions of one network that have the hook work hard leave half of it to others, and what all have together is bounded", async () => {
+  await using cluster = new TestCluster({ clientHost: () => host });
+  let host = "203.0.113.1";
+  const { open, authorize, decide } = deciding();
+  const server = await cluster.serve({
+    limits: { maxPendingAuthorizationsInAll: 8, handshakeTimeoutMs: 30_000 },
+    authorizeStream: authorize,
+  });
+  const greedy = [await cluster.dial(server), await cluster.dial(server), await cluster.dial(server)];
+  for (const client of greedy) await openStreams(client, 10);
+  const asked = (): number => [...open.values()].reduce((sum, answers) => sum + answers.length, 0);
+  await expect.poll(asked).toBe(4);
+  host = "198.51.100.1";
+  const other = await cluster.dial(server);
+  await openStreams(other, 10);
+  await expect.poll(() => open.get(other.id)?.length).toBe(2);
+  expect(asked()).toBe(6);
+  // Whatever waits gets its turn in the end.
+  const decided = (): number => {
+    decide();
+    return asked();
+  };
+  await expect.poll(decided).toBe(40);
+});
+
+test("calls for a session that is gone count until they are answered, or their time is over", async () => {
+  await using cluster = new TestCluster();
+  const { open, authorize, decide } = deciding();
+  const server = await cluster.serve({
+    limits: { maxPendingAuthorizationsInAll: 4, handshakeTimeoutMs: 30_000 },
+    authorizeStream: authorize,
+  });
+  const gone = await cluster.dial(server);
+  await openStreams(gone, 10);
+  await expect.poll(() => open.get(gone.id)?.length).toBe(2);
+  const session = await server.next();
+  await gone.close();
+  await session.closed;
+  const next = await cluster.dial(server);
+  await openStreams(next, 10);
+  const present = await server.next();
+  await expect.poll(() => present.stats().openStreams).toBe(10);
+  // Its network has two already, for nobody.
+  expect(open.get(next.id)).toBeUndefined();
+  decide();
+  await expect.poll(() => open.get(next.id)?.length).toBe(2);
+  decide();
 });
 
 test("a decision that fails, or never comes, is a no, and the operator hears of it", async () => {

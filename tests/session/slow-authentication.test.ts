@@ -46,3 +46,55 @@ test("a client that leaves while it is being checked gives its turn back", async
   expect(await first).toBe("ABORTED");
   expect(await outcomeOf(cluster.dial(server))).toBe("in");
 });
+
+test("of clients that are decided about at once there are so many, over all networks; the others wait, and come in", async () => {
+  let host = "203.0.113.1";
+  await using cluster = new TestCluster({ clientHost: () => host });
+  const open: (() => void)[] = [];
+  let most = 0;
+  const server = await cluster.serve({
+    limits: { maxPendingAuthentications: 4, handshakeTimeoutMs: 30_000 },
+    authenticate: () =>
+      new Promise<AuthResult>((resolve) => {
+        open.push(() => resolve({ ok: true }));
+        most = Math.max(most, open.length);
+      }),
+  });
+  const crowd = Array.from({ length: 10 }, () => outcomeOf(cluster.dial(server)));
+  // A network has as many as it leaves to others.
+  await expect.poll(() => open.length).toBe(2);
+  host = "198.51.100.1";
+  const other = outcomeOf(cluster.dial(server));
+  await expect.poll(() => open.length).toBe(3);
+  let isOver = false;
+  const all = Promise.all([...crowd, other]).finally(() => (isOver = true));
+  const answer = (): boolean => {
+    open.shift()?.();
+    return isOver;
+  };
+  await expect.poll(answer).toBe(true);
+  expect(new Set(await all)).toEqual(new Set(["in"]));
+  expect(most).toBe(3);
+});
+
+test("a client that leaves while it is decided about does not make room for another call before its own is answered", async () => {
+  await using cluster = new TestCluster();
+  const open: (() => void)[] = [];
+  const server = await cluster.serve({
+    limits: { maxPendingAuthentications: 1, handshakeTimeoutMs: 30_000 },
+    authenticate: () => new Promise<AuthResult>((resolve) => open.push(() => resolve({ ok: true }))),
+  });
+  const abort = new AbortController();
+  const first = outcomeOf(cluster.dial(server, { signal: abort.signal }));
+  await expect.poll(() => open.length).toBe(1);
+  abort.abort();
+  expect(await first).toBe("ABORTED");
+  const second = outcomeOf(cluster.dial(server));
+  await expect.poll(() => server.listener.stats().waitingConnections).toBe(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(open).toHaveLength(1);
+  open[0]?.();
+  await expect.poll(() => open.length).toBe(2);
+  open[1]?.();
+  expect(await second).toBe("in");
+});

@@ -41,8 +41,12 @@ export interface ListenerLimits {
   maxReceiveWindowBytesInAll: number;
   /** How long a session may live without a stream, datagram or other word of an application, in milliseconds. 0: for ever. */
   idleTimeoutMs: number;
+  /** Calls of `authenticate` under way at once; further clients wait, for `handshakeTimeoutMs` at most. One prefix has at most as many as it leaves to others. */
+  maxPendingAuthentications: number;
   /** Calls of `authorizeStream` under way at once for one session; further streams wait. */
   maxPendingAuthorizations: number;
+  /** The same over all sessions. The sessions of one prefix have at most as many as they leave to others; of those that wait, those come first that have fewest. */
+  maxPendingAuthorizationsInAll: number;
   /** Prefixes, and as many sites, that are remembered, at most; those that were heard of longest ago are forgotten first. */
   maxPrefixes: number;
 }
@@ -73,7 +77,10 @@ export const DEFAULT_LISTENER_LIMITS: ListenerLimits = {
   maxSendBufferBytesInAll: 512 * MiB,
   maxReceiveWindowBytesInAll: 1024 * MiB,
   idleTimeoutMs: 3_600_000,
+  maxPendingAuthentications: 512,
   maxPendingAuthorizations: 64,
+  // A prefix has half of them, which is eight sessions with all that each may have.
+  maxPendingAuthorizationsInAll: 1_024,
   // About 2 MB.
   maxPrefixes: 10_000,
 };

@@ -89,13 +89,13 @@ export interface ListenOptions {
   cluster?: ClusterOptions;
   /**
    * Decides about a client that says hello, or joins without a ticket; `handshakeTimeoutMs` is its time, and who is not decided about by then is
-   * refused with TIMEOUT. What it throws refuses. Who comes with a ticket was
+   * refused with TIMEOUT. Of its calls `maxPendingAuthentications` are under way at once. What it throws refuses. Who comes with a ticket was
    * decided about by the server that made it. Default: everybody is welcome.
    */
   authenticate?(request: AuthRequest): Promise<AuthResult> | AuthResult;
   /**
-   * Decides about each stream that a client opens, before the application gets it; `handshakeTimeoutMs` is its time, and what it throws refuses. A refused
-   * stream is reset with the code. Streams come to the application in the order in which they were decided. Default: all are welcome.
+   * Decides about each stream that a client opens, before the application gets it; `handshakeTimeoutMs` is its time, and what it throws refuses. Of its calls
+   * `maxPendingAuthorizations` are under way at once for one session, and `maxPendingAuthorizationsInAll` for all. A refused stream is reset with the code. Streams come to the application in the order in which they were decided. Default: all are welcome.
    */
   authorizeStream?(request: StreamAuthRequest): Promise<StreamAuthResult> | StreamAuthResult;
   /**

@@ -2,10 +2,10 @@ import { ErrorCode, type Opening } from "@kwik/proto";
 import { KwikError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
 import type { AuthRequest, AuthResult, ListenOptions } from "../api/options.ts";
-import type { Runtime } from "../driver/runtime.ts";
 import { joinTranscript } from "../session-key/join-transcript.ts";
 import { verifySignature } from "../session-key/session-key.ts";
 import type { Link } from "../transport/link.ts";
+import type { FairTurns } from "./fair-turns.ts";
 import type { LinkAdmission } from "./link-admission.ts";
 import type { ListenEnvironment } from "./listen-environment.ts";
 import { refused, RefusedError } from "./refusal.ts";
@@ -23,21 +23,15 @@ export class ClientCheck {
   readonly #identity: string;
   readonly #authority: JoinAuthority | undefined;
   readonly #authenticate: ListenOptions["authenticate"];
-  readonly #timeoutMs: number;
-  readonly #runtime: Runtime;
+  readonly #turns: FairTurns;
   readonly #notice: (message: string) => void;
 
-  /** `timeoutMs` is how long `authenticate` may take. */
-  constructor(
-    { identity, authority, runtime, onNotice }: ListenEnvironment,
-    options: Pick<ListenOptions, "authenticate">,
-    timeoutMs: number,
-  ) {
+  /** `turns` are those of `authenticate`. */
+  constructor({ identity, authority, onNotice }: ListenEnvironment, options: Pick<ListenOptions, "authenticate">, turns: FairTurns) {
     this.#identity = identity;
     this.#authority = authority;
     this.#authenticate = options.authenticate?.bind(options);
-    this.#timeoutMs = timeoutMs;
-    this.#runtime = runtime;
+    this.#turns = turns;
     this.#notice = (message) => onNotice?.(message);
   }
 
@@ -65,8 +59,8 @@ export class ClientCheck {
     return clientIdentity ?? link.properties.clientIdentity;
   }
 
-  /** Who the client of a hello, or of a join without ticket, is. Rejects if the application does not want it. */
-  async credentials(admission: LinkAdmission, opening: Opening): Promise<string | undefined> {
+  /** Who the client of a hello, or of a join without ticket, is, which comes from `network`. Rejects if the application does not want it. */
+  async credentials(admission: LinkAdmission, opening: Opening, network: string | undefined): Promise<string | undefined> {
     this.refuseRevoked(admission.link);
     const { clientIdentity, remoteAddress, transport } = admission.link.properties;
     const authenticate = this.#authenticate;
@@ -75,7 +69,7 @@ export class ClientCheck {
     const request: AuthRequest = { token, clientIdentity, remoteAddress, transport, joining: opening.kind === "join" };
     let result: AuthResult;
     try {
-      result = await this.#inTime(admission, async () => authenticate(request));
+      result = await this.#inTime(admission, network, async () => authenticate(request));
     } catch (error) {
       if (error instanceof RefusedError) throw error;
       this.#notice(`authenticate failed: ${KwikError.from(error).message}`);
@@ -89,19 +83,30 @@ export class ClientCheck {
     return result.identity ?? clientIdentity;
   }
 
-  /** What the application answers, unless it takes too long or the client has left: nothing is kept for an answer that may never come. */
-  #inTime(admission: LinkAdmission, ask: () => Promise<AuthResult>): Promise<AuthResult> {
-    let timer: unknown;
+  /**
+   * What the application answers, when it is this client's turn to be asked about, unless it takes too long or the client has left: nothing is kept for an answer that may never come.
+   */
+  #inTime(admission: LinkAdmission, network: string | undefined, ask: () => Promise<AuthResult>): Promise<AuthResult> {
+    const share = this.#turns.share(network);
     const answer = new Promise<AuthResult>((resolve, reject) => {
-      timer = this.#runtime.setTimer(() => {
-        this.#notice(`authenticate did not answer within ${this.#timeoutMs} ms`);
-        reject(refused(ErrorCode.TIMEOUT, `the credentials were not checked within ${this.#timeoutMs} ms`, "timeout"));
-      }, this.#timeoutMs);
-      admission.onOver = () => reject(refused(ErrorCode.TIMEOUT, "the client is gone", "timeout"));
-      ask().then(resolve, reject);
+      const begin = (): void => {
+        const turn = share.begin((afterMs) => {
+          this.#notice(`authenticate did not answer within ${afterMs} ms`);
+          reject(refused(ErrorCode.TIMEOUT, `the credentials were not checked within ${afterMs} ms`, "timeout"));
+        });
+        if (turn === undefined) share.wait(begin);
+        else
+          ask()
+            .finally(() => turn.end())
+            .then(resolve, reject);
+      };
+      admission.onOver = () => {
+        share.leave();
+        reject(refused(ErrorCode.TIMEOUT, "the client is gone", "timeout"));
+      };
+      begin();
     });
     return answer.finally(() => {
-      this.#runtime.clearTimer(timer);
       admission.onOver = undefined;
     });
   }

@@ -50,7 +50,7 @@ export class ConnectionGate {
   /** A connection has come. */
   handshake(remoteAddress: string): Refusal | undefined {
     const now = this.#now();
-    const prefix = this.#prefixOf(remoteAddress);
+    const prefix = this.networkOf(remoteAddress);
     // The prefix first: what it has too much of is not to be paid by the others.
     const ofPrefix = prefix === undefined ? undefined : this.#handshakesOf.take(prefix, now);
     if (ofPrefix !== undefined) return limitReached("handshake-rate", `too many connections from ${prefix}`, ofPrefix);
@@ -66,7 +66,7 @@ export class ConnectionGate {
 
   /** A client wants to begin a path. */
   path(remoteAddress: string): Refusal | undefined {
-    const prefix = this.#prefixOf(remoteAddress);
+    const prefix = this.networkOf(remoteAddress);
     const wait = prefix === undefined ? undefined : this.#pathsOf.take(prefix, this.#now());
     return wait === undefined ? undefined : limitReached("path-rate", `clients of ${prefix} begin too many paths`, wait);
   }
@@ -76,20 +76,20 @@ export class ConnectionGate {
    * resolves with undefined, `checked` is to be told the outcome.
    */
   async check(remoteAddress: string, who: Waiting): Promise<Refusal | undefined> {
-    const prefix = this.#prefixOf(remoteAddress);
+    const prefix = this.networkOf(remoteAddress);
     const wait = prefix === undefined ? undefined : await this.#checksOf.begin(prefix, who);
     return wait === undefined ? undefined : limitReached("failed-checks", `too much from ${prefix} was found wrong`, wait);
   }
 
   /** A check that `check` allowed is over. */
   checked(remoteAddress: string, isWrong: boolean): void {
-    const prefix = this.#prefixOf(remoteAddress);
+    const prefix = this.networkOf(remoteAddress);
     if (prefix !== undefined) this.#checksOf.end(prefix, isWrong);
   }
 
   /** Something was found wrong that was checked without asking. */
   checkFailed(remoteAddress: string): void {
-    const prefix = this.#prefixOf(remoteAddress);
+    const prefix = this.networkOf(remoteAddress);
     if (prefix !== undefined) this.#checksOf.failed(prefix);
   }
 
@@ -98,7 +98,7 @@ export class ConnectionGate {
     const { maxSessions, maxSessionsPerPrefix } = this.#limits;
     if (this.#sessions >= maxSessions)
       return limitReached("sessions", `this server has ${maxSessions} sessions, and takes no more`, PLACE_RETRY_MS);
-    const prefix = this.#prefixOf(remoteAddress);
+    const prefix = this.networkOf(remoteAddress);
     if (prefix !== undefined) {
       const had = this.#sessionsOf.get(prefix) ?? 0;
       if (had >= maxSessionsPerPrefix)
@@ -111,15 +111,15 @@ export class ConnectionGate {
 
   sessionEnded(remoteAddress: string): void {
     this.#sessions -= 1;
-    const prefix = this.#prefixOf(remoteAddress);
+    const prefix = this.networkOf(remoteAddress);
     if (prefix === undefined) return;
     const left = (this.#sessionsOf.get(prefix) ?? 1) - 1;
     if (left > 0) this.#sessionsOf.set(prefix, left);
     else this.#sessionsOf.delete(prefix);
   }
 
-  /** Undefined for one that many clients come through. */
-  #prefixOf(remoteAddress: string): string | undefined {
+  /** What clients are counted by; undefined for one that many clients come through. */
+  networkOf(remoteAddress: string): string | undefined {
     const host = hostOf(remoteAddress);
     return this.#proxies.some((range) => range.contains(host)) ? undefined : prefixOf(host);
   }

@@ -14,6 +14,7 @@ import type { TransportListener } from "../transport/transport.ts";
 import { ClientCheck } from "./client-check.ts";
 import { ConnectionGate } from "./connection-gate.ts";
 import { Draining } from "./draining.ts";
+import { FairTurns } from "./fair-turns.ts";
 import { type AdmissionOwner, LinkAdmission } from "./link-admission.ts";
 import type { ListenEnvironment } from "./listen-environment.ts";
 import { limitReached, redirectedTo, type Refusal, RefusedError, refusalOf, refused } from "./refusal.ts";
@@ -41,6 +42,8 @@ class SessionListener implements Listener, AdmissionOwner {
   readonly #limits: ListenLimits;
   readonly #gate: ConnectionGate;
   readonly #check: ClientCheck;
+  /** Calls of `authenticate`. */
+  readonly #checkTurns: FairTurns;
   readonly #refusals: RefusalLog;
   readonly #sessions: SessionTable;
   readonly #queue = new AsyncQueue<ServerSession>();
@@ -67,7 +70,8 @@ class SessionListener implements Listener, AdmissionOwner {
     this.#limits = limits;
     const proxies = (options.proxies ?? []).map((text) => AddressRange.parse(text));
     this.#gate = new ConnectionGate(limits, now, proxies);
-    this.#check = new ClientCheck(environment, options, limits.handshakeTimeoutMs);
+    this.#checkTurns = new FairTurns(limits.maxPendingAuthentications, limits.handshakeTimeoutMs, runtime);
+    this.#check = new ClientCheck(environment, options, this.#checkTurns);
     this.#refusals = new RefusalLog(now, onNotice);
     // Over all transports: each of them bounds those of its own before they get here.
     this.#waiting = new WaitingLinks(limits.maxHandshakes * 4, limits.maxBytesBeforeAuthInAll);
@@ -185,13 +189,15 @@ class SessionListener implements Listener, AdmissionOwner {
 
   async #close(graceMs: number, replacements: readonly string[]): Promise<void> {
     const { runtime } = this.#environment;
-    this.#sessions.stop();
+    this.#sessions.stopIdle();
     this.#queue.end(new KwikError("CLOSED", "the listener was closed"));
     await this.#draining.run(this.#sessions.all(), graceMs, replacements);
     await Promise.all(this.#sessions.all().map((session) => session.closeWithGoingAway()));
     for (const admission of [...this.#waiting]) admission.refuse(refusalOf(shuttingDown()));
     await new Promise<void>((resolve) => runtime.setTimer(resolve, CLOSE_LINGER_MS));
     await this.#transportListener?.close();
+    this.#checkTurns.stop();
+    this.#sessions.stop();
   }
 
   onOpening(admission: LinkAdmission, opening: Opening): void {
@@ -236,7 +242,7 @@ class SessionListener implements Listener, AdmissionOwner {
       this.#assertTaking();
       await this.#asStranger(admission, async () => {
         this.#throwIfLimited(this.#redirect(link, opening.message.features));
-        const identity = await this.#check.credentials(admission, opening);
+        const identity = await this.#check.credentials(admission, opening, this.#gate.networkOf(remoteAddress));
         this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
       });
       return;
@@ -275,6 +281,7 @@ class SessionListener implements Listener, AdmissionOwner {
 
   async #join(admission: LinkAdmission, opening: Extract<Opening, { kind: "join" }>, sessionId: string): Promise<void> {
     const { link } = admission;
+    const { remoteAddress } = link.properties;
     const { message } = opening;
     const isForHere = await this.#check.proof(message, sessionId);
     if (message.memberId < PRIMARY_MEMBER || message.memberId >= MAX_MEMBERS)
@@ -284,7 +291,9 @@ class SessionListener implements Listener, AdmissionOwner {
     if (message.memberId === PRIMARY_MEMBER || message.resume)
       throw refused(ErrorCode.NO_SESSION, "this server does not know the session (any more)", "no-session");
     const isTicketed = message.ticket !== "";
-    const identity = isTicketed ? await this.#check.ticket(link, message, sessionId) : await this.#check.credentials(admission, opening);
+    const identity = isTicketed
+      ? await this.#check.ticket(link, message, sessionId)
+      : await this.#check.credentials(admission, opening, this.#gate.networkOf(remoteAddress));
     // Another path of the same client may have begun the session in the meantime.
     if (this.#rejoin(admission, opening, sessionId, isForHere)) return;
     this.#begin(admission, opening, message.sessionId, message.memberId, identity, isTicketed);
@@ -354,7 +363,8 @@ class SessionListener implements Listener, AdmissionOwner {
     this.#throwIfLimited(this.#gate.session(remoteAddress));
     const id = hexOf(sessionId);
     const onEnded = (): void => this.#gate.sessionEnded(remoteAddress);
-    const session = this.#sessions.begin(id, { sessionId, member, clientIdentity, certificateIdentity, opening, onEnded });
+    const network = this.#gate.networkOf(remoteAddress);
+    const session = this.#sessions.begin(id, { sessionId, member, clientIdentity, certificateIdentity, network, opening, onEnded });
     try {
       this.#attach(session, admission, opening, isVouched);
     } catch (error) {

@@ -26,6 +26,7 @@ import { remotePath } from "../session/path-info.ts";
 import { formatAddress, parseAddress } from "../transport/address.ts";
 import { HomeContribution } from "./home-contribution.ts";
 import { OpenContribution } from "./contribution.ts";
+import type { TurnShare } from "./fair-turns.ts";
 import { StreamGate } from "./stream-gate.ts";
 
 export interface ServerSessionOptions {
@@ -36,6 +37,8 @@ export interface ServerSessionOptions {
   readonly authority: JoinAuthority | undefined;
   readonly authorizeStream: ListenOptions["authorizeStream"];
   readonly maxPendingAuthorizations: number;
+  /** Its part in the calls of `authorizeStream` of all sessions. */
+  readonly streamTurns: TurnShare;
   /** What it shares with the other sessions of its listener. */
   readonly sendPool: SendPool;
   readonly onNotice: (message: string) => void;
@@ -80,10 +83,9 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     this.#gate = this.#makeGate(options);
   }
 
-  #makeGate({ authorizeStream: authorize, maxPendingAuthorizations, onNotice }: ServerSessionOptions): StreamGate | undefined {
+  #makeGate({ authorizeStream: authorize, maxPendingAuthorizations, streamTurns, onNotice }: ServerSessionOptions): StreamGate | undefined {
     if (authorize === undefined) return undefined;
     const owner = {
-      runtime: this.runtime,
       admit: (entry: StreamEntry) => this.deliver(entry),
       refuse: (entry: StreamEntry, code: number) => this.turnAway(entry, code),
     };
@@ -91,7 +93,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
       authorize,
       facts: () => ({ clientIdentity: this.clientIdentity, sessionId: this.id, role: this.role }),
       maxPending: Math.max(1, maxPendingAuthorizations),
-      timeoutMs: this.proto.state.limits.handshakeTimeoutMs,
+      turns: streamTurns,
       onNotice,
     });
   }

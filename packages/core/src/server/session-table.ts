@@ -6,6 +6,7 @@ import type { Runtime } from "../driver/runtime.ts";
 import { SendPool } from "../session/send-budget.ts";
 import { BytePool } from "./byte-pool.ts";
 import { CERTIFICATE_REVOKED } from "./client-check.ts";
+import { FairTurns } from "./fair-turns.ts";
 import type { ListenEnvironment } from "./listen-environment.ts";
 import { trafficOf } from "../session/traffic.ts";
 import { ServerSessionOverPaths } from "./server-session.ts";
@@ -20,6 +21,8 @@ export interface SessionStart {
   readonly clientIdentity: string | undefined;
   /** Whose certificate the client showed, whatever `authenticate` calls it. */
   readonly certificateIdentity: string | undefined;
+  /** The network that it began in; undefined for one that many clients come through. */
+  readonly network: string | undefined;
   readonly opening: Opening;
   /** The session has ended. */
   readonly onEnded: () => void;
@@ -35,6 +38,8 @@ export class SessionTable {
   readonly #scheduler: SchedulerFactory;
   readonly #sendPool: SendPool;
   readonly #windowPool: BytePool;
+  /** Calls of `authorizeStream`. */
+  readonly #streamTurns: FairTurns;
   readonly #sessions = new Map<string, ServerSessionOverPaths>();
   readonly #suspended: SuspendedSessions;
   readonly #past = { bytesSent: 0, bytesReceived: 0 };
@@ -48,6 +53,7 @@ export class SessionTable {
     this.#sendPool = new SendPool(limits.maxSendBufferBytesInAll);
     this.#suspended = new SuspendedSessions(limits.maxSuspendedSessions);
     this.#windowPool = new BytePool(limits.maxReceiveWindowBytesInAll);
+    this.#streamTurns = new FairTurns(limits.maxPendingAuthorizationsInAll, limits.handshakeTimeoutMs, environment.runtime);
   }
 
   get(id: string): ServerSessionOverPaths | undefined {
@@ -78,7 +84,8 @@ export class SessionTable {
     };
   }
 
-  begin(id: string, { sessionId, member, clientIdentity, certificateIdentity, opening, onEnded }: SessionStart): ServerSessionOverPaths {
+  begin(id: string, start: SessionStart): ServerSessionOverPaths {
+    const { sessionId, member, clientIdentity, certificateIdentity, network, opening, onEnded } = start;
     const { runtime, agent, identity, checksum, authority, onNotice } = this.#environment;
     const options = this.#options;
     const windows = this.#windowPool.share();
@@ -104,6 +111,7 @@ export class SessionTable {
         authority,
         authorizeStream: options.authorizeStream?.bind(options),
         maxPendingAuthorizations: this.#limits.maxPendingAuthorizations,
+        streamTurns: this.#streamTurns.share(network),
         sendPool: this.#sendPool,
         onNotice: (message) => onNotice?.(message),
         onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session) : this.#suspended.hasPath(session)),
@@ -144,9 +152,14 @@ export class SessionTable {
     );
   }
 
-  /** Lets go of the timer. */
-  stop(): void {
+  /** Looks for idle ones no more. */
+  stopIdle(): void {
     this.#environment.runtime.clearTimer(this.#idleTimer);
+  }
+
+  /** All have ended, and the application is asked nothing more. */
+  stop(): void {
+    this.#streamTurns.stop();
   }
 
   #forget(id: string): boolean {

@@ -1,11 +1,10 @@
 import { ErrorCode, type StreamEntry } from "@kwik/proto";
 import { KwikError } from "../api/errors.ts";
 import type { StreamAuthRequest, StreamAuthResult } from "../api/options.ts";
-import type { Runtime } from "../driver/runtime.ts";
+import type { Turn, TurnShare } from "./fair-turns.ts";
 
 /** What a gate needs of its session. */
 export interface StreamGateOwner {
-  readonly runtime: Runtime;
   /** The stream may come to the application. */
   admit(entry: StreamEntry): void;
   /** It may not: both halves end with the code. */
@@ -17,20 +16,21 @@ export interface StreamGateOptions {
   /** Facts of a stream's session. */
   readonly facts: () => Pick<StreamAuthRequest, "clientIdentity" | "sessionId" | "role">;
   readonly maxPending: number;
-  /** How long one decision may take, in milliseconds. */
-  readonly timeoutMs: number;
+  /** This session's part in the questions of all. */
+  readonly turns: TurnShare;
   readonly onNotice: (message: string) => void;
 }
 
 /**
- * Asks the application about each stream of a client before it gets it. So many questions are open at once; streams beyond that wait for their turn, and all
- * that wait count on the client's stream limit.
+ * Asks the application about each stream of a client before it gets it. So many questions are open at once, for this session and for all of them; streams beyond that
+ * wait for their turn, and all that wait count on the client's stream limit.
  */
 export class StreamGate {
   readonly #owner: StreamGateOwner;
   readonly #options: StreamGateOptions;
   readonly #queue: StreamEntry[] = [];
-  readonly #timers = new Map<StreamEntry, unknown>();
+  readonly #pending = new Map<StreamEntry, Turn>();
+  #isAsking = false;
   #isClosed = false;
 
   constructor(owner: StreamGateOwner, options: StreamGateOptions) {
@@ -38,31 +38,41 @@ export class StreamGate {
     this.#options = options;
   }
 
-  get pendingCount(): number {
-    return this.#timers.size;
-  }
-
   submit(entry: StreamEntry): void {
     if (this.#isClosed) return;
-    if (this.#timers.size < this.#options.maxPending) this.#ask(entry);
-    else this.#queue.push(entry);
+    this.#queue.push(entry);
+    this.#askNext();
   }
 
-  /** The session is over: nobody waits for an answer any more. */
+  /** The session is over: nobody waits for an answer any more. What the application was asked it is still at, and each such turn ends with its answer. */
   close(): void {
     this.#isClosed = true;
     this.#queue.length = 0;
-    for (const timer of this.#timers.values()) this.#owner.runtime.clearTimer(timer);
-    this.#timers.clear();
+    this.#pending.clear();
+    this.#options.turns.leave();
   }
 
-  #ask(entry: StreamEntry): void {
-    const { authorize, facts, timeoutMs } = this.#options;
-    const timer = this.#owner.runtime.setTimer(() => {
-      this.#options.onNotice(`authorizeStream gave no answer within ${timeoutMs} ms`);
-      this.#decided(entry, false);
-    }, timeoutMs);
-    this.#timers.set(entry, timer);
+  /** In a loop, since an answer may be there at once. */
+  #askNext(): void {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    const { turns, maxPending } = this.#options;
+    for (let [next] = this.#queue; next !== undefined && this.#pending.size < maxPending; [next] = this.#queue) {
+      const entry = next;
+      const turn = turns.begin((afterMs) => this.#late(entry, afterMs));
+      if (turn === undefined) {
+        turns.wait(() => this.#askNext());
+        break;
+      }
+      this.#queue.shift();
+      this.#pending.set(entry, turn);
+      this.#ask(entry, turn);
+    }
+    this.#isAsking = false;
+  }
+
+  #ask(entry: StreamEntry, turn: Turn): void {
+    const { authorize, facts } = this.#options;
     const request: StreamAuthRequest = {
       ...facts(),
       streamId: BigInt(entry.id),
@@ -73,33 +83,37 @@ export class StreamGate {
     try {
       answer = authorize(request);
     } catch (error) {
-      this.#failed(entry, error);
+      this.#failed(entry, turn, error);
       return;
     }
     // An answer that is there at once keeps streams in the order in which they came, without a turn of the event loop.
-    if (!isPromise(answer)) this.#decided(entry, answer);
+    if (!isPromise(answer)) this.#decided(entry, turn, answer);
     else
       answer.then(
-        (result) => this.#decided(entry, result),
-        (error: unknown) => this.#failed(entry, error),
+        (result) => this.#decided(entry, turn, result),
+        (error: unknown) => this.#failed(entry, turn, error),
       );
   }
 
-  #failed(entry: StreamEntry, error: unknown): void {
-    this.#options.onNotice(`authorizeStream failed: ${KwikError.from(error).message}`);
-    this.#decided(entry, false);
+  #late(entry: StreamEntry, afterMs: number): void {
+    const turn = this.#pending.get(entry);
+    this.#options.onNotice(`authorizeStream gave no answer within ${afterMs} ms`);
+    if (turn !== undefined) this.#decided(entry, turn, false);
   }
 
-  #decided(entry: StreamEntry, result: StreamAuthResult): void {
-    const timer = this.#timers.get(entry);
-    // It was late, or the session is over.
-    if (timer === undefined) return;
-    this.#owner.runtime.clearTimer(timer);
-    this.#timers.delete(entry);
-    if (result === true || (typeof result === "object" && result.ok)) this.#owner.admit(entry);
-    else this.#owner.refuse(entry, codeOf(result));
-    const next = this.#queue.shift();
-    if (next !== undefined) this.#ask(next);
+  #failed(entry: StreamEntry, turn: Turn, error: unknown): void {
+    this.#options.onNotice(`authorizeStream failed: ${KwikError.from(error).message}`);
+    this.#decided(entry, turn, false);
+  }
+
+  #decided(entry: StreamEntry, turn: Turn, result: StreamAuthResult): void {
+    // Unless it was late, or the session is over.
+    if (this.#pending.delete(entry)) {
+      if (result === true || (typeof result === "object" && result.ok)) this.#owner.admit(entry);
+      else this.#owner.refuse(entry, codeOf(result));
+    }
+    turn.end();
+    this.#askNext();
   }
 }
 
