@@ -1,7 +1,7 @@
-import { dialWith, type Runtime, type ServerSession, systemRuntime, type Transport } from "@kwik/core";
+import { dialWith, type ListenOptions, type Runtime, type ServerSession, systemRuntime, type Transport } from "@kwik/core";
 import { patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
-import { bytes, TestCluster, textOf } from "./pair.ts";
+import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
 import { codeOf, film, paths, servedBy, watch } from "./watching.ts";
 
 // spec: RESUME-2, RESUME-6, PRIMARY-1
@@ -211,6 +211,35 @@ test("a listener keeps so many sessions without a path, and ends the one that ha
   expect(a.listener.stats()).toMatchObject({ sessions: 2, suspendedSessions: 2, expiredSessions: 1, resumedSessions: 0 });
   cluster.network.plug(a.address);
   await expect.poll(() => a.listener.stats()).toMatchObject({ suspendedSessions: 0, resumedSessions: 2 });
+});
+
+// spec: RESUME-8
+test("a client that fills the places of suspended sessions takes none of another network, nor of another identity behind a proxy", async () => {
+  let host = "203.0.113.1";
+  await using cluster = new TestCluster({ clientHost: () => host });
+  const options: Partial<ListenOptions> = {
+    limits: { maxSuspendedSessions: 3 },
+    proxies: ["10.0.0.0/8"],
+    authenticate: ({ token }) => ({ ok: true, ...(token === undefined ? {} : { identity: token }) }),
+  };
+  const [direct, proxied] = [await cluster.serve(options), await cluster.serve(options)];
+  const begin = async (server: TestServer, from: string, token?: string): Promise<ServerSession> => {
+    host = from;
+    await cluster.dial(server, token === undefined ? {} : { credentials: { token } });
+    return server.next();
+  };
+  const honest = [await begin(direct, "203.0.113.1"), await begin(proxied, "10.0.0.1", "ali")];
+  const greedy: ServerSession[] = [];
+  for (let count = 1; count <= 4; count += 1) {
+    greedy.push(await begin(direct, `198.51.100.${count}`), await begin(proxied, "10.0.0.1", "eve"));
+  }
+  for (const server of [direct, proxied]) cluster.network.unplug(server.address);
+  for (const session of greedy.slice(0, 4)) expect((await session.closed).code).toBe("NO_PATHS");
+  for (const { listener } of [direct, proxied]) expect(listener.stats()).toMatchObject({ suspendedSessions: 3, expiredSessions: 2 });
+  for (const server of [direct, proxied]) cluster.network.plug(server.address);
+  for (const { listener } of [direct, proxied])
+    await expect.poll(() => listener.stats()).toMatchObject({ suspendedSessions: 0, resumedSessions: 3 });
+  for (const session of honest) expect(session.activePaths()).toHaveLength(1);
 });
 
 // spec: RESUME-4

@@ -89,6 +89,8 @@ export class SessionTable {
     const { runtime, agent, identity, checksum, authority, onNotice } = this.#environment;
     const options = this.#options;
     const windows = this.#windowPool.share();
+    // Behind a proxy there is no network to count by, but there may be an identity.
+    const party = network ?? `client ${clientIdentity ?? id}`;
     const config = {
       role: "server" as const,
       member,
@@ -114,7 +116,7 @@ export class SessionTable {
         streamTurns: this.#streamTurns.share(network),
         sendPool: this.#sendPool,
         onNotice: (message) => onNotice?.(message),
-        onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session) : this.#suspended.hasPath(session)),
+        onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session, party) : this.#suspended.hasPath(session)),
         onEnded: (isExpired) => {
           this.#suspended.ended(session, isExpired);
           windows.giveBack();

@@ -70,7 +70,7 @@ export interface Limits {
   maxAckDelayMs: number;
   /** How long a session without any path waits for a new one, in milliseconds. 0 ends it at once. */
   graceMs: number;
-  /** Sessions of a listener that have no path and wait for their client, at most; beyond it the one that has waited longest ends. */
+  /** Sessions of a listener that have no path and wait for their client, at most; beyond it the network that has most of them loses the one that has waited longest. */
   maxSuspendedSessions: number;
   /** Bytes of content that are asked for or wait for their reader, over all sources; several contents share them, with four blocks each at least. */
   maxContentWindowBytes: number;
