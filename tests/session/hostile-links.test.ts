@@ -22,11 +22,10 @@ async function join(
   resume = false,
   identity = server.identity,
 ): Promise<ControlBody> {
-  const nonce = new Uint8Array(16);
   const hex = Buffer.from(sessionId).toString("hex");
-  const statement = { sessionId: hex, pathId, memberId, identity, nonce, issuedAtMs: 0, ticket: "" };
+  const statement = { sessionId: hex, pathId, memberId, identity, ticket: "" };
   const proof = await key.sign(joinTranscript(statement));
-  return body("join", { versions: [1], sessionId, pathId, memberId, clientKey: key.publicKey, nonce, proof, resume, credit: CREDIT });
+  return body("join", { versions: [1], sessionId, pathId, memberId, clientKey: key.publicKey, proof, resume, credit: CREDIT });
 }
 
 // spec: CTRL-9, CTRL-12

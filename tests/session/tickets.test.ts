@@ -87,6 +87,8 @@ const WRONG: readonly (readonly [reason: string, name: string, make: (scene: Sce
     },
   ],
   ["ticket-malformed", "one that is cut off", async (at) => (await minted(at)).slice(0, 200)],
+  ["ticket-signature", "one whose signature is cut off", async (at) => (await minted(at)).slice(0, -10)],
+  ["ticket-malformed", "one without its signature", async (at) => (await minted(at)).split(".").slice(0, 2).join(".")],
   ["ticket-malformed", "garbage", () => "\u{1f980}.not.a ticket"],
   ["ticket-malformed", "an endless one", () => `${"x".repeat(5_000)}.y.z`],
 ];
@@ -111,7 +113,12 @@ test("ticket-replayed: a ticket admits once, even to the client that it was made
   const session = await server.next();
   await session.close();
   expect(await joinByHand(cluster, server, { key, ticket })).toBe("TICKET_REFUSED");
-  expect(server.listener.stats().refusals).toEqual({ "ticket-replayed": 1 });
+  expect(server.listener.stats()).toMatchObject({
+    acceptedSessions: 1,
+    sessions: 0,
+    refusedSessions: 1,
+    refusals: { "ticket-replayed": 1 },
+  });
   expect(server.notices.at(-1)).toContain("it was used before");
 });
 
@@ -128,6 +135,28 @@ test("proof: a stolen ticket is of no use without the session's key", async () =
   expect(await joinByHand(cluster, server, { key, ticket, identity: at.other.identity })).toBe("TICKET_REFUSED");
   expect(await joinByHand(cluster, server, { key, ticket, identity: "" })).toBe("TICKET_REFUSED");
   expect(server.listener.stats().refusals).toEqual({ proof: 3, "ticket-other-client": 1 });
+  expect(await joinByHand(cluster, server, { key, ticket })).toBe("accepted");
+});
+
+// spec: TICKET-3
+test("a ticket that comes twice at once admits one of the two", async () => {
+  await using at = await scene();
+  const { cluster, server, key } = at;
+  const ticket = await minted(at);
+  const outcomes = await Promise.all([1, 2].map(() => joinByHand(cluster, server, { key, ticket })));
+  expect(outcomes.toSorted()).toEqual(["TICKET_REFUSED", "accepted"]);
+  expect(server.listener.stats()).toMatchObject({ acceptedSessions: 1, refusals: { "ticket-replayed": 1 } });
+});
+
+// spec: CTRL-11
+test.each([0, 1, 63])("proof: one that is cut off after %i bytes is refused, told and counted", async (proofBytes) => {
+  await using at = await scene();
+  const { cluster, server, key } = at;
+  const ticket = await minted(at);
+  expect(await joinByHand(cluster, server, { key, ticket, proofBytes })).toBe("TICKET_REFUSED");
+  expect(server.listener.stats()).toMatchObject({ sessions: 0, refusedSessions: 1, refusals: { proof: 1 } });
+  expect(server.notices).toEqual([expect.stringContaining("not signed with the session's key")]);
+  // The ticket was not used up by it.
   expect(await joinByHand(cluster, server, { key, ticket })).toBe("accepted");
 });
 

@@ -355,9 +355,7 @@ export class PathDialer {
     voucher: MemberId | undefined,
   ): Promise<void> {
     const { session, runtime } = this.#driver;
-    const nonce = runtime.randomBytes(16);
-    const issuedAtMs = Math.floor(runtime.wallClock());
-    const statement = { sessionId: this.#options.sessionId(), pathId: path.id, memberId: path.member, identity, nonce, issuedAtMs, ticket };
+    const statement = { sessionId: this.#options.sessionId(), pathId: path.id, memberId: path.member, identity, ticket };
     const proof = await this.#options.key.sign(joinTranscript(statement));
     if (path.isFinal || this.#isStopped()) {
       link.close(0, "");
@@ -374,7 +372,7 @@ export class PathDialer {
     };
     // What the user gave is for the user's own servers, not for those that others name; nor is it asked for where there is a ticket.
     const token = ticket === "" && this.#redials.isOwn(path.address) ? this.#options.token : "";
-    session.opening.join(runtime.now(), path.id, info, token, { ticket, nonce, issuedAtMs, proof });
+    session.opening.join(runtime.now(), path.id, info, token, { ticket, proof });
     this.#driver.pump();
   }
 

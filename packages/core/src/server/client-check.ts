@@ -40,8 +40,8 @@ export class ClientCheck {
     for (const identity of [this.#identity, ""]) {
       // A client that could not learn whom it dials may sign for nobody, but then a ticket is worth nothing to it.
       if (identity === "" && message.ticket !== "") continue;
-      const { pathId, memberId, nonce, ticket } = message;
-      const statement = joinTranscript({ sessionId, pathId, memberId, identity, nonce, issuedAtMs: Number(message.issuedAtMs), ticket });
+      const { pathId, memberId, ticket } = message;
+      const statement = joinTranscript({ sessionId, pathId, memberId, identity, ticket });
       if (await verifySignature(message.clientKey, statement, message.proof)) return identity !== "";
     }
     throw refused(ErrorCode.TICKET_REFUSED, "the join is not signed with the session's key for this server", "proof");

@@ -6,17 +6,13 @@ export interface JoinStatement {
   readonly memberId: number;
   /** The server that is joined, "sha256:<hex of SPKI>"; empty if not known. */
   readonly identity: string;
-  /** Fresh random bytes of the client. */
-  readonly nonce: Uint8Array;
-  /** The client's wall clock, milliseconds since 1970. */
-  readonly issuedAtMs: number;
   /** Empty for a join without ticket. */
   readonly ticket: string;
 }
 
 /**
- * The bytes that a join's proof is a signature over: a label, then each field as its length (4 bytes, big-endian) and its UTF-8 text
- * or bytes, numbers as decimal text. No two different statements have equal bytes, and no other signature of kwik begins alike.
+ * The bytes that a join's proof is a signature over: a label, then each field as its length (4 bytes, big-endian) and its UTF-8 text,
+ * numbers as decimal text. No two different statements have equal bytes, and no other signature of kwik begins alike.
  */
 export function joinTranscript(statement: JoinStatement): Uint8Array {
   const text = new TextEncoder();
@@ -26,8 +22,6 @@ export function joinTranscript(statement: JoinStatement): Uint8Array {
     text.encode(String(statement.pathId)),
     text.encode(String(statement.memberId)),
     text.encode(statement.identity),
-    statement.nonce,
-    text.encode(String(statement.issuedAtMs)),
     text.encode(statement.ticket),
   ];
   const bytes = new Uint8Array(fields.reduce((sum, field) => sum + 4 + field.length, 0));

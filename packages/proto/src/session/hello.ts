@@ -18,8 +18,6 @@ export const REDIRECT_FEATURE = "redirect";
 /** What a join proves: made by whoever holds the session's private key. spec: SESS-4 */
 export interface JoinProof {
   readonly ticket: string;
-  readonly nonce: Uint8Array;
-  readonly issuedAtMs: number;
   readonly proof: Uint8Array;
 }
 
@@ -55,9 +53,7 @@ export function joinMessage(
       memberId,
       ticket: proof.ticket,
       clientKey: state.config.clientKey,
-      nonce: proof.nonce,
       proof: proof.proof,
-      issuedAtMs: BigInt(Math.floor(proof.issuedAtMs)),
       resume: isResume,
       credit: creditOf(state.limits),
       token,

@@ -78,7 +78,7 @@ export class Stage {
     const link = { address, transport: "played", identity, isEncrypted };
     if (path.id === 0) this.session.opening.hello(this.now, path.id, link, "", takesRedirect);
     else {
-      const proof = { ticket: "", nonce: new Uint8Array(16), issuedAtMs: 0, proof: new Uint8Array(64) };
+      const proof = { ticket: "", proof: new Uint8Array(64) };
       this.session.opening.join(this.now, path.id, link, "", proof);
     }
     this.settle();

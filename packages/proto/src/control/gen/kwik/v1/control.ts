@@ -85,12 +85,8 @@ export interface Join {
   ticket: string;
   /** SPKI in DER. */
   clientKey: Uint8Array;
-  /** 16 random bytes, never used twice with one key. */
-  nonce: Uint8Array;
   /** Signature over the join transcript, made with the session's key. */
   proof: Uint8Array;
-  /** The client's wall clock. */
-  issuedAtMs: bigint;
   credit: Credit | undefined;
   token: string;
   dialled: string;
@@ -855,9 +851,7 @@ function createBaseJoin(): Join {
     memberId: 0,
     ticket: "",
     clientKey: new Uint8Array(0),
-    nonce: new Uint8Array(0),
     proof: new Uint8Array(0),
-    issuedAtMs: 0n,
     credit: undefined,
     token: "",
     dialled: "",
@@ -895,14 +889,8 @@ export const Join: MessageFns<Join> = {
     if (message.clientKey.length !== 0) {
       writer.uint32(58).bytes(message.clientKey);
     }
-    if (message.nonce.length !== 0) {
-      writer.uint32(66).bytes(message.nonce);
-    }
     if (message.proof.length !== 0) {
       writer.uint32(74).bytes(message.proof);
-    }
-    if (message.issuedAtMs !== 0n) {
-      writer.uint32(80).uint64(message.issuedAtMs);
     }
     if (message.credit !== undefined) {
       Credit.encode(message.credit, writer.uint32(90).fork()).join();
@@ -994,28 +982,12 @@ export const Join: MessageFns<Join> = {
           message.clientKey = reader.bytes();
           continue;
         }
-        case 8: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.nonce = reader.bytes();
-          continue;
-        }
         case 9: {
           if (wireType !== 2) {
             break;
           }
 
           message.proof = reader.bytes();
-          continue;
-        }
-        case 10: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.issuedAtMs = reader.uint64() as bigint;
           continue;
         }
         case 11: {
