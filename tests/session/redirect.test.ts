@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
 
 const ELSEWHERE = 4_999;
+/** For dials whose other port comes to nothing. */
+const SOON = { redirectTimeoutMs: 50 };
 
 /** A listener of the same key at another port. */
 function beside(first: TestServer, options: Partial<ListenOptions> = {}, identity = first.identity): [Partial<ListenOptions>, TestServer] {
@@ -46,9 +48,9 @@ test("a session begins at the port that the dialled process names, is authentica
 test("who finds nobody at the other port, or another key, is taken where he came from", async () => {
   await using cluster = new TestCluster();
   const first = await cluster.serve({ redirect: () => ELSEWHERE });
-  await cluster.dial(first);
+  await cluster.dial(first, { limits: SOON });
   const other = await cluster.serve(...beside(first, {}, `sha256:${"f".repeat(64)}`));
-  await cluster.dial(first);
+  await cluster.dial(first, { limits: SOON });
   expect(first.listener.stats()).toMatchObject({ sessions: 2, redirectedSessions: 2 });
   expect(other.listener.stats()).toMatchObject({ sessions: 0, acceptedSessions: 0 });
 });
@@ -94,7 +96,7 @@ test("the other port is dialled where the first one answered, whatever the name 
 test("a port that came to nothing counts as an address that was dialled in vain", async () => {
   await using cluster = new TestCluster();
   const first = await cluster.serve({ redirect: () => ELSEWHERE });
-  await cluster.dial(first, { limits: { maxVainDials: 1, vainDialsPerMinute: 0.001 } });
+  await cluster.dial(first, { limits: { ...SOON, maxVainDials: 1, vainDialsPerMinute: 0.001 } });
   const session = await first.next();
   await expect(session.addPath("127.0.0.1:4998")).rejects.toMatchObject({
     code: "LIMIT_REACHED",

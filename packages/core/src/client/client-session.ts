@@ -47,12 +47,15 @@ export async function dialWith(environment: DialEnvironment, target: string | UR
   const relays = relaysOf(environment.transport, options);
   const begin = async (beginning: Beginning): Promise<ClientSession> => {
     const session = new ClientSessionOverPaths(environment, options, relays, await SessionKey.create());
-    await session.start(beginning, servers, options.signal, options.early ?? false);
+    await session.start(beginning, servers, options.early ?? false);
     return session;
   };
   // What leaves with the hello cannot be sent on, and what a relay calls its host is not ours to judge.
   const takesRedirect = options.early !== true && relays.length === 0;
-  return beginWith(begin, { address, identity: undefined, ip: undefined, hasDialledInVain: false, takesRedirect });
+  const { signal } = options;
+  const { handshakeTimeoutMs, redirectTimeoutMs } = { ...DEFAULT_LIMITS, ...options.limits };
+  const first: Beginning = { address, identity: undefined, ip: undefined, hasDialledInVain: false, takesRedirect, signal };
+  return beginWith(begin, first, { runtime: environment.runtime, timeoutMs: Math.min(redirectTimeoutMs, handshakeTimeoutMs) });
 }
 
 class ClientSessionOverPaths extends BaseSession implements ClientSession {
@@ -103,9 +106,8 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
   }
 
   async start(
-    { address, identity, ip, hasDialledInVain, takesRedirect }: Beginning,
+    { address, identity, ip, hasDialledInVain, takesRedirect, signal, onReached }: Beginning,
     servers: readonly ServerAddress[],
-    signal: AbortSignal | undefined,
     isEarly: boolean,
   ): Promise<void> {
     if (isAborted(signal)) throw aborted(signal);
@@ -127,6 +129,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
       link.close(ErrorCode.NO_ERROR, "the dial was aborted");
       throw aborted(signal);
     }
+    onReached?.();
     const path = this.proto.opening.openPath(this.runtime.now(), {
       address: text,
       server: formatServer(address),

@@ -1,36 +1,6 @@
 import { expect, test } from "vitest";
-import type { Runtime } from "../driver/runtime.ts";
-import { systemRuntime } from "../driver/runtime.ts";
+import { PlayedRuntime } from "../driver/played-runtime.fixture.ts";
 import { FairTurns, type Turn, type TurnShare } from "./fair-turns.ts";
-
-/** Time that passes when it is told to. */
-class PlayedTime implements Runtime {
-  readonly wallClock = systemRuntime.wallClock;
-  readonly queueMicrotask = systemRuntime.queueMicrotask;
-  readonly randomBytes = systemRuntime.randomBytes;
-  readonly sha256 = systemRuntime.sha256;
-  readonly timers = new Map<object, { readonly at: number; readonly callback: () => void }>();
-  #now = 0;
-
-  now(): number {
-    return this.#now;
-  }
-
-  setTimer(callback: () => void, delayMs: number): object {
-    const timer = {};
-    this.timers.set(timer, { at: this.#now + delayMs, callback });
-    return timer;
-  }
-
-  clearTimer(timer: unknown): void {
-    this.timers.delete(timer as object);
-  }
-
-  pass(ms: number): void {
-    this.#now += ms;
-    for (const [timer, { at, callback }] of [...this.timers]) if (at <= this.#now && this.timers.delete(timer)) callback();
-  }
-}
 
 const never = (): void => {
   throw new Error("nothing is late here");
@@ -44,14 +14,14 @@ function fill(share: TurnShare): Turn[] {
 }
 
 test("one network has as many turns as it leaves to others, and there are never more than the limit", () => {
-  const turns = new FairTurns(12, 1_000, new PlayedTime());
+  const turns = new FairTurns(12, 1_000, new PlayedRuntime());
   const taken = ["a", "b", "c", "d", "e"].map((network) => fill(turns.share(network)).length);
   expect(taken).toEqual([6, 3, 2, 1, 0]);
   expect(turns.underWay).toBe(12);
 });
 
 test("many sessions of one network have together what one of them might have", () => {
-  const turns = new FairTurns(12, 1_000, new PlayedTime());
+  const turns = new FairTurns(12, 1_000, new PlayedRuntime());
   let taken = 0;
   for (let count = 0; count < 50; count += 1) taken += fill(turns.share("a")).length;
   expect(taken).toBe(6);
@@ -60,7 +30,7 @@ test("many sessions of one network have together what one of them might have", (
 });
 
 test("a turn that is free goes to the network with the fewest, then to the session with the fewest, then to who has waited longest", () => {
-  const turns = new FairTurns(8, 1_000, new PlayedTime());
+  const turns = new FairTurns(8, 1_000, new PlayedRuntime());
   const woken: string[] = [];
   const [first, second, third] = [turns.share("a"), turns.share("a"), turns.share("a")];
   const held = fill(first);
@@ -86,7 +56,7 @@ test("a turn that is free goes to the network with the fewest, then to the sessi
 });
 
 test("a limit of one is one call at a time, and none waits for ever", () => {
-  const turns = new FairTurns(1, 1_000, new PlayedTime());
+  const turns = new FairTurns(1, 1_000, new PlayedRuntime());
   let done = 0;
   const ask = (share: TurnShare): void => {
     const turn = share.begin(never);
@@ -103,7 +73,7 @@ test("a limit of one is one call at a time, and none waits for ever", () => {
 });
 
 test("a turn whose answer never comes ends with its time, and whoever waits gets it", () => {
-  const time = new PlayedTime();
+  const time = new PlayedRuntime();
   const turns = new FairTurns(1, 1_000, time);
   const late: string[] = [];
   const turn = turns.share("a").begin(() => late.push("a"));
@@ -120,7 +90,7 @@ test("a turn whose answer never comes ends with its time, and whoever waits gets
 });
 
 test("whoever has left is not woken, and no timer is left when nobody is asked any more", () => {
-  const time = new PlayedTime();
+  const time = new PlayedRuntime();
   const turns = new FairTurns(1, 1_000, time);
   const turn = turns.share("a").begin(never);
   const gone = turns.share("b");

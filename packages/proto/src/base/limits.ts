@@ -52,6 +52,8 @@ export interface Limits {
   maxVainDials: number;
   /** How fast these come back. Client only. */
   vainDialsPerMinute: number;
+  /** How long somebody has to prove himself at another port that the first server names, in milliseconds, and how long the client stays away from the first one if nobody does; `handshakeTimeoutMs` at most. Client only. */
+  redirectTimeoutMs: number;
   /** Logical streams that share one carrier stream, about. */
   streamsPerCarrier: number;
   /** Carrier streams of one path, at most, per direction. */
@@ -112,6 +114,8 @@ export const DEFAULT_LIMITS: Limits = {
   // A network of 254 addresses takes four hours, and tells nothing then.
   maxVainDials: 16,
   vainDialsPerMinute: 1,
+  // Three round trips of a line by satellite.
+  redirectTimeoutMs: 2_000,
   streamsPerCarrier: 4,
   maxCarriers: 32,
   probeIntervalMs: 1_000,
