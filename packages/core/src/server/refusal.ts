@@ -32,6 +32,11 @@ export function limitReached(limit: LimitName, text: string, retryAfterMs: numbe
   return { code: ErrorCode.LIMIT_REACHED, text, reason: limit, retryAfterMs: Math.max(1, Math.ceil(retryAfterMs)) };
 }
 
+/** The answer to who is new to a listener that closes. */
+export function shuttingDown(): RefusedError {
+  return refused(ErrorCode.GOING_AWAY, "the server is shutting down", "shutting-down");
+}
+
 /** The answer to one whose session another process of this server takes. spec: CTRL-20 */
 export function redirectedTo(port: number): Refusal {
   const text = `another process of this server takes the session, at port ${port}`;
