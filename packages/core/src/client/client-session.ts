@@ -111,7 +111,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
     isEarly: boolean,
   ): Promise<void> {
     if (isAborted(signal)) throw aborted(signal);
-    if (hasDialledInVain) this.#dialer.vain.begin(this.runtime.now());
+    if (hasDialledInVain) this.#dialer.advertised.vain.begin(this.runtime.now());
     if (ip !== undefined) this.#dialer.keepAt(address, ip);
     let reached: ReachedServer;
     try {
@@ -184,7 +184,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
   }
 
   protected override failureOf(event: Extract<SessionEvent, { type: "path-failed" }>): { code: string; reason: string } {
-    const { code, message } = this.#dialer.vain.reasonOf(event.path) ?? {};
+    const { code, message } = this.#dialer.advertised.vain.reasonOf(event.path) ?? {};
     return code === undefined ? super.failureOf(event) : { code, reason: message ?? "" };
   }
 
@@ -204,7 +204,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
         this.#dialer.pathActive(event.path);
         return;
       case "path-requested":
-        void this.#dialer.addRequested(event);
+        void this.#dialer.advertised.addRequested(event);
         return;
       case "ticket":
         this.#dialer.handleTicket(event);
@@ -235,7 +235,7 @@ class ClientSessionOverPaths extends BaseSession implements ClientSession {
         const { reason, graceMs, replacements } = event;
         const path = this.#pathTo(event.member);
         this.publish({ type: "going-away", path, reason, graceMs, replacements: replacements.map(({ address }) => address) });
-        for (const replacement of replacements) this.#dialer.replace(event.member, replacement);
+        for (const replacement of replacements) this.#dialer.advertised.replace(event.member, replacement);
         return;
       }
       case "member-lost":

@@ -1,26 +1,21 @@
-import { ErrorCode, type MemberId, type Replacement, type SessionEvent, type SessionPath } from "@kwik/proto";
+import { ErrorCode, type MemberId, type SessionPath } from "@kwik/proto";
 import { KwikError } from "../api/errors.ts";
 import type { PathPolicy, TrustOptions } from "../api/options.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
-import { checkAddress, checkResolved, isPrivateHost, type AddressPolicy } from "../policy/address-policy.ts";
+import { isPrivateHost } from "../policy/address-policy.ts";
 import { joinTranscript } from "../session-key/join-transcript.ts";
 import type { SessionKey } from "../session-key/session-key.ts";
 import { formatAddress, formatServer, parseAddress, type Relay, type ServerAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { Transport } from "../transport/transport.ts";
+import { AdvertisedAddresses } from "./advertised-addresses.ts";
 import { type RedialledServer, Redials } from "./redials.ts";
 import { trustFor } from "./server-trust.ts";
 import { type ReachedServer, reachFirst, ServerWays } from "./server-ways.ts";
 import { type Ticket, TicketRequests } from "./ticket-requests.ts";
 import { TransportChoices } from "./transport-choices.ts";
-import { VainDials } from "./vain-dials.ts";
 import { type FallbackDialer, TransportFallback, type TransportLimit } from "./transport-fallback.ts";
 import { TransportReturn } from "./transport-return.ts";
-
-type PathRequested = Extract<SessionEvent, { type: "path-requested" }>;
-
-const IDENTITY = /^sha256:[0-9a-f]{64}$/;
-const IDENTITY_WORDS = "an identity reads sha256: and 64 hex digits";
 
 export interface PathDialerOptions {
   readonly transport: Transport;
@@ -42,7 +37,8 @@ export interface PathDialerOptions {
 /** Makes the further paths of a client's session: those that servers ask for, the user's own, and again those that died. */
 export class PathDialer {
   readonly choices = new TransportChoices();
-  readonly vain: VainDials;
+  /** What servers ask for. */
+  readonly advertised: AdvertisedAddresses;
   readonly #driver: SessionDriver;
   readonly #options: PathDialerOptions;
   readonly #tickets: TicketRequests;
@@ -50,11 +46,8 @@ export class PathDialer {
   readonly #ways: ServerWays;
   readonly #fallback: TransportFallback;
   readonly #return: TransportReturn;
-  /** Replacements that were named and whose server has not proven itself yet: each counts as dialled in vain. */
-  readonly #unproven = new Set<string>();
   readonly #timers = new Set<unknown>();
   readonly #abort = new AbortController();
-  #policy: AddressPolicy;
   /** A port that a server chose, and the one IP address at which its host is dialled there. */
   #kept: { readonly host: string; readonly port: number; readonly ip: string } | undefined;
 
@@ -62,9 +55,7 @@ export class PathDialer {
     this.#driver = driver;
     this.#options = options;
     this.#ways = new ServerWays(options.relays);
-    this.#policy = { ...options.policy, primaryIsPrivate: false };
     this.#tickets = new TicketRequests(driver);
-    this.vain = new VainDials(driver.session.state.limits);
     const dialer: FallbackDialer = {
       now: () => driver.runtime.now(),
       isStopped: () => this.#isStopped(),
@@ -89,6 +80,14 @@ export class PathDialer {
       connect: (server) => this.#connect(server),
       onFailed: options.onFailed,
     });
+    this.advertised = new AdvertisedAddresses(driver, options, this.#redials, this.#tickets, {
+      isStopped: () => this.#isStopped(),
+      hasRoom: () => this.#hasRoom(),
+      maxPaths: this.#maxPaths,
+      full: () => this.#full(),
+      dial: (address, identity) => this.#dial(address, identity, this.#abort.signal),
+      join: (path, address, link, identity, ticket, voucher) => this.#join(path, address, link, identity, ticket, voucher),
+    });
     driver.session.state.prospects = () => this.#redials.count;
   }
 
@@ -103,113 +102,13 @@ export class PathDialer {
     const dialled = parseRemote(reached.link.properties.remoteAddress) ?? address;
     // What is private to a relay is in the network of the relay.
     const isPrivate = reached.address.relay === undefined && (isPrivateHost(dialled.host) || isPrivateHost(address.host));
-    this.#policy = { ...this.#policy, primaryIsPrivate: isPrivate };
+    if (isPrivate) this.advertised.primaryIsPrivate();
     return reached;
   }
 
   /** The user's servers, each in every way: joined with a ticket of the primary if it gives one, else directly. */
   addOwn(servers: readonly ServerAddress[]): void {
     for (const server of servers) for (const way of this.#ownWays(server)) this.#redials.dial(way);
-  }
-
-  /** A server that leaves named another one to be used instead. spec: DRAIN-2 */
-  replace(member: MemberId, { address: text, identity }: Replacement): void {
-    let address: ServerAddress;
-    try {
-      address = parseAddress(text);
-    } catch {
-      this.#options.onFailed(text, new KwikError("ADDRESS_REFUSED", "a server that leaves named a replacement that is no address"));
-      return;
-    }
-    const key = formatAddress(address);
-    const verdict = this.#redials.isOwn(key) ? { allowed: true as const } : checkAddress(text, this.#policy);
-    if (!verdict.allowed) {
-      this.#options.onFailed(key, new KwikError("ADDRESS_REFUSED", verdict.reason));
-      return;
-    }
-    if (identity !== "" && !IDENTITY.test(identity)) {
-      this.#options.onFailed(key, new KwikError("IDENTITY_MISMATCH", IDENTITY_WORDS));
-      return;
-    }
-    if (this.#redials.count >= this.#maxPaths) {
-      this.#options.onFailed(key, this.#full());
-      return;
-    }
-    // It is an order to dial like any other. spec: PATH-15
-    if (!this.#redials.isOwn(key) && !this.#redials.wasActive(key) && !this.#unproven.has(key)) {
-      if (!this.vain.begin(this.#driver.runtime.now())) {
-        this.#options.onFailed(key, new KwikError("LIMIT_REACHED", "too many addresses were dialled in vain (limits.maxVainDials)"));
-        return;
-      }
-      this.#unproven.add(key);
-    }
-    this.#redials.dial(address, { authority: member, ...(identity === "" ? {} : { identity }) });
-  }
-
-  /** A server asked for a path. spec: PATH-8, PATH-15 */
-  async addRequested(event: PathRequested): Promise<void> {
-    const { session, runtime } = this.#driver;
-    const refuse = (code: ErrorCode, reason: string): void => {
-      session.clientPaths?.refuse(event.fromMember, event.requestId, code, reason);
-      this.#driver.schedule();
-    };
-    const verdict = checkAddress(event.address, this.#policy);
-    if (!verdict.allowed) {
-      refuse(ErrorCode.ADDRESS_REFUSED, verdict.reason);
-      this.#options.onFailed(event.address, new KwikError("ADDRESS_REFUSED", verdict.reason));
-      return;
-    }
-    if (!this.#hasRoom()) {
-      refuse(ErrorCode.LIMIT_REACHED, `the client allows ${this.#maxPaths} paths`);
-      return;
-    }
-    if (this.#isStopped()) return;
-    const address = parseAddress(event.address);
-    const identity = event.identity === "" ? undefined : event.identity;
-    if (identity !== undefined && !IDENTITY.test(identity)) {
-      refuse(ErrorCode.IDENTITY_MISMATCH, IDENTITY_WORDS);
-      return;
-    }
-    const full = session.clientPaths?.refusalOf(formatAddress(address), identity);
-    if (full !== undefined) {
-      refuse(full.code, full.reason);
-      return;
-    }
-    if (!this.vain.begin(runtime.now())) {
-      refuse(ErrorCode.LIMIT_REACHED, "too many addresses were dialled in vain (limits.maxVainDials)");
-      return;
-    }
-    const path = session.opening.openPath(runtime.now(), {
-      address: formatAddress(address),
-      identity,
-      priority: event.priority,
-      request: { member: event.fromMember, requestId: event.requestId },
-    });
-    // With the identity known the ticket is on its way while the link comes up.
-    const early = identity === undefined ? undefined : this.#tickets.request(path.id, identity);
-    this.#driver.schedule();
-    let link: Link;
-    try {
-      link = await this.#dial(address, identity, this.#abort.signal);
-    } catch (error) {
-      // It ends when its time is over, as if nobody had answered.
-      this.vain.failed(path, KwikError.from(error));
-      return;
-    }
-    this.vain.proven();
-    try {
-      const proven = link.properties.provenIdentity ?? identity ?? "";
-      const ticket = await (early ?? this.#tickets.request(path.id, proven));
-      if (ticket === undefined || ticket.code !== 0) {
-        throw new KwikError("TICKET_REFUSED", ticket === undefined ? "the server that wanted the path gave no ticket" : ticket.reason);
-      }
-      await this.#join(path, address, link, proven, ticket.ticket, event.fromMember);
-    } catch (error) {
-      const problem = KwikError.from(error);
-      link.close(codeOf(problem), "");
-      session.linkLost(runtime.now(), path.id, codeOf(problem), problem.message);
-      this.#driver.pump();
-    }
   }
 
   handleTicket(ticket: Ticket): void {
@@ -287,7 +186,7 @@ export class PathDialer {
 
   async #connect({ address, key, identity, priority, authority }: RedialledServer): Promise<void> {
     const link = await this.#dial(address, identity, this.#abort.signal);
-    if (this.#unproven.delete(key)) this.vain.proven();
+    this.advertised.proven(key);
     // A fallback was there first.
     if (this.#pathsTo(key).length > 0) link.close(0, "");
     else await this.#takeIn(link, address, identity, priority, authority);
@@ -396,17 +295,12 @@ export class PathDialer {
       timeoutMs: this.#driver.session.state.limits.handshakeTimeoutMs,
       signal,
       avoid,
-      checkResolved: this.#redials.isOwn(formatAddress(address)) ? undefined : (ips) => this.#refusalOf(ips),
+      checkResolved: this.#redials.isOwn(formatAddress(address)) ? undefined : (ips) => this.advertised.refusalOf(ips),
     });
     const named = isRelayed ? "only" : address.transport === undefined ? transportName && "option" : "address";
     const limited = avoid !== undefined ? "fallback" : only && "return";
     this.choices.dialled(link, named ?? limited ?? transport.choiceOf?.(link) ?? "only");
     return link;
-  }
-
-  #refusalOf(ips: readonly string[]): string | undefined {
-    const verdict = checkResolved(ips, this.#policy);
-    return verdict.allowed ? undefined : verdict.reason;
   }
 
   #pathsTo(address: string): SessionPath[] {
@@ -442,8 +336,4 @@ function parseRemote(text: string): ServerAddress | undefined {
   } catch {
     return undefined;
   }
-}
-
-function codeOf(error: KwikError): ErrorCode {
-  return error.code in ErrorCode ? ErrorCode[error.code as keyof typeof ErrorCode] : ErrorCode.UNREACHABLE;
 }
