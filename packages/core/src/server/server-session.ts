@@ -24,10 +24,12 @@ import type { SendHalf } from "../session/send-half.ts";
 import type { ContentOfferer } from "../session/duplex-stream.ts";
 import { remotePath } from "../session/path-info.ts";
 import { formatAddress, parseAddress } from "../transport/address.ts";
+import { ClientAnswers } from "./client-answers.ts";
 import { HomeContribution } from "./home-contribution.ts";
 import { OpenContribution } from "./contribution.ts";
 import type { TurnShare } from "./fair-turns.ts";
 import { StreamGate } from "./stream-gate.ts";
+import { TicketMinting } from "./ticket-minting.ts";
 
 export interface ServerSessionOptions {
   readonly clientIdentity: string | undefined;
@@ -47,15 +49,6 @@ export interface ServerSessionOptions {
   readonly onEnded: (isExpired: boolean) => void;
 }
 
-/** Tickets that are being signed for one client, at most. */
-const MAX_MINTING = 32;
-
-interface Waiter<T> {
-  readonly what: string;
-  resolve(value: T): void;
-  reject(reason: Error): void;
-}
-
 /** A server's side of a session. */
 export class ServerSessionOverPaths extends BaseSession implements ServerSession {
   readonly clientIdentity: string | undefined;
@@ -63,11 +56,11 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   readonly #offers: ContentOffers;
   readonly #reads: ContentReads;
   readonly #gate: StreamGate | undefined;
-  readonly #requests = new Map<number, Waiter<number>>();
-  readonly #raws = new Map<number, Waiter<Uint8Array>>();
+  readonly #requests = new ClientAnswers<number>();
+  readonly #raws = new ClientAnswers<Uint8Array>();
+  readonly #minting: TicketMinting;
   readonly #contributions = new Map<StreamSender, OpenContribution>();
   #rawHandler: RawHandler | undefined;
-  #minting = 0;
   /** All that the application has said or heard so far, as one number, and when that was last seen to grow. */
   #words = -1;
   #activeAt: number;
@@ -81,6 +74,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     const storeRequest = (): ContentRequest => ({ clientIdentity: this.clientIdentity, sessionId: this.id });
     this.#reads = new ContentReads(this.driver, options.content, storeRequest, (contentId) => this.#offers.find(contentId));
     this.#gate = this.#makeGate(options);
+    this.#minting = new TicketMinting(this.driver, options.authority, this.clientIdentity);
   }
 
   #makeGate({ authorizeStream: authorize, maxPendingAuthorizations, streamTurns, onNotice }: ServerSessionOptions): StreamGate | undefined {
@@ -171,7 +165,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     if (options.signal?.aborted === true) throw new KwikError("ABORTED", "addPath was aborted", { cause: options.signal.reason });
     const requestId = this.#server.request(text, options.identity ?? "", priority);
     this.driver.schedule();
-    const pathId = await this.#wait(this.#requests, requestId, text, options.signal);
+    const pathId = await this.#requests.wait(requestId, text, options.signal);
     return this.allPaths().find((path) => path.id === pathId) as PathInfo;
   }
 
@@ -179,7 +173,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     this.#assertOpen();
     const requestId = this.#server.remove(pathId, wholeMs(options.graceMs ?? 1_000));
     this.driver.schedule();
-    await this.#wait(this.#requests, requestId, `path ${pathId}`, undefined);
+    await this.#requests.wait(requestId, `path ${pathId}`, undefined);
   }
 
   activePaths(): PathInfo[] {
@@ -207,7 +201,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     const requestId = this.proto.raw.send(new Uint8Array(data), pathId);
     this.driver.schedule();
     // An aborted wait gives its place among the outstanding ones back.
-    return this.#wait(this.#raws, requestId, `path ${pathId}`, options.signal, () => this.proto.raw.forget(requestId));
+    return this.#raws.wait(requestId, `path ${pathId}`, options.signal, () => this.proto.raw.forget(requestId));
   }
 
   onRaw(handler: RawHandler): void {
@@ -255,16 +249,16 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   protected override onRoleEvent(event: SessionEvent): void {
     switch (event.type) {
       case "path-request-done":
-        this.#settle(this.#requests, event.requestId, event.code, event.reason, event.pathId);
+        this.#requests.settle(event.requestId, event.code, event.reason, event.pathId);
         return;
       case "raw-reply":
-        this.#settle(this.#raws, event.requestId, event.code, event.reason, event.data);
+        this.#raws.settle(event.requestId, event.code, event.reason, event.data);
         return;
       case "raw-request":
         void this.#answerRaw(event.requestId, event.fromPathId, event.data);
         return;
       case "ticket-wanted":
-        void this.#mint(event);
+        void this.#minting.answer(event);
         return;
       case "content-read":
         this.#reads.handle(event);
@@ -294,9 +288,8 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   protected override onEnded(): void {
     this.#gate?.close();
     const error = this.endError as KwikError;
-    for (const waiter of [...this.#requests.values(), ...this.#raws.values()]) waiter.reject(error);
-    this.#requests.clear();
-    this.#raws.clear();
+    this.#requests.end(error);
+    this.#raws.end(error);
     for (const contribution of [...this.#contributions.values()]) contribution.fail(error);
     this.#offers.end(error);
     this.#reads.close();
@@ -335,35 +328,6 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     this.publish({ type: "primary-changed", path, isHere, reason });
   }
 
-  async #mint(event: Extract<SessionEvent, { type: "ticket-wanted" }>): Promise<void> {
-    if (this.#minting >= MAX_MINTING) {
-      this.#server.answerTicket(event.requestId, "", ErrorCode.LIMIT_REACHED, "too many tickets are being signed");
-      return;
-    }
-    this.#minting += 1;
-    let ticket = "";
-    let code: ErrorCode = ErrorCode.NO_ERROR;
-    let reason = "";
-    try {
-      if (this.#options.authority === undefined) throw new KwikError("NOT_SUPPORTED", "this server signs no tickets");
-      ticket = await this.#options.authority.mint({
-        sessionId: this.id,
-        pathId: event.pathId,
-        memberId: event.memberId,
-        identity: event.identity,
-        clientKey: this.proto.state.config.clientKey,
-        clientIdentity: this.clientIdentity,
-      });
-    } catch (error) {
-      const problem = KwikError.from(error);
-      code = problem.code === "NOT_SUPPORTED" ? ErrorCode.NOT_SUPPORTED : ErrorCode.TICKET_REFUSED;
-      reason = problem.message;
-    }
-    this.#minting -= 1;
-    this.#server.answerTicket(event.requestId, ticket, code, reason);
-    this.driver.schedule();
-  }
-
   async #answerRaw(requestId: number, fromPathId: number, data: Uint8Array): Promise<void> {
     let code: ErrorCode = ErrorCode.NO_ERROR;
     let reply: Uint8Array = new Uint8Array(0);
@@ -380,49 +344,6 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     }
     this.proto.raw.reply(requestId, code, reply);
     this.driver.schedule();
-  }
-
-  #wait<T>(
-    waiters: Map<number, Waiter<T>>,
-    requestId: number,
-    what: string,
-    signal: AbortSignal | undefined,
-    onAborted?: () => void,
-  ): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const abort = (): void => {
-        waiters.delete(requestId);
-        onAborted?.();
-        reject(new KwikError("ABORTED", "the wait was aborted", { cause: signal?.reason }));
-      };
-      if (signal?.aborted === true) return abort();
-      signal?.addEventListener("abort", abort, { once: true });
-      const done = (): void => signal?.removeEventListener("abort", abort);
-      waiters.set(requestId, {
-        what,
-        resolve: (value) => {
-          done();
-          resolve(value);
-        },
-        reject: (reason) => {
-          done();
-          reject(reason);
-        },
-      });
-    });
-  }
-
-  #settle<T>(waiters: Map<number, Waiter<T>>, requestId: number, code: number, reason: string, value: T): void {
-    const waiter = waiters.get(requestId);
-    if (waiter === undefined) return;
-    waiters.delete(requestId);
-    if (code === 0) waiter.resolve(value);
-    else
-      waiter.reject(
-        new PathError(errorName(code), `${waiter.what}: ${reason === "" ? errorName(code) : reason}`, waiter.what, undefined, {
-          remote: true,
-        }),
-      );
   }
 }
 

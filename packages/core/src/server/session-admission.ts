@@ -4,6 +4,7 @@ import { KwikError } from "../api/errors.ts";
 import type { ListenLimits } from "../api/listener-limits.ts";
 import type { ListenOptions } from "../api/options.ts";
 import type { AsyncQueue } from "../session/async-queue.ts";
+import { sessionIdText } from "../session/session-id.ts";
 import { isSessionPublicKey } from "../session-key/session-key.ts";
 import type { Link } from "../transport/link.ts";
 import { ClientCheck } from "./client-check.ts";
@@ -71,7 +72,7 @@ export class SessionAdmission {
       return;
     }
     const { message } = opening;
-    const sessionId = hexOf(message.sessionId);
+    const sessionId = sessionIdText(message.sessionId);
     const isMember = this.#parts.sessions.get(sessionId) !== undefined;
     if (isMember) await this.#asMember(remoteAddress, () => this.#join(admission, opening, sessionId));
     else await this.#asStranger(admission, () => this.#join(admission, opening, sessionId));
@@ -189,7 +190,7 @@ export class SessionAdmission {
       throw new RefusedError(limitReached("waiting", "too many sessions wait to be accepted by the application", WAITING_RETRY_MS));
     const { remoteAddress, clientIdentity: certificateIdentity } = admission.link.properties;
     this.#throwIfLimited(this.#parts.gate.session(remoteAddress));
-    const id = hexOf(sessionId);
+    const id = sessionIdText(sessionId);
     const onEnded = (): void => this.#parts.gate.sessionEnded(remoteAddress);
     const network = this.#parts.gate.networkOf(remoteAddress);
     const session = this.#parts.sessions.begin(id, { sessionId, member, clientIdentity, certificateIdentity, network, opening, onEnded });
@@ -233,12 +234,6 @@ export class SessionAdmission {
 /** Whether what a client showed was wrong, rather than too much, too late or misunderstood. */
 function isWrong({ reason }: Refusal): boolean {
   return reason === "proof" || reason === "credentials" || reason === "revoked" || reason.startsWith("ticket-");
-}
-
-function hexOf(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-  return text;
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {

@@ -16,17 +16,17 @@ import type { CloseInfo, PathInfo, SessionEvent as PublicEvent, SessionStats, Tr
 import type { Runtime } from "../driver/runtime.ts";
 import { SessionDriver, type SessionObserver } from "../driver/session-driver.ts";
 import { AsyncQueue } from "./async-queue.ts";
+import { EventReaders } from "./event-readers.ts";
 import { closeInfoOf, type EndedEvent, endErrorOf } from "./session-end.ts";
 import { DuplexStream, type ContentOfferer } from "./duplex-stream.ts";
 import { publicPath, withLink } from "./path-info.ts";
 import { ReceiveHalf } from "./receive-half.ts";
 import { SendHalf } from "./send-half.ts";
 import { SendBudget, type SendPool } from "./send-budget.ts";
+import { sessionIdText } from "./session-id.ts";
 import { SlabPool } from "./slab-pool.ts";
+import { StreamOpenings } from "./stream-openings.ts";
 import { trafficOf } from "./traffic.ts";
-
-/** Events that wait for a slow reader of `events()`, at most; the oldest go first. */
-const MAX_WAITING_EVENTS = 1024;
 
 /** The reason of a close travels up to this length; the rest is cut off. */
 const MAX_REASON_LENGTH = 512;
@@ -51,10 +51,10 @@ export abstract class BaseSession implements Session {
   protected readonly runtime: Runtime;
   readonly #incoming = { bidirectional: new AsyncQueue<Incoming<Stream>>(), unidirectional: new AsyncQueue<Incoming<ReceiveStream>>() };
   readonly #datagrams = new AsyncQueue<Uint8Array>();
-  readonly #eventReaders = new Set<AsyncQueue<PublicEvent>>();
+  readonly #eventReaders = new EventReaders();
   readonly #slabs = new WeakMap<StreamEntry["peer"], SlabPool>();
   readonly #sendBudget: SendBudget;
-  readonly #openWaiters: (() => void)[] = [];
+  readonly #openings = new StreamOpenings();
   #resolveClosed!: (info: CloseInfo) => void;
   #closeInfo: CloseInfo | undefined;
   #closing: Promise<void> | undefined;
@@ -81,9 +81,7 @@ export abstract class BaseSession implements Session {
   }
 
   get id(): string {
-    let text = "";
-    for (const byte of this.proto.state.id) text += byte.toString(16).padStart(2, "0");
-    return text;
+    return sessionIdText(this.proto.state.id);
   }
 
   openStream(options: StreamOptions = {}): Stream {
@@ -154,21 +152,7 @@ export abstract class BaseSession implements Session {
   }
 
   events(): AsyncIterable<PublicEvent> {
-    // Not in the generator, whose body waits for the first `next`: what happens from now on is what the caller wants to hear of.
-    const queue = new AsyncQueue<PublicEvent>();
-    this.#eventReaders.add(queue);
-    if (this.#endError !== undefined) queue.end(this.#endError);
-    return this.#eventsOf(queue);
-  }
-
-  async *#eventsOf(queue: AsyncQueue<PublicEvent>): AsyncIterable<PublicEvent> {
-    try {
-      for (;;) yield await queue.next();
-    } catch (error) {
-      if (!(error instanceof SessionClosedError)) throw error;
-    } finally {
-      this.#eventReaders.delete(queue);
-    }
+    return this.#eventReaders.begin(this.#endError);
   }
 
   close(): Promise<void> {
@@ -224,10 +208,7 @@ export abstract class BaseSession implements Session {
   protected abstract memberFor(options: StreamOptions): MemberId | undefined;
 
   protected publish(event: PublicEvent): void {
-    for (const reader of this.#eventReaders) {
-      if (reader.length >= MAX_WAITING_EVENTS) reader.poll();
-      reader.push(event);
-    }
+    this.#eventReaders.publish(event);
   }
 
   protected get endError(): SessionClosedError | undefined {
@@ -271,25 +252,8 @@ export abstract class BaseSession implements Session {
       } catch (error) {
         if (!(error instanceof StreamLimitError) && !(error instanceof PathError && error.code === "NO_PATHS")) throw error;
       }
-      await this.#streamAllowed(options.signal);
+      await this.#openings.next(options.signal);
     }
-  }
-
-  #streamAllowed(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const finish = (): void => {
-        signal?.removeEventListener("abort", abort);
-        resolve();
-      };
-      const abort = (): void => {
-        const at = this.#openWaiters.indexOf(finish);
-        if (at >= 0) this.#openWaiters.splice(at, 1);
-        reject(new KwikError("ABORTED", "the wait for a stream was aborted", { cause: signal?.reason }));
-      };
-      if (signal?.aborted === true) return abort();
-      signal?.addEventListener("abort", abort, { once: true });
-      this.#openWaiters.push(finish);
-    });
   }
 
   #own(entry: StreamEntry): OwnedStream & { stream: Stream | undefined } {
@@ -361,7 +325,7 @@ export abstract class BaseSession implements Session {
       case "member-lost":
       case "primary-changed":
         // Those who wait for a server that is gone hear of it when they try again.
-        for (const waiter of this.#openWaiters.splice(0)) waiter();
+        this.#openings.wake();
         break;
       case "path-added":
       case "path-active":
@@ -404,8 +368,8 @@ export abstract class BaseSession implements Session {
     this.#incoming.bidirectional.end(this.#endError);
     this.#incoming.unidirectional.end(this.#endError);
     this.#datagrams.end(this.#endError);
-    for (const reader of this.#eventReaders) reader.end(this.#endError);
-    for (const waiter of this.#openWaiters.splice(0)) waiter();
+    this.#eventReaders.end(this.#endError);
+    this.#openings.wake();
     this.#sendBudget.end();
     this.onEnded();
     this.#resolveClosed(this.#closeInfo);
