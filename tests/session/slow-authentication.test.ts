@@ -80,8 +80,14 @@ test("of clients that are decided about at once there are so many, over all netw
 test("a client that leaves while it is decided about does not make room for another call before its own is answered", async () => {
   await using cluster = new TestCluster();
   const open: (() => void)[] = [];
+  let arrived = 0;
   const server = await cluster.serve({
     limits: { maxPendingAuthentications: 1, handshakeTimeoutMs: 30_000 },
+    // Asked just before `authenticate` would be.
+    redirect: () => {
+      arrived += 1;
+      return undefined;
+    },
     authenticate: () => new Promise<AuthResult>((resolve) => open.push(() => resolve({ ok: true }))),
   });
   const abort = new AbortController();
@@ -89,8 +95,9 @@ test("a client that leaves while it is decided about does not make room for anot
   await expect.poll(() => open.length).toBe(1);
   abort.abort();
   expect(await first).toBe("ABORTED");
+  await expect.poll(() => server.listener.stats().waitingConnections).toBe(0);
   const second = outcomeOf(cluster.dial(server));
-  await expect.poll(() => server.listener.stats().waitingConnections).toBe(1);
+  await expect.poll(() => arrived).toBe(2);
   await new Promise((resolve) => setImmediate(resolve));
   expect(open).toHaveLength(1);
   open[0]?.();
