@@ -123,7 +123,7 @@ export class QuicListener implements TransportListener {
       web: web && webRules(web),
       onLink: (link) => this.#request.onLink(link),
       onDecided: (peer) => this.#undecided.delete(peer),
-      onSilent: (peer) => this.#refusals.add(peer.link.properties.remoteAddress, "it asked nothing in time", "timeout"),
+      onRefused: (peer, why, reason) => this.#refusals.add(peer.link.properties.remoteAddress, why, reason),
       onRefusedOrigin: (origin) => this.#onRefusedOrigin(origin),
     };
   }
@@ -331,7 +331,10 @@ export class QuicListener implements TransportListener {
     if (!this.#hasWarnedOfMtu && !isOwnAddress(remote.replace(/:\d+$/, "").replace(/[[\]]/g, ""))) this.#checkMtuLater(link);
   }
 
-  /** Whoever has the number by now came later, and is one too many as well: the engine is not asked, which would hold up those that are served. */
+  /**
+   * Goes by the number alone: to ask the engine whose it is would hold up those that are served. Whoever has it by now came later, has not been heard of, and is
+   * closed though it might have been let in: it dials again.
+   */
   #refuse(handle: number, code: number, text: string): void {
     try {
       this.#native.closeSession(handle, code, text);

@@ -1,5 +1,5 @@
 import { ErrorCode } from "@kwik/core";
-import type { Link, WebRules } from "@kwik/core";
+import type { Link, RefusalReason, WebRules } from "@kwik/core";
 import { Http3Connection } from "@kwik/transport-webtransport";
 import { EventType } from "./engine/binding.ts";
 import type { NativeEvent } from "./engine/binding.ts";
@@ -9,6 +9,12 @@ import { QUERY_PREAMBLE } from "./certificate-query.ts";
 
 /** How long a client may take to say what it wants, in milliseconds; also how long a certificate query may stay connected. */
 const FIRST_BYTES_TIMEOUT_MS = 5_000;
+
+/**
+ * Events of a client that are held until it is known what it wants, at most. Their bytes are fewer than those of a query, since more than that decides; each event of
+ * an honest client brings one of them at least.
+ */
+const MAX_HELD_EVENTS = 16;
 
 /** First byte of an HTTP/3 request: a HEADERS frame. RFC 9114 section 7.2.2 */
 const HEADERS_FRAME = 0x01;
@@ -22,8 +28,8 @@ export interface ServerLinkOptions {
   onLink(link: Link): void;
   /** It is known what the client wants. */
   onDecided(peer: ServerLink): void;
-  /** The client said nothing in its time; the connection goes. */
-  onSilent(peer: ServerLink): void;
+  /** The client said nothing in its time, or too much that says nothing; the connection goes. */
+  onRefused(peer: ServerLink, why: string, reason: RefusalReason): void;
   /** A page was refused because of its origin. */
   onRefusedOrigin(origin: string): void;
 }
@@ -31,7 +37,7 @@ export interface ServerLinkOptions {
 /**
  * A connection on the server, before and after it is somebody's link. The first bytes decide: a certificate query is answered here
  * and nobody above hears of it; HTTP/3, if it is spoken, is served until it brings a session; anything else, bytes included, goes to
- * `onLink`. The engine does not tell which protocol the handshake agreed on.
+ * `onLink`. Datagrams that come before are lost, as the network could have lost them. The engine does not tell which protocol the handshake agreed on.
  */
 export class ServerLink {
   readonly link: QuicLink;
@@ -40,7 +46,7 @@ export class ServerLink {
   isTouched = false;
   readonly #options: ServerLinkOptions;
   #phase: "first-bytes" | "offered" | "query" = "first-bytes";
-  /** What came before the decision. */
+  /** What came on streams before the decision. */
   #held: NativeEvent[] = [];
   #first = Buffer.alloc(0);
   #http3: Http3Connection | undefined;
@@ -52,8 +58,8 @@ export class ServerLink {
     this.#options = options;
     this.#timer = setTimeout(() => {
       // Certificate queries end here too, if their client does not end them.
-      if (this.#phase === "first-bytes") options.onSilent(this);
-      link.close(ErrorCode.TIMEOUT, "nothing was asked in time");
+      if (this.#phase === "first-bytes") options.onRefused(this, "it asked nothing in time", "timeout");
+      this.#end(ErrorCode.TIMEOUT, "nothing was asked in time");
     }, FIRST_BYTES_TIMEOUT_MS);
     this.#timer.unref();
   }
@@ -65,7 +71,7 @@ export class ServerLink {
 
   handle(event: NativeEvent): void {
     if (this.#phase === "offered") this.link.handle(event);
-    else if (this.#phase === "first-bytes") this.#decide(event);
+    else if (this.#phase === "first-bytes" && !this.link.isClosed) this.#decide(event);
   }
 
   endBatch(): void {
@@ -89,10 +95,18 @@ export class ServerLink {
   }
 
   #decide(event: NativeEvent): void {
-    if (event.eventType === EventType.close) return; // came and went without a word
+    // It came and went without a word, or sent a datagram to nobody: whatever is of no stream is not held.
+    if (event.streamId < 0 || event.eventType === EventType.close) return;
+    if (this.#held.length >= MAX_HELD_EVENTS) {
+      this.#options.onRefused(this, "it sent too much that says nothing", "held-bytes");
+      this.#end(ErrorCode.LIMIT_REACHED, "too much was sent that says nothing");
+      return;
+    }
     this.#held.push(event);
-    if (event.streamId < 0) return;
-    this.connection.identify();
+    if (!this.connection.identify()) {
+      this.#end(ErrorCode.LINK_LOST, "the connection is gone");
+      return;
+    }
     const { web } = this.#options;
     if (web !== undefined && this.#looksLikeHttp3(event)) {
       this.#serveHttp3(web);
@@ -146,6 +160,13 @@ export class ServerLink {
     this.#options.onLink(this.link);
     if (!this.link.isAttached) throw new Error("nobody attached to the link");
     for (const event of held) this.link.handle(event);
+  }
+
+  /** Nobody hears of it any more. */
+  #end(code: ErrorCode, reason: string): void {
+    this.stop();
+    this.#held = [];
+    this.link.close(code, reason);
   }
 
   /** From here on events go to the link; answers those that came before. */

@@ -1,3 +1,4 @@
+import { ErrorCode } from "@kwik/core";
 import type { NativeMetrics, NativeServer } from "./binding.ts";
 import type { EngineConnection } from "./connection.ts";
 import { connectionCensus } from "./connection-census.ts";
@@ -26,9 +27,17 @@ export class ServerConnection implements EngineConnection {
     this.#handle = handle;
   }
 
-  /** The client's first word is being heard: whoever has the handle now is whom this connection is about from now on. Until then it can only be closed. */
-  identify(): void {
-    if (this.#handshakeTimeMs === undefined && !this.#isGone) this.#isVerified();
+  /**
+   * The client's first word is being heard: whoever has the handle now is whom this connection is about from now on. Until then it can only be closed. False
+   * if it is gone, or the engine could not say whose the handle is.
+   */
+  identify(): boolean {
+    if (this.#isGone || this.#handshakeTimeMs !== undefined) return !this.#isGone;
+    const metrics = this.#read();
+    if (metrics !== undefined) return this.#verify(metrics);
+    // Left alone it would stay in the engine, served by nobody, for as long as its client likes.
+    this.close(ErrorCode.INTERNAL_ERROR, "the engine does not know the connection");
+    return false;
   }
 
   /** The connection has ended: nothing may be done with its handle any more. */
