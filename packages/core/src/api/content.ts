@@ -33,6 +33,6 @@ export interface ContentSource {
    * when it ends is read. Used for contents that are sent to their end.
    */
   hashesFrom?(offset: bigint, blockBytes: number): AsyncIterable<Uint8Array>;
-  /** Releases what `open` took. */
+  /** Releases what `open` took. Called once for each `open`: when nothing reads what that one gave any more, or the session is over. */
   close?(): Promise<void>;
 }

@@ -153,3 +153,32 @@ test("a source is not closed while it is read, however many contents are asked f
   expect(answered.filter((answer) => answer.startsWith("failed"))).toEqual([]);
   expect([answered.length, closed.length]).toEqual([60, 60 - 32]);
 });
+
+test("a source that is read is closed when its last reader is done, though another version was asked for meanwhile", async () => {
+  const { reads, answered, closed, openings, source } = staged();
+  const ends: (() => void)[] = [];
+  const slow = (name: string, version: string): ContentSource => ({
+    ...source(name, version),
+    read: () => new Promise((resolve) => ends.push(() => resolve(new Uint8Array(LENGTH)))),
+  });
+  reads.handle(wanted(1));
+  openings[0]?.(slow("old", "1"));
+  await turn();
+  reads.handle({ ...wanted(2), version: "2" });
+  await turn();
+  // It is opened anew at once, and those that read the old one are not disturbed.
+  openings[1]?.(slow("new", "2"));
+  await turn();
+  reads.handle({ ...wanted(3), version: "2" });
+  await turn();
+  expect([openings.length, ends.length, closed]).toEqual([2, 3, []]);
+  ends[0]?.();
+  await turn();
+  expect([answered, closed]).toEqual([["read 1"], ["old"]]);
+  for (const end of ends) end();
+  await turn();
+  expect([answered, closed]).toEqual([["read 1", "read 2", "read 3"], ["old"]]);
+  reads.close();
+  await turn();
+  expect(closed).toEqual(["old", "new"]);
+});

@@ -3,6 +3,15 @@ import type { ContentRequest, ContentSource, ContentStore } from "../api/content
 import { KwikError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 
+/** One opening of a content, and what it came to. */
+interface Opening {
+  readonly source: Promise<ContentSource | undefined>;
+  /** Reads that are under way on it, or wait for it. */
+  readers: number;
+  /** It is kept no more: the last of its readers closes it. */
+  isForgotten: boolean;
+}
+
 type ReadWanted = Extract<SessionEvent, { type: "content-read" }>;
 
 /** Sources that stay open between reads, at most, per session. Those that are being read are not closed: reads under way are few (CONTENT-16). */
@@ -17,9 +26,7 @@ export class ContentReads {
   readonly #store: ContentStore | undefined;
   readonly #request: () => ContentRequest;
   readonly #offered: (contentId: string) => ContentSource | undefined;
-  readonly #open = new Map<string, Promise<ContentSource | undefined>>();
-  /** Reads under way, by content. */
-  readonly #readers = new Map<string, number>();
+  readonly #open = new Map<string, Opening>();
   /** Begin to open contents that wait for their turn. */
   readonly #waiting: (() => void)[] = [];
   #openings = 0;
@@ -39,12 +46,7 @@ export class ContentReads {
   }
 
   handle(event: ReadWanted): void {
-    this.#countReader(event.contentId, 1);
-    const read = this.#read(event).finally(() => {
-      this.#countReader(event.contentId, -1);
-      this.#closeIdle();
-    });
-    read.then(
+    this.#read(event).then(
       () => this.#driver.schedule(),
       (error: unknown) => {
         this.#refuse(event, ErrorCode.INTERNAL_ERROR, `reading failed: ${KwikError.from(error).message}`, "");
@@ -55,13 +57,36 @@ export class ContentReads {
   /** Lets go of everything that is open, and opens nothing any more: reads that were asked for before may still come. */
   close(): void {
     this.#isClosed = true;
-    for (const source of this.#open.values()) closeQuietly(source);
+    for (const opening of this.#open.values()) closeQuietly(opening.source);
     this.#open.clear();
     for (const begin of this.#waiting.splice(0)) begin();
   }
 
   async #read(event: ReadWanted): Promise<void> {
-    const source = this.#offered(event.contentId) ?? (await this.#openedAs(event));
+    const offered = this.#offered(event.contentId);
+    if (offered !== undefined) return this.#answer(event, offered);
+    const { contentId } = event;
+    const isKept = this.#open.has(contentId);
+    // What was opened before may have become another version meanwhile: it is opened anew then, once.
+    for (let isLast = !isKept; ; isLast = true) {
+      const opening = this.#taken(contentId);
+      if (opening === undefined) return this.#answer(event, undefined);
+      try {
+        const source = await opening.source;
+        const isUsable = source === undefined || isAsked(source, event);
+        // Another version is not kept.
+        if (!isUsable) this.#forget(contentId, opening);
+        if (isUsable || isLast) {
+          await this.#answer(event, source);
+          return;
+        }
+      } finally {
+        this.#release(opening);
+      }
+    }
+  }
+
+  async #answer(event: ReadWanted, source: ContentSource | undefined): Promise<void> {
     if (source === undefined) {
       this.#refuse(event, ErrorCode.CONTENT_NOT_FOUND, "not here", "");
       return;
@@ -82,36 +107,26 @@ export class ContentReads {
     this.#driver.schedule();
   }
 
-  /** The source in the version that is asked for, if it is here: what was opened before may have become another one meanwhile. Another version is not kept. */
-  async #openedAs(event: ReadWanted): Promise<ContentSource | undefined> {
-    const { contentId } = event;
-    const kept = this.#open.get(contentId);
-    const source = await this.#forgetUnless(event, kept ?? this.#opened(contentId));
-    if (kept === undefined || source === undefined || isAsked(source, event)) return source;
-    return this.#forgetUnless(event, this.#opened(contentId));
+  /** The opening of a content with one reader more, which `#release` takes away; undefined where nothing can be opened. */
+  #taken(contentId: string): Opening | undefined {
+    const opening = this.#open.get(contentId) ?? this.#begin(contentId);
+    if (opening === undefined) return undefined;
+    opening.readers += 1;
+    this.#closeIdle();
+    return opening;
   }
 
-  async #forgetUnless(event: ReadWanted, opening: Promise<ContentSource | undefined>): Promise<ContentSource | undefined> {
-    const source = await opening;
-    if (source !== undefined && !isAsked(source, event) && this.#open.get(event.contentId) === opening) {
-      this.#open.delete(event.contentId);
-      closeQuietly(opening);
-    }
-    return source;
-  }
-
-  #opened(contentId: string): Promise<ContentSource | undefined> {
-    let opening = this.#open.get(contentId);
+  #begin(contentId: string): Opening | undefined {
     const store = this.#store;
-    if (opening !== undefined || store === undefined || this.#isClosed) return opening ?? Promise.resolve(undefined);
-    opening = new Promise((resolve) => this.#waiting.push(() => resolve(this.#openNow(store, contentId))));
+    if (store === undefined || this.#isClosed) return undefined;
+    const source = new Promise<ContentSource | undefined>((resolve) => this.#waiting.push(() => resolve(this.#openNow(store, contentId))));
+    const opening: Opening = { source, readers: 0, isForgotten: false };
     this.#open.set(contentId, opening);
     this.#beginWaiting();
     // What could not be opened is tried anew the next time.
-    void opening.then((source) => {
-      if (source === undefined && this.#open.get(contentId) === opening) this.#open.delete(contentId);
+    void source.then((opened) => {
+      if (opened === undefined) this.#forget(contentId, opening);
     });
-    this.#closeIdle();
     return opening;
   }
 
@@ -133,19 +148,25 @@ export class ContentReads {
     }
   }
 
-  #countReader(contentId: string, change: 1 | -1): void {
-    const readers = (this.#readers.get(contentId) ?? 0) + change;
-    if (readers > 0) this.#readers.set(contentId, readers);
-    else this.#readers.delete(contentId);
+  /** It is not given to further reads, and closed when those that have it are done. */
+  #forget(contentId: string, opening: Opening): void {
+    if (this.#open.get(contentId) !== opening) return;
+    this.#open.delete(contentId);
+    opening.isForgotten = true;
+    if (opening.readers === 0) closeQuietly(opening.source);
+  }
+
+  #release(opening: Opening): void {
+    opening.readers -= 1;
+    if (opening.isForgotten && opening.readers === 0) closeQuietly(opening.source);
+    this.#closeIdle();
   }
 
   /** Closes the oldest sources beyond the limit that nobody reads. */
   #closeIdle(): void {
-    for (const [contentId, source] of this.#open) {
+    for (const [contentId, opening] of this.#open) {
       if (this.#open.size <= MAX_OPEN_SOURCES) return;
-      if (this.#readers.has(contentId)) continue;
-      this.#open.delete(contentId);
-      closeQuietly(source);
+      if (opening.readers === 0) this.#forget(contentId, opening);
     }
   }
 }
