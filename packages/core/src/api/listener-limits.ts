@@ -11,7 +11,7 @@ export interface ListenerLimits {
   maxHandshakes: number;
   /** Handshakes that are begun per second, from everywhere, over all transports. Beyond it connections are closed, before their handshake where the transport can. Prefixes that have a session here come before others. */
   handshakesPerSecond: number;
-  /** Handshakes that may come at once after a quiet time; as many again of prefixes that have a session here. */
+  /** Handshakes that may come at once after a quiet time; as many again of prefixes that have a session here, and as many again of those within `handshakesPerSecondPerServedPrefix`. */
   handshakeBurst: number;
   /** The same for the addresses of one prefix, per second. */
   handshakesPerSecondPerPrefix: number;
@@ -19,8 +19,12 @@ export interface ListenerLimits {
   handshakeBurstPerPrefix: number;
   /** The same for the addresses of one site, per second; at least what one prefix may. To be lowered with `handshakesPerSecond`, else it limits nothing. */
   handshakesPerSecondPerSite: number;
-  /** Handshakes of one site that may come at once after a quiet time; as many again of its prefixes that have a session here. */
+  /** Handshakes of one site that may come at once after a quiet time; as many again of its prefixes that have a session here, and again as above. */
   handshakeBurstPerSite: number;
+  /** Handshakes of each prefix that has a session here that come before all others, per second: whatever others do that have a session here as well, these are left to it. They count in all like others. */
+  handshakesPerSecondPerServedPrefix: number;
+  /** How many of these may come at once after a quiet time. */
+  handshakeBurstPerServedPrefix: number;
   /** Paths that clients of one prefix begin, per second: first ones of a session and further ones. More are refused with LIMIT_REACHED and the time to wait. */
   pathsPerSecondPerPrefix: number;
   /** Paths of one prefix that may begin at once after a quiet time. */
@@ -66,6 +70,9 @@ export const DEFAULT_LISTENER_LIMITS: ListenerLimits = {
   // A customer with 65,536 networks leaves a fifth of all to everybody else.
   handshakesPerSecondPerSite: 400,
   handshakeBurstPerSite: 800,
+  // Forty-nine hostile networks with a session each do not take them from the fiftieth.
+  handshakesPerSecondPerServedPrefix: 10,
+  handshakeBurstPerServedPrefix: 20,
   // An office behind one address that comes back after a power cut is served within seconds.
   pathsPerSecondPerPrefix: 200,
   pathBurstPerPrefix: 400,

@@ -59,8 +59,28 @@ test("networks that have a session here have no more in all than the rate of all
   let taken = 0;
   const end = clock.now + 10_000;
   for (; clock.now < end; clock.now += 10) for (const remote of remotes) if (gate.handshake(remote) === undefined) taken += 1;
-  expect(taken).toBeLessThanOrEqual(10 * 50 + 2 * 100);
+  expect(taken).toBeLessThanOrEqual(10 * 50 + 3 * 100);
 });
+
+test.each([
+  ["two networks", "198.51.100.7:1", ["203.0.113.9:1", "192.0.2.9:1"]],
+  ["twenty networks", "198.51.100.7:1", Array.from({ length: 20 }, (_, index) => `203.0.${index}.9:1`)],
+  ["twenty networks of its site", "[2001:db8:0:ffff::1]:1", Array.from({ length: 20 }, (_, index) => `[2001:db8:0:${index}::1]:1`)],
+])(
+  "hostile clients of %s, that have a session in each, leave another that has one some handshakes, again and again",
+  (_, honest, hostile) => {
+    const { gate, clock } = gateOf({ handshakeBurst: 200, handshakeBurstPerSite: 200 });
+    for (const remote of [honest, ...hostile]) expect(gate.session(remote)).toBeUndefined();
+    const refused = new Set<number>();
+    const start = clock.now;
+    for (; clock.now < start + 6_000; clock.now += 1) {
+      for (const remote of hostile) if (gate.handshake(remote) !== undefined) refused.add(clock.now);
+      // From when on there is nothing left of any burst.
+      if (clock.now >= start + 3_000 && clock.now % 100 === 0) expect(gate.handshake(honest)).toBeUndefined();
+    }
+    expect(refused.size).toBeGreaterThan(3_000);
+  },
+);
 
 test("places of sessions are counted by prefix and in all, and given back", () => {
   const { gate } = gateOf({ maxSessions: 3, maxSessionsPerPrefix: 2 });

@@ -20,6 +20,8 @@ export class ConnectionGate {
   readonly #handshakes: RateLimit;
   readonly #handshakesOf: RateTable;
   readonly #handshakesOfSite: RateTable;
+  /** Of prefixes that have a session here: what each of them gets before the others of them. */
+  readonly #handshakesOfServed: RateTable;
   readonly #pathsOf: RateTable;
   readonly #checksOf: CheckTurns;
   readonly #sessionsOf = new Map<string, number>();
@@ -42,6 +44,10 @@ export class ConnectionGate {
       },
       maxPrefixes,
     );
+    this.#handshakesOfServed = new RateTable(
+      { perSecond: limits.handshakesPerSecondPerServedPrefix, burst: limits.handshakeBurstPerServedPrefix },
+      maxPrefixes,
+    );
     this.#pathsOf = new RateTable({ perSecond: limits.pathsPerSecondPerPrefix, burst: limits.pathBurstPerPrefix }, maxPrefixes);
     const perMinute = limits.failedChecksPerMinutePerPrefix;
     this.#checksOf = new CheckTurns(new RateTable({ perSecond: perMinute / 60, burst: perMinute }, maxPrefixes), now);
@@ -54,14 +60,22 @@ export class ConnectionGate {
     // The prefix first: what it has too much of is not to be paid by the others.
     const ofPrefix = prefix === undefined ? undefined : this.#handshakesOf.take(prefix, now);
     if (ofPrefix !== undefined) return limitReached("handshake-rate", `too many connections from ${prefix}`, ofPrefix);
-    // Whoever is served here comes back though strangers, of the same customer or of everywhere, use up what there is for them.
-    const isServed = prefix !== undefined && this.#sessionsOf.has(prefix);
+    const reserves = prefix === undefined ? 0 : this.#reservesOf(prefix, now);
     const { handshakeBurst, handshakeBurstPerSite } = this.#limits;
     const site = prefix === undefined ? undefined : siteOf(remoteAddress);
-    const ofSite = site === undefined ? undefined : this.#handshakesOfSite.take(site, now, isServed ? handshakeBurstPerSite : 0);
+    const ofSite = site === undefined ? undefined : this.#handshakesOfSite.take(site, now, reserves * handshakeBurstPerSite);
     if (ofSite !== undefined) return limitReached("handshake-rate", `too many connections from ${site}`, ofSite);
-    const inAll = this.#handshakes.take(now, isServed ? handshakeBurst : 0);
+    const inAll = this.#handshakes.take(now, reserves * handshakeBurst);
     return inAll === undefined ? undefined : limitReached("handshake-rate", "too many connections are being made to this server", inAll);
+  }
+
+  /**
+   * How many bursts deep a prefix may go into what there is for its site and for all, beyond the one of everybody: whoever is served here comes back though strangers
+   * use up theirs, and with a few at a time though others do that are served here as well.
+   */
+  #reservesOf(prefix: string, now: number): 0 | 1 | 2 {
+    if (!this.#sessionsOf.has(prefix)) return 0;
+    return this.#handshakesOfServed.take(prefix, now) === undefined ? 2 : 1;
   }
 
   /** A client wants to begin a path. */
