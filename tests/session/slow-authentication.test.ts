@@ -29,14 +29,15 @@ test("an `authenticate` that never answers keeps neither the client nor the turn
   expect(server.listener.stats().refusals["timeout"]).toBeGreaterThan(0);
 });
 
-test("a client that leaves while it is being checked gives its turn back", async () => {
+test("`authenticate` is told when its client has left; the turn of its network comes back when it ends", async () => {
   await using cluster = new TestCluster();
   let asked = 0;
   const server = await cluster.serve({
     limits: { failedChecksPerMinutePerPrefix: 1, handshakeTimeoutMs: 600_000 },
-    authenticate: () => {
+    authenticate: ({ signal }) => {
       asked += 1;
-      return asked === 1 ? new Promise<AuthResult>(() => undefined) : { ok: true };
+      if (asked > 1) return { ok: true };
+      return new Promise<AuthResult>((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
     },
   });
   const abort = new AbortController();
@@ -104,4 +105,41 @@ test("a client that leaves while it is decided about does not make room for anot
   await expect.poll(() => open.length).toBe(2);
   open[1]?.();
   expect(await second).toBe("in");
+});
+
+test("`authenticate` is told when its time is over", async () => {
+  await using cluster = new TestCluster();
+  let asked: AbortSignal | undefined;
+  const server = await cluster.serve({
+    limits: { handshakeTimeoutMs: 300 },
+    authenticate: ({ signal }) => {
+      asked = signal;
+      return new Promise<AuthResult>(() => undefined);
+    },
+  });
+  expect(await outcomeOf(cluster.dial(server))).toBe("TIMEOUT");
+  await expect.poll(() => asked?.aborted).toBe(true);
+});
+
+test("clients of one network that leave have no more checks under way than others, and their wrong guesses count", async () => {
+  await using cluster = new TestCluster();
+  const open: (() => void)[] = [];
+  const server = await cluster.serve({
+    limits: { failedChecksPerMinutePerPrefix: 3, handshakeTimeoutMs: 600_000 },
+    authenticate: () => new Promise<AuthResult>((resolve) => open.push(() => resolve({ ok: false, reason: "wrong" }))),
+  });
+  for (let count = 1; count <= 3; count += 1) {
+    const abort = new AbortController();
+    const leaving = outcomeOf(cluster.dial(server, { signal: abort.signal, credentials: { token: `guess ${count}` } }));
+    await expect.poll(() => open.length, { timeout: 30_000 }).toBe(count);
+    abort.abort();
+    expect(await leaving).toBe("ABORTED");
+  }
+  await expect.poll(() => server.listener.stats().waitingConnections, { timeout: 30_000 }).toBe(0);
+  // It has to wait until one of those is answered, and then hears that all of them were wrong.
+  const next = outcomeOf(cluster.dial(server));
+  await expect.poll(() => server.listener.stats().waitingConnections, { timeout: 30_000 }).toBe(1);
+  for (const answer of open) answer();
+  expect(await next).toBe("LIMIT_REACHED");
+  expect(open).toHaveLength(3);
 });

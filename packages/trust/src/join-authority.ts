@@ -55,7 +55,8 @@ class ClusterAuthority implements JoinAuthority {
     return this.#revoked.has(identity);
   }
 
-  async mint({ sessionId, pathId, memberId, identity, clientKey, clientIdentity }: Parameters<JoinAuthority["mint"]>[0]): Promise<string> {
+  async mint(request: Parameters<JoinAuthority["mint"]>[0]): Promise<string> {
+    const { sessionId, pathId, memberId, identity, clientKey, clientIdentity, certificateIdentity } = request;
     const { ticketSigningKey, ticketLifetimeMs = defaultLifetimeMs } = this.#cluster;
     if (ticketSigningKey === undefined) {
       throw new KwikError("NOT_SUPPORTED", "this server has no key to sign join tickets with; give `cluster.ticketSigningKey` to listen");
@@ -68,6 +69,7 @@ class ClusterAuthority implements JoinAuthority {
       server: identity,
       clientKey: spkiIdentity(clientKey),
       clientIdentity,
+      certificateIdentity,
     };
     return mintTicket(ticketSigningKey, claims, ticketLifetimeMs, this.#now());
   }
@@ -75,11 +77,12 @@ class ClusterAuthority implements JoinAuthority {
   async verify(
     ticket: string,
     { sessionId, pathId, memberId, clientKey }: Parameters<JoinAuthority["verify"]>[1],
-  ): Promise<{ clientIdentity: string | undefined }> {
+  ): ReturnType<JoinAuthority["verify"]> {
     this.#refuseRevoked(this.#ownIdentity);
     const expected = { sessionId, pathId, memberId, clientKeyThumbprint: spkiIdentity(clientKey) };
     const { claims } = await this.#verifier.verify(ticket, expected);
-    return { clientIdentity: claims.clientIdentity };
+    const { clientIdentity, certificateIdentity } = claims;
+    return { clientIdentity, certificateIdentity };
   }
 
   #refuseRevoked(server: string): void {

@@ -268,7 +268,8 @@ test("the authority of one server mints what that of another accepts", async () 
     type: "spki",
     format: "der",
   });
-  const subject = { sessionId: claims.session, pathId: 1, memberId: 2, clientKey, clientIdentity: "ali" };
+  const certificateIdentity = `sha256:${"ce".repeat(32)}`;
+  const subject = { sessionId: claims.session, pathId: 1, memberId: 2, clientKey, clientIdentity: "ali", certificateIdentity };
   const primary = await joinAuthority({ ticketSigningKey: keys.signing, ticketVerifyKeys: [keys.verify] }, `sha256:${"b0".repeat(32)}`);
   const secondary = await joinAuthority({ ticketVerifyKeys: [keys.verify] }, server);
   const ticket = await primary.mint({ ...subject, identity: server });
@@ -276,10 +277,24 @@ test("the authority of one server mints what that of another accepts", async () 
   await expect(secondary.verify(ticket, { ...subject, clientKey: clientKey.subarray(1) })).rejects.toMatchObject(
     refusal("another client key"),
   );
-  expect(await secondary.verify(ticket, subject)).toEqual({ clientIdentity: "ali" });
+  expect(await secondary.verify(ticket, subject)).toEqual({ clientIdentity: "ali", certificateIdentity });
   await expect(secondary.verify(ticket, subject)).rejects.toMatchObject(refusal("used before"));
   await expect(secondary.mint({ ...subject, identity: server })).rejects.toMatchObject({
     code: "NOT_SUPPORTED",
     message: expect.stringContaining("ticketSigningKey"),
   });
+});
+
+// spec: TICKET-1
+test("a ticket says whose certificate its client showed; one that was put together elsewhere reads the same", async () => {
+  const certificateIdentity = `sha256:${"ce".repeat(32)}`;
+  expect(decodeJwt(await mint({ certificateIdentity }))).toMatchObject({ cert: certificateIdentity });
+  expect(decodeJwt(await mint())).not.toHaveProperty("cert");
+  const foreign = assemble(goodHeader, { ...goodPayload, cert: certificateIdentity }, ed25519);
+  expect((await verifierAt(start).verify(foreign, expected)).claims).toEqual({ ...claims, certificateIdentity });
+  for (const cert of [1, "", "me", null, [certificateIdentity]]) {
+    const malformed = assemble(goodHeader, { ...goodPayload, cert }, ed25519);
+    await expect(verifierAt(start).verify(malformed, expected)).rejects.toMatchObject(refusal("malformed"));
+  }
+  await expect(mint({ certificateIdentity: "me" })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
 });

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from "node:crypto";
-import { KwikError, parseIdentity, TicketError, type TicketFlaw } from "@kwik/core";
+import { isIdentity, KwikError, parseIdentity, TicketError, type TicketFlaw } from "@kwik/core";
 import { errors, jwtVerify, SignJWT } from "jose";
 import { identityOf } from "./identity.ts";
 import { SpentTickets } from "./spent-tickets.ts";
@@ -16,6 +16,8 @@ export interface TicketClaims {
   readonly clientKey: string;
   /** Who the client is, as the server that signs knows it; at most 1024 characters. The client can read it. */
   readonly clientIdentity?: string | undefined;
+  /** "sha256:<hex of SPKI>" of the certificate that the client showed to the server that signs. */
+  readonly certificateIdentity?: string | undefined;
 }
 
 /** What a server demands of a ticket. */
@@ -54,13 +56,14 @@ export async function mintTicket(signingKeyPem: string, claims: TicketClaims, li
   if (!(lifetimeMs > 0 && lifetimeMs <= maxLifetimeMs)) {
     throw new KwikError("INVALID_ARGUMENT", `a ticket cannot live ${lifetimeMs} ms; give more than 0 and at most ${maxLifetimeMs}`);
   }
-  const { session, path, member, server, clientKey, clientIdentity } = claims;
+  const { session, path, member, server, clientKey, clientIdentity, certificateIdentity } = claims;
   if (!/^[0-9a-f]{32}$/.test(session)) throw new KwikError("INVALID_ARGUMENT", `"${session}" is not a session id of 32 hex digits`);
   if ((clientIdentity?.length ?? 0) > maxClientIdentityLength)
     throw new KwikError("INVALID_ARGUMENT", `a client's identity in a ticket has at most ${maxClientIdentityLength} characters`);
   const from = Math.floor(nowMs / 1000);
   const sub = clientIdentity === undefined ? {} : { sub: clientIdentity };
-  return new SignJWT({ session, path, member, key: parseIdentity(clientKey), ...sub })
+  const cert = certificateIdentity === undefined ? {} : { cert: parseIdentity(certificateIdentity) };
+  return new SignJWT({ session, path, member, key: parseIdentity(clientKey), ...sub, ...cert })
     .setProtectedHeader({ alg: signature, typ: type, kid: identityOf(key) })
     .setAudience(parseIdentity(server))
     .setIssuedAt(from)
@@ -114,7 +117,8 @@ export class TicketVerifier {
     if (outcome === "full") throw refused("memory-full", "too many tickets are in use at this server; try again later");
     const { sessionId: session, pathId: path, memberId: member, clientKeyThumbprint: clientKey } = expected;
     const clientIdentity = typeof payload["sub"] === "string" ? payload["sub"] : undefined;
-    return { claims: { session, path, member, server: this.#identity, clientKey, clientIdentity } };
+    const certificateIdentity = typeof payload["cert"] === "string" ? payload["cert"] : undefined;
+    return { claims: { session, path, member, server: this.#identity, clientKey, clientIdentity, certificateIdentity } };
   }
 
   async #authenticate(
@@ -131,9 +135,10 @@ export class TicketVerifier {
         clockTolerance: this.#clockSkewMs / 1000,
         requiredClaims: ["session", "path", "member", "key", "iat", "nbf", "exp", "jti"],
       });
-      const { jti: id, iat, exp, sub } = payload;
+      const { jti: id, iat, exp, sub, cert } = payload;
       const isIdentified = sub === undefined || (typeof sub === "string" && sub.length <= maxClientIdentityLength);
-      if (typeof id !== "string" || id.length > 64 || iat === undefined || exp === undefined || !isIdentified)
+      const isCertified = cert === undefined || (typeof cert === "string" && isIdentity(cert));
+      if (typeof id !== "string" || id.length > 64 || iat === undefined || exp === undefined || !isIdentified || !isCertified)
         throw refused("malformed", "its claims are malformed");
       if ((exp - iat) * 1000 > maxLifetimeMs + 1000) throw refused("too-long-lived", "it lives longer than an hour");
       return { payload, id, expiresAtMs: exp * 1000 };

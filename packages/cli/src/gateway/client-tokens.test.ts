@@ -7,6 +7,7 @@ const request = (remoteAddress: string): Parameters<ReturnType<typeof authentica
   clientIdentity: undefined,
   transport: "tcp",
   joining: false,
+  signal: new AbortController().signal,
 });
 
 function clientAt(remoteAddress: string): ReturnType<typeof clientOf> {

@@ -26,12 +26,16 @@ export interface TicketRequest extends TicketSubject {
   readonly identity: string;
   /** Who the client is, for the server to be joined; undefined if it is nobody in particular. */
   readonly clientIdentity: string | undefined;
+  /** "sha256:<hex of SPKI>" of the certificate that the client showed, if any, whatever it is called: so that it can be revoked at the server to be joined too. */
+  readonly certificateIdentity?: string | undefined;
 }
 
 /** What a ticket says beside what it permits. */
 export interface TicketHolder {
   /** Who the client is, as the server that wanted the path says. */
   readonly clientIdentity: string | undefined;
+  /** "sha256:<hex of SPKI>" of the certificate that the client showed to that server, if any. */
+  readonly certificateIdentity?: string | undefined;
 }
 
 /** What a ticket is for. */

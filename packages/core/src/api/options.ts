@@ -169,6 +169,11 @@ export interface AuthRequest {
   readonly transport: string;
   /** Whether it joins an existing session of another server, without a ticket. */
   readonly joining: boolean;
+  /**
+   * Fires when nobody waits for the answer any more: the client is gone, or `handshakeTimeoutMs` is over. A call goes on counting for its network (`failedChecksPerMinutePerPrefix`,
+   * `maxPendingAuthentications`) until it has answered or its time is over, so let it end then; what it throws counts as no wrong guess, `ok: false` does.
+   */
+  readonly signal: AbortSignal;
 }
 
 /** A client whose session may begin at another process. */

@@ -12,19 +12,22 @@ export interface Waiting {
  */
 export class CheckTurns {
   readonly #failures: RateTable;
+  readonly #maxUnderWay: number;
   readonly #now: () => number;
   readonly #prefixes = new Map<string, Turns>();
 
-  constructor(failures: RateTable, now: () => number) {
+  /** `maxUnderWay`: also where what may be wrong grows back while they last. */
+  constructor(failures: RateTable, maxUnderWay: number, now: () => number) {
     this.#failures = failures;
+    this.#maxUnderWay = Math.max(1, maxUnderWay);
     this.#now = now;
   }
 
   /** Resolves with undefined when a check may begin, which is to be told by `end` when it is over; else with the milliseconds until another is allowed; 0 if `who` is gone. */
   async begin(prefix: string, who: Waiting): Promise<number | undefined> {
     for (;;) {
-      const wait = this.#failures.take(prefix, this.#now());
       const turns = this.#prefixes.get(prefix) ?? { underWay: 0, waiting: new Set() };
+      const wait = turns.underWay >= this.#maxUnderWay ? 0 : this.#failures.take(prefix, this.#now());
       if (wait === undefined) {
         turns.underWay += 1;
         this.#prefixes.set(prefix, turns);

@@ -1,6 +1,6 @@
 import { ErrorCode, type Opening } from "@kwik/proto";
 import { KwikError } from "../api/errors.ts";
-import type { JoinAuthority } from "../api/join-authority.ts";
+import type { JoinAuthority, TicketHolder } from "../api/join-authority.ts";
 import type { AuthRequest, AuthResult, ListenOptions } from "../api/options.ts";
 import { joinTranscript } from "../session-key/join-transcript.ts";
 import { verifySignature } from "../session-key/session-key.ts";
@@ -48,28 +48,38 @@ export class ClientCheck {
   }
 
   /** Who the client of a ticket is. Rejects if the ticket does not admit it. */
-  async ticket(link: Link, message: Join, sessionId: string): Promise<string | undefined> {
+  async ticket(link: Link, message: Join, sessionId: string): Promise<TicketHolder> {
     this.refuseRevoked(link);
     if (this.#authority === undefined)
       throw refused(ErrorCode.TICKET_REFUSED, "this server belongs to no cluster and takes no tickets", "ticket-no-cluster");
     const { pathId, memberId, clientKey } = message;
-    const { clientIdentity } = await this.#authority.verify(message.ticket, { sessionId, pathId, memberId, clientKey });
-    // Over this link it may have shown no certificate; the server that signed may have seen one.
-    this.#refuseIfRevoked(clientIdentity);
-    return clientIdentity ?? link.properties.clientIdentity;
+    const holder = await this.#authority.verify(message.ticket, { sessionId, pathId, memberId, clientKey });
+    // Over this link it may have shown no certificate; the server that signed may have seen one. spec: TICKET-1
+    for (const identity of [holder.clientIdentity, holder.certificateIdentity]) this.refuseIfRevoked(identity);
+    return { ...holder, clientIdentity: holder.clientIdentity ?? link.properties.clientIdentity };
   }
 
-  /** Who the client of a hello, or of a join without ticket, is, which comes from `network`. Rejects if the application does not want it. */
-  async credentials(admission: LinkAdmission, opening: Opening, network: string | undefined): Promise<string | undefined> {
+  /**
+   * Who the client of a hello, or of a join without ticket, is, which comes from `network`. Rejects if the application does not want it. `onAsked` is told when the application
+   * is asked: its promise resolves when that is over, which may be after the client has left, with whether it found something wrong.
+   */
+  async credentials(
+    admission: LinkAdmission,
+    opening: Opening,
+    network: string | undefined,
+    onAsked: (answered: Promise<boolean>) => void,
+  ): Promise<string | undefined> {
     this.refuseRevoked(admission.link);
     const { clientIdentity, remoteAddress, transport } = admission.link.properties;
     const authenticate = this.#authenticate;
     if (authenticate === undefined) return clientIdentity;
     const token = opening.message.token === "" ? undefined : opening.message.token;
-    const request: AuthRequest = { token, clientIdentity, remoteAddress, transport, joining: opening.kind === "join" };
+    const gone = new AbortController();
+    const { signal } = gone;
+    const request: AuthRequest = { token, clientIdentity, remoteAddress, transport, joining: opening.kind === "join", signal };
     let result: AuthResult;
     try {
-      result = await this.#inTime(admission, network, async () => authenticate(request));
+      result = await this.#inTime(admission, network, gone, async () => authenticate(request), onAsked);
     } catch (error) {
       if (error instanceof RefusedError) throw error;
       this.#notice(`authenticate failed: ${KwikError.from(error).message}`);
@@ -86,23 +96,41 @@ export class ClientCheck {
   /**
    * What the application answers, when it is this client's turn to be asked about, unless it takes too long or the client has left: nothing is kept for an answer that may never come.
    */
-  #inTime(admission: LinkAdmission, network: string | undefined, ask: () => Promise<AuthResult>): Promise<AuthResult> {
+  #inTime(
+    admission: LinkAdmission,
+    network: string | undefined,
+    gone: AbortController,
+    ask: () => Promise<AuthResult>,
+    onAsked: (answered: Promise<boolean>) => void,
+  ): Promise<AuthResult> {
     const share = this.#turns.share(network);
     const answer = new Promise<AuthResult>((resolve, reject) => {
+      const giveUp = (problem: RefusedError): void => {
+        reject(problem);
+        gone.abort(problem);
+      };
       const begin = (): void => {
+        let onOver: (isWrong: boolean) => void = () => undefined;
         const turn = share.begin((afterMs) => {
           this.#notice(`authenticate did not answer within ${afterMs} ms`);
-          reject(refused(ErrorCode.TIMEOUT, `the credentials were not checked within ${afterMs} ms`, "timeout"));
+          onOver(false);
+          giveUp(refused(ErrorCode.TIMEOUT, `the credentials were not checked within ${afterMs} ms`, "timeout"));
         });
-        if (turn === undefined) share.wait(begin);
-        else
-          ask()
-            .finally(() => turn.end())
-            .then(resolve, reject);
+        if (turn === undefined) {
+          share.wait(begin);
+          return;
+        }
+        onAsked(new Promise((over) => (onOver = over)));
+        const asked = ask().finally(() => turn.end());
+        asked.then(resolve, reject);
+        asked.then(
+          (result) => onOver(!result.ok),
+          () => onOver(false),
+        );
       };
       admission.onOver = () => {
         share.leave();
-        reject(refused(ErrorCode.TIMEOUT, "the client is gone", "timeout"));
+        giveUp(refused(ErrorCode.TIMEOUT, "the client is gone", "timeout"));
       };
       begin();
     });
@@ -113,10 +141,11 @@ export class ClientCheck {
 
   /** Throws if the certificate that the client showed is not believed any more, also by a path of a session that is here. spec: PATH-10 */
   refuseRevoked(link: Link): void {
-    this.#refuseIfRevoked(link.properties.clientIdentity);
+    this.refuseIfRevoked(link.properties.clientIdentity);
   }
 
-  #refuseIfRevoked(clientIdentity: string | undefined): void {
+  /** Throws if this is the identity of a certificate that is not believed any more. */
+  refuseIfRevoked(clientIdentity: string | undefined): void {
     if (clientIdentity === undefined || this.#authority?.isRevoked(clientIdentity) !== true) return;
     throw refused(ErrorCode.AUTH_REFUSED, CERTIFICATE_REVOKED, "revoked");
   }

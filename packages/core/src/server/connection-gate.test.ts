@@ -126,6 +126,18 @@ test("no more checks of one network are under way than may be found wrong: other
   expect(outcomes.slice(22)).toEqual(Array.from({ length: 38 }, () => "refused"));
 });
 
+test("no more checks of one network are under way than may be found wrong in a minute, however long they take", async () => {
+  const { gate, clock } = gateOf({ failedChecksPerMinutePerPrefix: 3 });
+  for (let n = 0; n < 3; n += 1) expect(await gate.check("10.0.0.1:1", { onOver: undefined })).toBeUndefined();
+  clock.now += 600_000;
+  let isIn = false;
+  const fourth = gate.check("10.0.0.1:1", { onOver: undefined }).finally(() => (isIn = true));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isIn).toBe(false);
+  gate.checked("10.0.0.1:1", false);
+  expect(await fourth).toBeUndefined();
+});
+
 test("whoever is gone does not wait for a turn, and does not take one", async () => {
   const { gate } = gateOf({ failedChecksPerMinutePerPrefix: 1 });
   expect(await gate.check("10.0.0.1:1", { onOver: undefined })).toBeUndefined();

@@ -50,7 +50,7 @@ export class ConnectionGate {
     );
     this.#pathsOf = new RateTable({ perSecond: limits.pathsPerSecondPerPrefix, burst: limits.pathBurstPerPrefix }, maxPrefixes);
     const perMinute = limits.failedChecksPerMinutePerPrefix;
-    this.#checksOf = new CheckTurns(new RateTable({ perSecond: perMinute / 60, burst: perMinute }, maxPrefixes), now);
+    this.#checksOf = new CheckTurns(new RateTable({ perSecond: perMinute / 60, burst: perMinute }, maxPrefixes), perMinute, now);
   }
 
   /** A connection has come. */

@@ -33,8 +33,8 @@ import { TicketMinting } from "./ticket-minting.ts";
 
 export interface ServerSessionOptions {
   readonly clientIdentity: string | undefined;
-  /** Of the certificate that the client showed when the session began; `authenticate` may have given it another name. */
-  readonly certificateIdentity: string | undefined;
+  /** Of the certificates that the client showed when the session began, first to the server whose ticket it came with; `authenticate` may have given it another name. */
+  readonly certificateIdentities: readonly string[];
   readonly content: ContentStore | undefined;
   readonly authority: JoinAuthority | undefined;
   readonly authorizeStream: ListenOptions["authorizeStream"];
@@ -74,7 +74,10 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     const storeRequest = (): ContentRequest => ({ clientIdentity: this.clientIdentity, sessionId: this.id });
     this.#reads = new ContentReads(this.driver, options.content, storeRequest, (contentId) => this.#offers.find(contentId));
     this.#gate = this.#makeGate(options);
-    this.#minting = new TicketMinting(this.driver, options.authority, this.clientIdentity);
+    this.#minting = new TicketMinting(this.driver, options.authority, {
+      clientIdentity: this.clientIdentity,
+      certificateIdentity: options.certificateIdentities[0],
+    });
   }
 
   #makeGate({ authorizeStream: authorize, maxPendingAuthorizations, streamTurns, onNotice }: ServerSessionOptions): StreamGate | undefined {
@@ -128,8 +131,8 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   /** Who the client is: by its certificate, and by what `authenticate` or a ticket calls it. */
   get identities(): readonly string[] {
-    const { clientIdentity, certificateIdentity } = this.#options;
-    return [clientIdentity, certificateIdentity].filter((identity) => identity !== undefined);
+    const { clientIdentity, certificateIdentities } = this.#options;
+    return clientIdentity === undefined ? certificateIdentities : [clientIdentity, ...certificateIdentities];
   }
 
   /** Its client is not believed any more. */

@@ -7,6 +7,7 @@ import type { AsyncQueue } from "../session/async-queue.ts";
 import { sessionIdText } from "../session/session-id.ts";
 import { isSessionPublicKey } from "../session-key/session-key.ts";
 import type { Link } from "../transport/link.ts";
+import type { TicketHolder } from "../api/join-authority.ts";
 import { ClientCheck } from "./client-check.ts";
 import type { ConnectionGate } from "./connection-gate.ts";
 import type { Draining } from "./draining.ts";
@@ -32,6 +33,9 @@ export interface SessionAdmissionParts {
   /** The listener lets nobody new in. */
   readonly isClosing: () => boolean;
 }
+
+/** Checks a client. Tells `onAsked` of a call of the application, which may outlive the client; it resolves with whether it found something wrong. */
+type Check = (onAsked: (answered: Promise<boolean>) => void) => Promise<void>;
 
 /** Decides about the hello or join of each link: makes it a path of a session, a new one or one that is here, or refuses it. */
 export class SessionAdmission {
@@ -64,18 +68,18 @@ export class SessionAdmission {
       throw refused(ErrorCode.PROTOCOL_VIOLATION, "the client's session key is not a P-256 public key", "protocol");
     if (opening.kind === "hello") {
       this.#assertTaking();
-      await this.#asStranger(admission, async () => {
+      await this.#asStranger(admission, async (onAsked) => {
         this.#throwIfLimited(this.#redirect(link, opening.message.features));
-        const identity = await this.#check.credentials(admission, opening, this.#parts.gate.networkOf(remoteAddress));
-        this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, identity, true);
+        const identity = await this.#check.credentials(admission, opening, this.#parts.gate.networkOf(remoteAddress), onAsked);
+        this.#begin(admission, opening, this.#environment.runtime.randomBytes(16), 1, { clientIdentity: identity }, true);
       });
       return;
     }
     const { message } = opening;
     const sessionId = sessionIdText(message.sessionId);
     const isMember = this.#parts.sessions.get(sessionId) !== undefined;
-    if (isMember) await this.#asMember(remoteAddress, () => this.#join(admission, opening, sessionId));
-    else await this.#asStranger(admission, () => this.#join(admission, opening, sessionId));
+    if (isMember) await this.#asMember(remoteAddress, (onAsked) => this.#join(admission, opening, sessionId, onAsked));
+    else await this.#asStranger(admission, (onAsked) => this.#join(admission, opening, sessionId, onAsked));
   }
 
   /** Nobody is decided about any more. */
@@ -84,31 +88,40 @@ export class SessionAdmission {
   }
 
   /** Checks what somebody shows of whom nothing is known, within what his network may have wrong. */
-  async #asStranger(admission: LinkAdmission, check: () => Promise<void>): Promise<void> {
+  async #asStranger(admission: LinkAdmission, check: Check): Promise<void> {
     const { remoteAddress } = admission.link.properties;
     this.#throwIfLimited(this.#parts.gate.path(remoteAddress) ?? (await this.#parts.gate.check(remoteAddress, admission)));
+    const { gate } = this.#parts;
     let isFoundWrong = false;
+    let answered: Promise<boolean> | undefined;
     try {
-      if (!admission.isOver) await check();
+      if (!admission.isOver) await check((asked) => (answered = asked));
     } catch (error) {
       isFoundWrong = isWrong(refusalOf(error));
       throw error;
     } finally {
-      this.#parts.gate.checked(remoteAddress, isFoundWrong);
+      // What the application was asked goes on though the client has left, and may still find it wrong.
+      if (answered === undefined) gate.checked(remoteAddress, isFoundWrong);
+      else void answered.then((isWrongToo) => gate.checked(remoteAddress, isFoundWrong || isWrongToo));
     }
   }
 
   /** The paths of a session that is here are not those of a crowd: who holds its key is let in, however busy his network is. */
-  async #asMember(remoteAddress: string, check: () => Promise<void>): Promise<void> {
+  async #asMember(remoteAddress: string, check: Check): Promise<void> {
     try {
-      await check();
+      await check(() => undefined);
     } catch (error) {
       if (isWrong(refusalOf(error))) this.#parts.gate.checkFailed(remoteAddress);
       throw error;
     }
   }
 
-  async #join(admission: LinkAdmission, opening: Extract<Opening, { kind: "join" }>, sessionId: string): Promise<void> {
+  async #join(
+    admission: LinkAdmission,
+    opening: Extract<Opening, { kind: "join" }>,
+    sessionId: string,
+    onAsked: (answered: Promise<boolean>) => void,
+  ): Promise<void> {
     const { link } = admission;
     const { remoteAddress } = link.properties;
     const { message } = opening;
@@ -120,12 +133,12 @@ export class SessionAdmission {
     if (message.memberId === PRIMARY_MEMBER || message.resume)
       throw refused(ErrorCode.NO_SESSION, "this server does not know the session (any more)", "no-session");
     const isTicketed = message.ticket !== "";
-    const identity = isTicketed
+    const holder = isTicketed
       ? await this.#check.ticket(link, message, sessionId)
-      : await this.#check.credentials(admission, opening, this.#parts.gate.networkOf(remoteAddress));
+      : { clientIdentity: await this.#check.credentials(admission, opening, this.#parts.gate.networkOf(remoteAddress), onAsked) };
     // Another path of the same client may have begun the session in the meantime.
     if (this.#rejoin(admission, opening, sessionId, isForHere)) return;
-    this.#begin(admission, opening, message.sessionId, message.memberId, identity, isTicketed);
+    this.#begin(admission, opening, message.sessionId, message.memberId, holder, isTicketed);
   }
 
   /** Where the client is to begin its session instead. spec: CTRL-20 */
@@ -179,21 +192,22 @@ export class SessionAdmission {
     opening: Opening,
     sessionId: Uint8Array,
     member: number,
-    clientIdentity: string | undefined,
+    { clientIdentity, certificateIdentity }: TicketHolder,
     isVouched: boolean,
   ): void {
     if (admission.isOver) return;
     this.#assertTaking();
-    // It may have been revoked while `authenticate` was asked.
-    this.#check.refuseRevoked(admission.link);
+    const { remoteAddress, clientIdentity: shown } = admission.link.properties;
+    const certificateIdentities = [certificateIdentity, shown].filter((identity) => identity !== undefined);
+    // It may have been revoked while `authenticate` was asked, or a ticket was checked.
+    for (const identity of certificateIdentities) this.#check.refuseIfRevoked(identity);
     if (this.#parts.queue.length >= this.#limits.maxWaitingSessions)
       throw new RefusedError(limitReached("waiting", "too many sessions wait to be accepted by the application", WAITING_RETRY_MS));
-    const { remoteAddress, clientIdentity: certificateIdentity } = admission.link.properties;
     this.#throwIfLimited(this.#parts.gate.session(remoteAddress));
     const id = sessionIdText(sessionId);
     const onEnded = (): void => this.#parts.gate.sessionEnded(remoteAddress);
     const network = this.#parts.gate.networkOf(remoteAddress);
-    const session = this.#parts.sessions.begin(id, { sessionId, member, clientIdentity, certificateIdentity, network, opening, onEnded });
+    const session = this.#parts.sessions.begin(id, { sessionId, member, clientIdentity, certificateIdentities, network, opening, onEnded });
     try {
       this.#attach(session, admission, opening, isVouched);
     } catch (error) {

@@ -19,8 +19,8 @@ export interface SessionStart {
   /** The number that this server has in it. */
   readonly member: number;
   readonly clientIdentity: string | undefined;
-  /** Whose certificate the client showed, whatever `authenticate` calls it. */
-  readonly certificateIdentity: string | undefined;
+  /** Whose certificates the client showed, whatever `authenticate` calls it: first to the server whose ticket it came with, then here. */
+  readonly certificateIdentities: readonly string[];
   /** The network that it began in; undefined for one that many clients come through. */
   readonly network: string | undefined;
   readonly opening: Opening;
@@ -85,7 +85,7 @@ export class SessionTable {
   }
 
   begin(id: string, start: SessionStart): ServerSessionOverPaths {
-    const { sessionId, member, clientIdentity, certificateIdentity, network, opening, onEnded } = start;
+    const { sessionId, member, clientIdentity, certificateIdentities, network, opening, onEnded } = start;
     const { runtime, agent, identity, checksum, authority, onNotice } = this.#environment;
     const options = this.#options;
     const windows = this.#windowPool.share();
@@ -108,7 +108,7 @@ export class SessionTable {
       runtime,
       {
         clientIdentity,
-        certificateIdentity,
+        certificateIdentities,
         content: options.content,
         authority,
         authorizeStream: options.authorizeStream?.bind(options),

@@ -1,6 +1,6 @@
 import { ErrorCode, type SessionEvent } from "@kwik/proto";
 import { KwikError } from "../api/errors.ts";
-import type { JoinAuthority } from "../api/join-authority.ts";
+import type { JoinAuthority, TicketHolder } from "../api/join-authority.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 import { sessionIdText } from "../session/session-id.ts";
 
@@ -11,13 +11,13 @@ const MAX_UNDER_WAY = 32;
 export class TicketMinting {
   readonly #driver: SessionDriver;
   readonly #authority: JoinAuthority | undefined;
-  readonly #clientIdentity: string | undefined;
+  readonly #holder: TicketHolder;
   #underWay = 0;
 
-  constructor(driver: SessionDriver, authority: JoinAuthority | undefined, clientIdentity: string | undefined) {
+  constructor(driver: SessionDriver, authority: JoinAuthority | undefined, holder: TicketHolder) {
     this.#driver = driver;
     this.#authority = authority;
-    this.#clientIdentity = clientIdentity;
+    this.#holder = holder;
   }
 
   /** Signs the ticket, or tells the client why there is none. */
@@ -36,7 +36,7 @@ export class TicketMinting {
       if (this.#authority === undefined) throw new KwikError("NOT_SUPPORTED", "this server signs no tickets");
       const { clientKey } = state.config;
       const sessionId = sessionIdText(state.id);
-      ticket = await this.#authority.mint({ sessionId, pathId, memberId, identity, clientKey, clientIdentity: this.#clientIdentity });
+      ticket = await this.#authority.mint({ sessionId, pathId, memberId, identity, clientKey, ...this.#holder });
     } catch (error) {
       const problem = KwikError.from(error);
       code = problem.code === "NOT_SUPPORTED" ? ErrorCode.NOT_SUPPORTED : ErrorCode.TICKET_REFUSED;
