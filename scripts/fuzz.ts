@@ -18,7 +18,12 @@ const child = spawn(
   "vitest",
   [
     "run",
-    ...(values.only === undefined ? ["fuzz.test", "hostile-acts.test"] : [`${values.only}-fuzz.test`]),
+    // What plays the state machine is named for what it plays.
+    ...(values.only === undefined
+      ? ["fuzz.test", "hostile-acts.test"]
+      : values.only === "hostile-acts"
+        ? ["hostile-acts.test"]
+        : [`${values.only}-fuzz.test`]),
     `--testTimeout=${seconds * 1000 + MARGIN_MS}`,
   ],
   {

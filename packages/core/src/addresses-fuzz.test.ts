@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { fuzz, fuzzBudget, type FuzzCorpus } from "@kwik/testkit";
 import { expect, test } from "vitest";
 import { isKwikError } from "./api/errors.ts";
+import { AddressRange } from "./policy/address-range.ts";
 import { checkAddress, checkResolved, isPrivateHost } from "./policy/address-policy.ts";
 import { replacementText } from "./server/replacement-text.ts";
 import { isSessionPublicKey, SessionKey, verifySignature } from "./session-key/session-key.ts";
@@ -29,6 +30,21 @@ test("addresses and replacements: one that reads as it is written, or INVALID_AR
         if (address !== undefined) expect(parseAddress(formatAddress(address))).toEqual(address);
         const replacement = unlessInvalid(() => replacementText(text));
         if (replacement !== undefined) expect(replacementText(replacement)).toBe(replacement);
+      },
+    },
+    fuzzBudget(),
+  ));
+
+test("ranges of `proxies`: one that contains its own first address, or INVALID_ARGUMENT", () =>
+  fuzz(
+    {
+      corpus: { ...corpus("addresses"), v4: { text: "10.0.0.0/8" }, v6: { text: "2001:db8::/32" }, one: { text: "127.0.0.1" } },
+      read: (input) => {
+        const text = new TextDecoder().decode(input);
+        const range = unlessInvalid(() => AddressRange.parse(text));
+        if (range === undefined) return;
+        expect(range.contains(text.trim().replace(/\/.*$/, ""))).toBe(true);
+        range.contains(text);
       },
     },
     fuzzBudget(),

@@ -319,13 +319,19 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function refusal(address: string, code: number, reason: string, retryAfterMs: number): KwikError {
-  if (code === ErrorCode.LIMIT_REACHED)
-    return new LimitError(`${address} takes on no more now${reason === "" ? "" : `: ${reason}`}`, retryAfterMs, { remote: true });
+  if (code === ErrorCode.LIMIT_REACHED) {
+    // A link that is closed with a code has no room for a time. spec: CTRL-18
+    const waitMs = retryAfterMs > 0 ? retryAfterMs : UNTOLD_RETRY_MS;
+    return new LimitError(`${address} takes on no more now${reason === "" ? "" : `: ${reason}`}`, waitMs, { remote: true });
+  }
   if (code === ErrorCode.AUTH_REFUSED)
     return new AuthError(`${address} refused the credentials${reason === "" ? "" : `: ${reason}`}`, { remote: true });
   if (code === ErrorCode.TIMEOUT) return new TimeoutError(`${address} answered, but not with kwik's hello in time`);
   return new PathError(errorName(code), `${address} did not accept the session: ${reason}`, address, 0, { remote: true });
 }
+
+/** When a server that did not say so may take on more, in milliseconds. */
+const UNTOLD_RETRY_MS = 1_000;
 
 /** Undefined where a transport knows the name only. */
 function ipOf(remoteAddress: string): string | undefined {

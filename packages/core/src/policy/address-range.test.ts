@@ -32,3 +32,10 @@ test("what is no range is the caller's fault", () => {
   for (const text of ["", "x", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/8/8", "::/129", "10.0.0.0/-1", "a.example/8"])
     expect(() => AddressRange.parse(text), text).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
 });
+
+test("a range of IPv4 in IPv6's notation is that of IPv4; one that is wider than that is none", () => {
+  const range = AddressRange.parse("::ffff:10.0.0.0/104");
+  expect(["10.0.0.0", "10.9.8.7", "::ffff:10.1.2.3", "11.0.0.0"].map((host) => range.contains(host))).toEqual([true, true, true, false]);
+  expect(AddressRange.parse("::ffff:10.0.0.0/128").contains("10.0.0.1")).toBe(false);
+  expect(() => AddressRange.parse("::ffff:10.0.0.0/90")).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+});

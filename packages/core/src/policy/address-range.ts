@@ -16,7 +16,12 @@ export class AddressRange {
     const [address = "", bits, ...rest] = text.trim().split("/");
     const bytes = parseIp(address);
     const count = bits === undefined ? (bytes?.length ?? 0) * 8 : /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN;
-    if (bytes !== undefined && rest.length === 0 && count <= bytes.length * 8) return new AddressRange(unmapped(bytes), count);
+    if (bytes !== undefined && rest.length === 0 && count <= bytes.length * 8) {
+      const ip = unmapped(bytes);
+      // A prefix of the 128 bits of IPv4 in IPv6's notation is one of the last 32.
+      const ofIp = count - (bytes.length - ip.length) * 8;
+      if (ofIp >= 0) return new AddressRange(ip, ofIp);
+    }
     throw new KwikError("INVALID_ARGUMENT", `"${text.slice(0, 100)}" is no range of addresses; write 10.0.0.0/8, fd00::/8 or one address`);
   }
 
