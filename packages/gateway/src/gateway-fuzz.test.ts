@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { isKwikError } from "@kwik/core";
-import { fuzz, fuzzBudget, type FuzzCorpus } from "@kwik/testkit";
+import { fuzz, fuzzBudget, type FuzzCorpus, pieces } from "@kwik/testkit";
 import { expect, test } from "vitest";
 import { contentIdOf, parseContentId } from "./origin/content-id.ts";
+import { HeadReader } from "./origin/head-reader.ts";
 import { proxyHeader } from "./proxy-protocol.ts";
 import { kindOfAddress, parseTargetRule } from "./target-rule.ts";
 
@@ -78,3 +79,34 @@ test("content ids that clients ask for: nothing, or a target, a host and a path 
     },
     fuzzBudget(),
   ));
+
+test("heads that origins send end where their empty line ends, however they are cut, and beyond the limit nowhere", () => {
+  const maxBytes = 64;
+  const headOf = (parts: readonly Uint8Array[]): string | undefined => {
+    const reader = new HeadReader(maxBytes);
+    for (const part of parts) {
+      const taken = reader.take(part);
+      if (taken === "too-long") return "too long";
+      if (taken !== undefined) return Buffer.from(reader.clear()).toString("latin1");
+    }
+    return undefined;
+  };
+  return fuzz(
+    {
+      corpus: {
+        whole: { text: "HTTP/1.1 206 Partial Content\r\n\r\nbody" },
+        almost: { text: "a\r\n\r\r\n\r\r\n\r\n" },
+        long: { text: `${"x".repeat(70)}\r\n\r\n` },
+      },
+      read: (input, cut) => {
+        const text = Buffer.from(input).toString("latin1");
+        const end = text.indexOf("\r\n\r\n");
+        const expected = end < 0 ? undefined : text.slice(0, end + 4);
+        const isLong = (expected ?? text).length > maxBytes;
+        expect(headOf(pieces(input, cut))).toBe(isLong ? "too long" : expected);
+        expect(headOf([input])).toBe(isLong ? "too long" : expected);
+      },
+    },
+    fuzzBudget(),
+  );
+});

@@ -1,14 +1,16 @@
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isKwikError } from "@kwik/core";
+import { isIdentity, isKwikError } from "@kwik/core";
 import { fuzz, fuzzBudget, type FuzzCorpus } from "@kwik/testkit";
+import { type CompactJWSHeaderParameters, CompactSign } from "jose";
 import { afterAll, expect, test } from "vitest";
 import { hasAuthorityVoucher } from "./authority-voucher.ts";
 import { loadClusterFile } from "./cluster-file.ts";
 import { initCluster, issueServer } from "./cluster.ts";
 import { mintTicket, TicketVerifier } from "./join-ticket.ts";
+import { readRevocationList, signRevocationList } from "./revocation-list.ts";
 import { trustAnchorFor, trustAnchorUnder } from "./trust-anchor.ts";
 
 const corpora = JSON.parse(readFileSync(new URL("fuzz-corpus.json", import.meta.url), "utf8")) as Readonly<Record<string, FuzzCorpus>>;
@@ -20,6 +22,15 @@ const NOW_MS = Date.UTC(2026, 0, 1);
 const SERVER = `sha256:${"5".repeat(64)}`;
 const CLIENT_KEY = `sha256:${"c".repeat(64)}`;
 const SESSION = "0123456789abcdef0123456789abcdef";
+
+/** Does the work; rejects for an error of another code. */
+async function unless(code: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isKwikError(error) || error.code !== code) throw error;
+  }
+}
 
 /** Rejects for an error of another code. */
 async function refuses(code: string, work: Promise<unknown>): Promise<void> {
@@ -75,7 +86,6 @@ test("cluster files and certificates: what was written, or INVALID_ARGUMENT", as
   ];
   const file = join(folder, "cluster.json");
   const key = generateKeyPairSync("ed25519").publicKey;
-  const { X509Certificate } = await import("node:crypto");
   const authority = new X509Certificate(ca);
   await fuzz(
     {
@@ -102,6 +112,34 @@ test("cluster files and certificates: what was written, or INVALID_ARGUMENT", as
         }
         // Only the server's own key vouches.
         expect(hasAuthorityVoucher(text, key, authority)).toBe(false);
+      },
+    },
+    fuzzBudget(),
+  );
+});
+
+test("lists of revoked keys: the very one that was signed, or NOT_TRUSTED; what the authority signed is a list, or INVALID_ARGUMENT", async () => {
+  const { caFile } = await initCluster(join(folder, "revoked"));
+  const ca = readFileSync(caFile, "utf8");
+  const authority = new X509Certificate(ca);
+  const key = createPrivateKey(readFileSync(join(folder, "revoked", "ca.key")));
+  const list = { number: 3, revoked: [{ identity: SERVER, revokedAtMs: NOW_MS, reason: "lost" }] };
+  const text = await signRevocationList(list, authority, key);
+  const [header = "", payload = ""] = text.split(".").map((part) => Buffer.from(part, "base64url").toString());
+  await fuzz(
+    {
+      corpus: { list: { text }, payload: { text: payload }, empty: { text: '{"number":0,"revoked":[]}' } },
+      read: async (input) => {
+        const given = new TextDecoder().decode(input);
+        await unless("NOT_TRUSTED", async () => expect(await readRevocationList(given, ca)).toEqual(list));
+        const signed = await new CompactSign(input).setProtectedHeader(JSON.parse(header) as CompactJWSHeaderParameters).sign(key);
+        await unless("INVALID_ARGUMENT", async () => {
+          const { number, revoked } = await readRevocationList(signed, ca);
+          expect(Number.isSafeInteger(number) && number >= 0).toBe(true);
+          for (const { identity, revokedAtMs, reason } of revoked) {
+            expect(isIdentity(identity) && Number.isFinite(revokedAtMs) && typeof reason === "string").toBe(true);
+          }
+        });
       },
     },
     fuzzBudget(),

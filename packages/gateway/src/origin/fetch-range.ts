@@ -87,7 +87,8 @@ async function answerOf(response: IncomingMessage, offset: number, length: numbe
   if (etag === undefined || (wanted !== undefined && etag !== wanted)) throw new OtherVersionError("the origin has another version");
   if (headersDistinct["content-encoding"] !== undefined) throw new OtherVersionError("the origin encodes its ranges");
   const bytes = wanted === undefined ? Math.min(length, Number(total) - offset) : length;
-  if (Number(from) !== offset || Number(to) !== offset + bytes - 1) throw new OtherVersionError("the origin gives another range");
+  if (bytes < 1 || Number(from) !== offset || Number(to) !== offset + bytes - 1)
+    throw new OtherVersionError("the origin gives another range");
   const data = new Uint8Array(bytes);
   let at = 0;
   for await (const chunk of response as AsyncIterable<Uint8Array>) {
