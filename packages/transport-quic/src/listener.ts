@@ -331,10 +331,7 @@ export class QuicListener implements TransportListener {
     if (!this.#hasWarnedOfMtu && !isOwnAddress(remote.replace(/:\d+$/, "").replace(/[[\]]/g, ""))) this.#checkMtuLater(link);
   }
 
-  /**
-   * Goes by the number alone: to ask the engine whose it is would hold up those that are served. Whoever has it by now came later, has not been heard of, and is
-   * closed though it might have been let in: it dials again.
-   */
+  /** By number alone, since to ask the engine whose it is holds up those that are served: whoever has it by now, unheard of, dials again. */
   #refuse(handle: number, code: number, text: string): void {
     try {
       this.#native.closeSession(handle, code, text);

@@ -95,7 +95,10 @@ export class SessionAdmission {
     let isFoundWrong = false;
     let answered: Promise<boolean> | undefined;
     try {
-      if (!admission.isOver) await check((asked) => (answered = asked));
+      if (!admission.isOver)
+        await check((asked) => {
+          answered = asked;
+        });
     } catch (error) {
       isFoundWrong = isWrong(refusalOf(error));
       throw error;
