@@ -104,3 +104,19 @@ test("a client that is suspended dials those at once that it has not tried for l
   await client.pass(0);
   expect(client.dials.length).toBe(before + 1);
 });
+
+// spec: RESUME-4
+test("clients that lose a server at the same moment do not dial it again at the same moments", async () => {
+  const firstPauses = new Set<number>();
+  for (let count = 0; count < 50; count += 1) {
+    const client = new Client();
+    client.redials.own(parseAddress("a.example:1"));
+    client.lose("a.example:1");
+    await client.pass(1_000);
+    expectPauses(client.pausesOf("a.example:1"), [100]);
+    firstPauses.add(client.pausesOf("a.example:1")[0] ?? 0);
+  }
+  expect(firstPauses.size).toBeGreaterThan(40);
+  // Over the whole of half a pause, not around one point.
+  expect(Math.max(...firstPauses) - Math.min(...firstPauses)).toBeGreaterThan(25);
+});
