@@ -237,7 +237,7 @@ export class SessionDriver implements LinkOwner {
       told = true;
       this.#observer.onStream(entry);
     }
-    if (session.contributions.hasChanged) {
+    if (session.server?.contributions.hasChanged === true) {
       told = true;
       this.#observer.onContributionsChanged();
     }

@@ -32,7 +32,7 @@ export class OpenContribution implements Contribution {
     if (data.length > 0) {
       this.#sender.stream.write(new Uint8Array(data));
       this.#sender.peer.enqueue(this.#sender);
-      if (this.#sender.stream.isBlockedByStreamCredit) this.#driver.session.contributions.ask(this.#sender);
+      if (this.#sender.stream.isBlockedByStreamCredit) this.#driver.session.server?.contributions.ask(this.#sender);
       this.#driver.schedule();
     }
     if (this.#hasRoom) return Promise.resolve();
@@ -90,7 +90,7 @@ export class OpenContribution implements Contribution {
   }
 
   #finish(): void {
-    this.#driver.session.contributions.close(this.#sender);
+    this.#driver.session.server?.contributions.close(this.#sender);
     this.#onDone(this);
   }
 }

@@ -3,6 +3,7 @@ import {
   ErrorCode,
   errorName,
   type MemberId,
+  type PathAcceptance,
   type Session,
   type SessionEvent,
   type StreamEntry,
@@ -70,9 +71,11 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     this.clientIdentity = options.clientIdentity;
     this.#activeAt = runtime.now();
     this.#options = options;
-    this.#offers = new ContentOffers(this.driver);
+    this.#offers = new ContentOffers(this.driver, this.#server.content);
     const storeRequest = (): ContentRequest => ({ clientIdentity: this.clientIdentity, sessionId: this.id });
-    this.#reads = new ContentReads(this.driver, options.content, storeRequest, (contentId) => this.#offers.find(contentId));
+    this.#reads = new ContentReads(this.driver, this.#server.content, options.content, storeRequest, (contentId) =>
+      this.#offers.find(contentId),
+    );
     this.#gate = this.#makeGate(options);
     this.#minting = new TicketMinting(this.driver, options.authority, {
       clientIdentity: this.clientIdentity,
@@ -98,6 +101,11 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   /** For the listener, which brings paths. */
   get protocol(): Session {
     return this.proto;
+  }
+
+  /** Takes its paths in. */
+  get acceptance(): PathAcceptance {
+    return this.#server.acceptance;
   }
 
   get pump(): SessionDriver {
@@ -166,7 +174,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     if (!Number.isInteger(priority) || priority < 0 || priority > 255)
       throw new KwikError("INVALID_ARGUMENT", `a priority is a whole number from 0 to 255, not ${priority}`);
     if (options.signal?.aborted === true) throw new KwikError("ABORTED", "addPath was aborted", { cause: options.signal.reason });
-    const requestId = this.#server.request(text, options.identity ?? "", priority);
+    const requestId = this.#server.paths.request(text, options.identity ?? "", priority);
     this.driver.schedule();
     const pathId = await this.#requests.wait(requestId, text, options.signal);
     return this.allPaths().find((path) => path.id === pathId) as PathInfo;
@@ -174,7 +182,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   async removePath(pathId: number, options: { graceMs?: number } = {}): Promise<void> {
     this.#assertOpen();
-    const requestId = this.#server.remove(pathId, wholeMs(options.graceMs ?? 1_000));
+    const requestId = this.#server.paths.remove(pathId, wholeMs(options.graceMs ?? 1_000));
     this.driver.schedule();
     await this.#requests.wait(requestId, `path ${pathId}`, undefined);
   }
@@ -190,7 +198,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   allPaths(): PathInfo[] {
     const now = this.runtime.now();
     const own = [...this.proto.state.paths.all()].map((path) => this.pathRow(path, now));
-    return [...own, ...this.#server.remotePaths().map(remotePath)].sort((a, b) => a.id - b.id);
+    return [...own, ...this.#server.paths.remotePaths().map(remotePath)].sort((a, b) => a.id - b.id);
   }
 
   async sendRaw(data: Uint8Array, pathId: number, options: WaitOptions = {}): Promise<Uint8Array> {
@@ -198,13 +206,13 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     const { maxRawBytes, maxRawOutstanding } = this.proto.state.limits;
     if (data.length > maxRawBytes)
       throw new KwikError("TOO_LARGE", `a raw message has at most ${maxRawBytes} bytes, not ${data.length} (limits.maxRawBytes)`);
-    if (this.proto.raw.waitingCount >= maxRawOutstanding) {
+    if (this.#server.raw.waitingCount >= maxRawOutstanding) {
       throw new KwikError("LIMIT_REACHED", `${maxRawOutstanding} raw messages wait for replies already (limits.maxRawOutstanding)`);
     }
-    const requestId = this.proto.raw.send(new Uint8Array(data), pathId);
+    const requestId = this.#server.raw.send(new Uint8Array(data), pathId);
     this.driver.schedule();
     // An aborted wait gives its place among the outstanding ones back.
-    return this.#raws.wait(requestId, `path ${pathId}`, options.signal, () => this.proto.raw.forget(requestId));
+    return this.#raws.wait(requestId, `path ${pathId}`, options.signal, () => this.#server.raw.forget(requestId));
   }
 
   onRaw(handler: RawHandler): void {
@@ -219,7 +227,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     if (target.streamId < 0n || target.streamId > BigInt(Number.MAX_SAFE_INTEGER)) {
       throw new KwikError("INVALID_ARGUMENT", `${target.streamId} is not the id of a stream`);
     }
-    const sender = this.proto.contributions.open(Number(target.streamId), Number(target.offset));
+    const sender = this.#server.contributions.open(Number(target.streamId), Number(target.offset));
     if ("code" in sender) throw new KwikError(errorName(sender.code), sender.reason);
     const entry = this.proto.state.streams.get(Number(target.streamId));
     const own = (entry?.owner as { send?: SendHalf } | undefined)?.send;
@@ -243,7 +251,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   }
 
   protected override onContributionsChanged(): void {
-    const { contributions } = this.proto;
+    const { contributions } = this.#server;
     for (let sender = contributions.pollChanged(); sender !== undefined; sender = contributions.pollChanged()) {
       this.#contributions.get(sender)?.update();
     }
@@ -300,9 +308,9 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
   }
 
   get #server() {
-    const { serverPaths } = this.proto;
-    if (serverPaths === undefined) throw new Error("a server's session without its paths");
-    return serverPaths;
+    const { server } = this.proto;
+    if (server === undefined) throw new Error("not a server's session");
+    return server;
   }
 
   #assertOpen(): void {
@@ -326,7 +334,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   #publishPrimary(member: MemberId, reason: string): void {
     const isHere = member === this.proto.state.config.member;
-    const remote = this.#server.remotePaths().findLast((status) => status.memberId === member);
+    const remote = this.#server.paths.remotePaths().findLast((status) => status.memberId === member);
     const path = isHere ? this.activePaths().find((one) => one.local) : remote && remotePath(remote);
     this.publish({ type: "primary-changed", path, isHere, reason });
   }
@@ -345,7 +353,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     } catch {
       code = ErrorCode.INTERNAL_ERROR;
     }
-    this.proto.raw.reply(requestId, code, reply);
+    this.#server.raw.reply(requestId, code, reply);
     this.driver.schedule();
   }
 }

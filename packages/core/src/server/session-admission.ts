@@ -226,7 +226,7 @@ export class SessionAdmission {
     if (admission.isOver) return;
     const { link } = admission;
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
-    const problem = session.protocol.opening.refusalOf(opening);
+    const problem = session.acceptance.refusalOf(opening);
     if (problem !== undefined) throw refused(problem.code, problem.reason, "path");
     this.#parts.waiting.delete(admission);
     const binding = session.pump.adopt(pathId, link, admission.carriers());
@@ -237,7 +237,7 @@ export class SessionAdmission {
       identity: undefined,
       isEncrypted: link.capabilities.encrypted,
     };
-    const path = session.protocol.opening.acceptPath(this.#environment.runtime.now(), admission.acceptor, opening, info, isVouched);
+    const path = session.acceptance.accept(this.#environment.runtime.now(), admission.acceptor, opening, info, isVouched);
     if ("reason" in path && "code" in path) throw new Error(`a path was refused after it had been allowed: ${path.reason}`);
     session.pump.pump();
   }

@@ -1,4 +1,4 @@
-import { type Opening, SeededRng, Session, schedulerFactory, type SchedulerFactory } from "@kwik/proto";
+import { type Opening, SeededRng, ServerSide, Session, schedulerFactory, type SchedulerFactory } from "@kwik/proto";
 import type { ListenLimits } from "../api/listener-limits.ts";
 import type { ListenOptions } from "../api/options.ts";
 import type { ListenerStats } from "../api/stats.ts";
@@ -104,7 +104,7 @@ export class SessionTable {
       mayGrowWindow: (bytes: number) => windows.take(bytes),
     };
     const session: ServerSessionOverPaths = new ServerSessionOverPaths(
-      new Session(config, runtime.now(), new Uint8Array(sessionId)),
+      new Session(config, runtime.now(), { sessionId: new Uint8Array(sessionId), side: ServerSide }),
       runtime,
       {
         clientIdentity,

@@ -22,10 +22,10 @@ export class TicketMinting {
 
   /** Signs the ticket, or tells the client why there is none. */
   async answer({ requestId, pathId, memberId, identity }: Extract<SessionEvent, { type: "ticket-wanted" }>): Promise<void> {
-    const { serverPaths, state } = this.#driver.session;
-    if (serverPaths === undefined) throw new Error("a server's session without its paths");
+    const { server, state } = this.#driver.session;
+    if (server === undefined) throw new Error("not a server's session");
     if (this.#underWay >= MAX_UNDER_WAY) {
-      serverPaths.answerTicket(requestId, "", ErrorCode.LIMIT_REACHED, "too many tickets are being signed");
+      server.paths.answerTicket(requestId, "", ErrorCode.LIMIT_REACHED, "too many tickets are being signed");
       return;
     }
     this.#underWay += 1;
@@ -43,7 +43,7 @@ export class TicketMinting {
       reason = problem.message;
     }
     this.#underWay -= 1;
-    serverPaths.answerTicket(requestId, ticket, code, reason);
+    server.paths.answerTicket(requestId, ticket, code, reason);
     this.#driver.schedule();
   }
 }

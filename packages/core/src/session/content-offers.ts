@@ -1,4 +1,4 @@
-import { ErrorCode, errorName, type StreamEntry } from "@kwik/proto";
+import { type ContentServer, ErrorCode, errorName, type StreamEntry } from "@kwik/proto";
 import type { ContentOptions } from "../api/contract.ts";
 import type { ContentSource } from "../api/content.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
@@ -28,10 +28,12 @@ interface Waiting {
 /** A server's contents on offer: tells the client of each, makes its hashes, and waits until the client has it all. */
 export class ContentOffers {
   readonly #driver: SessionDriver;
+  readonly #server: ContentServer;
   readonly #waiting = new Map<number, Waiting>();
 
-  constructor(driver: SessionDriver) {
+  constructor(driver: SessionDriver, server: ContentServer) {
     this.#driver = driver;
+    this.#server = server;
   }
 
   async offer(entry: StreamEntry, send: SendHalf, source: ContentSource, options: ContentOptions): Promise<void> {
@@ -60,7 +62,7 @@ export class ContentOffers {
       return;
     }
     const streamOffset = send.takePosition(Number(length));
-    const offerId = this.#driver.session.contentServer.offer({
+    const offerId = this.#server.offer({
       streamId: BigInt(entry.id),
       streamOffset: BigInt(streamOffset),
       contentId: source.id,
@@ -151,7 +153,7 @@ export class ContentOffers {
       const all = new Uint8Array(blocks * 32);
       let told = 0;
       const tell = (toBlock: number, root: Uint8Array | undefined): void => {
-        this.#driver.session.contentServer.sendHashes(offerId, told, all.slice(told * 32, toBlock * 32), root);
+        this.#server.sendHashes(offerId, told, all.slice(told * 32, toBlock * 32), root);
         this.#driver.schedule();
         told = toBlock;
       };

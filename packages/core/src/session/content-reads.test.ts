@@ -1,4 +1,4 @@
-import type { SessionEvent } from "@kwik/proto";
+import type { ContentServer, SessionEvent } from "@kwik/proto";
 import { expect, test } from "vitest";
 import type { ContentRequest, ContentSource } from "../api/content.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
@@ -18,18 +18,15 @@ function staged() {
   const closed: string[] = [];
   const openings: ((source: ContentSource | undefined) => void)[] = [];
   const requests: (ContentRequest | undefined)[] = [];
-  const driver = {
-    schedule: () => undefined,
-    session: {
-      contentServer: {
-        handleRead: (requestId: number) => answered.push(`read ${requestId}`),
-        handleReadFailed: (requestId: number) => answered.push(`failed ${requestId}`),
-      },
-    },
+  const driver = { schedule: () => undefined };
+  const server = {
+    handleRead: (requestId: number) => answered.push(`read ${requestId}`),
+    handleReadFailed: (requestId: number) => answered.push(`failed ${requestId}`),
   };
-  // Only these calls of the driver are made.
+  // Only these calls are made.
   const reads = new ContentReads(
     driver as unknown as SessionDriver,
+    server as unknown as ContentServer,
     {
       open: (_id, request) => {
         requests.push(request);

@@ -1,4 +1,4 @@
-import { ErrorCode, type SessionEvent } from "@kwik/proto";
+import { type ContentServer, ErrorCode, type SessionEvent } from "@kwik/proto";
 import type { ContentRequest, ContentSource, ContentStore } from "../api/content.ts";
 import { KwikError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
@@ -23,6 +23,7 @@ const MAX_OPENINGS = 16;
 /** Reads what the client asked of this server's contents. */
 export class ContentReads {
   readonly #driver: SessionDriver;
+  readonly #server: ContentServer;
   readonly #store: ContentStore | undefined;
   readonly #request: () => ContentRequest;
   readonly #offered: (contentId: string) => ContentSource | undefined;
@@ -35,11 +36,13 @@ export class ContentReads {
   /** `request` says for whom contents are opened. */
   constructor(
     driver: SessionDriver,
+    server: ContentServer,
     store: ContentStore | undefined,
     request: () => ContentRequest,
     offered: (contentId: string) => ContentSource | undefined,
   ) {
     this.#driver = driver;
+    this.#server = server;
     this.#store = store;
     this.#request = request;
     this.#offered = offered;
@@ -99,11 +102,11 @@ export class ContentReads {
     const data = await source.read(BigInt(event.offset), event.length);
     if (data.length !== event.length)
       throw new KwikError("IO", `"${event.contentId}" gave ${data.length} bytes instead of ${event.length}`);
-    this.#driver.session.contentServer.handleRead(event.requestId, event.offset, data);
+    this.#server.handleRead(event.requestId, event.offset, data);
   }
 
   #refuse(event: ReadWanted, code: ErrorCode, reason: string, version: string): void {
-    this.#driver.session.contentServer.handleReadFailed(event.requestId, event.offset, code, reason, version);
+    this.#server.handleReadFailed(event.requestId, event.offset, code, reason, version);
     this.#driver.schedule();
   }
 

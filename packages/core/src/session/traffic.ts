@@ -5,7 +5,7 @@ import type { SessionStats } from "../api/stats.ts";
 export function trafficOf(proto: Session): Omit<SessionStats, "isSuspended" | "suspensions" | "sourceFaults" | "paths"> {
   const { state } = proto;
   let receiveBufferBytes = proto.content.bufferedBytes;
-  let sendBufferBytes = proto.contentServer.bufferedBytes;
+  let sendBufferBytes = proto.server?.content.bufferedBytes ?? 0;
   let duplicateBytes = proto.content.duplicateBytes;
   for (const entry of state.streams.values()) {
     receiveBufferBytes += entry.receive?.bufferedBytes ?? 0;

@@ -154,7 +154,9 @@ test("a client numbers its paths from 0 and never again the same; a server refus
   const opening = acceptor.pollOpening();
   if (opening === undefined || "code" in opening) throw new Error("not read");
   const link = { address: "", transport: "played", identity: undefined, isEncrypted: true };
-  expect(serverStage.session.opening.acceptPath(0, acceptor, opening, link, true)).toMatchObject({ code: ErrorCode.PROTOCOL_VIOLATION });
+  expect(serverStage.session.server?.acceptance.accept(0, acceptor, opening, link, true)).toMatchObject({
+    code: ErrorCode.PROTOCOL_VIOLATION,
+  });
 });
 
 // spec: SESS-1

@@ -3,22 +3,20 @@ import type { ControlBody } from "../control/control-body.ts";
 import type { ClientPaths } from "./client-paths.ts";
 import type { Closing } from "./closing.ts";
 import type { ContentClient } from "./content-client.ts";
-import type { ContentServer } from "./content-server.ts";
 import type { Departures } from "./departures.ts";
 import type { PathLifecycle } from "./path-lifecycle.ts";
 import type { Peer } from "./peer.ts";
-import type { RawExchange } from "./raw-exchange.ts";
-import type { ServerPaths } from "./server-paths.ts";
+import type { RawForwarding } from "./raw-forwarding.ts";
 import type { SessionState } from "./session-state.ts";
 import { body } from "../control/control-body.ts";
 
 export interface ControlTargets {
   readonly state: SessionState;
   readonly clientPaths: ClientPaths | undefined;
-  readonly serverPaths: ServerPaths | undefined;
+  /** Takes the messages that only servers receive; present on a server. */
+  readonly server: { handle(message: ControlBody): ProtocolFailure | undefined } | undefined;
   readonly content: ContentClient;
-  readonly contentServer: ContentServer;
-  readonly raw: RawExchange;
+  readonly raw: RawForwarding;
   readonly lifecycle: PathLifecycle;
   readonly closing: Closing;
   /** Present on a client. */
@@ -36,13 +34,10 @@ export function dispatchControl(targets: ControlTargets, from: Peer, message: Co
       return undefined;
     case "streamAnnounce":
       return targets.state.hasEnded ? undefined : handleAnnounce(targets.state, from, message.value);
-    case "rawReply":
-      targets.raw.handleReply(message.value.requestId, message.value.code, message.value.reason, message.value.data);
-      return undefined;
     default:
       // A session that is over has only its closing left.
       if (targets.state.hasEnded) return undefined;
-      return targets.state.isClient ? dispatchToClient(targets, from, message) : dispatchToServer(targets, message);
+      return targets.server === undefined ? dispatchToClient(targets, from, message) : targets.server.handle(message);
   }
 }
 
@@ -84,40 +79,6 @@ function dispatchToClient(targets: ControlTargets, from: Peer, message: ControlB
   }
 }
 
-function dispatchToServer(targets: ControlTargets, message: ControlBody): ProtocolFailure | undefined {
-  const { serverPaths } = targets;
-  if (serverPaths === undefined) return wrongRole(message);
-  switch (message.case) {
-    case "addPathResult":
-      serverPaths.handleAddPathResult(message.value);
-      return undefined;
-    case "removePathResult":
-      serverPaths.handleRemovePathResult(message.value);
-      return undefined;
-    case "ticketRequest":
-      serverPaths.handleTicketRequest(message.value);
-      return undefined;
-    case "pathStatus":
-      serverPaths.handleStatus(message.value);
-      return undefined;
-    case "primary":
-      return serverPaths.handlePrimary(message.value);
-    case "sourceReport":
-      serverPaths.handleSourceReport(message.value);
-      return undefined;
-    case "contentDone":
-      targets.contentServer.handleDone(message.value);
-      return undefined;
-    case "rangeRequest":
-      return targets.contentServer.handleRequest(message.value);
-    case "rangeCancel":
-      targets.contentServer.handleCancel(message.value);
-      return undefined;
-    default:
-      return wrongRole(message);
-  }
-}
-
 function handleAnnounce(
   state: SessionState,
   from: Peer,
@@ -150,6 +111,7 @@ function removePath(targets: ControlTargets, from: Peer, requestId: number, path
   lifecycle.drain(path, graceMs);
 }
 
-function wrongRole(message: ControlBody): ProtocolFailure {
+/** A message that only the other side receives. */
+export function wrongRole(message: ControlBody): ProtocolFailure {
   return failure(ErrorCode.PROTOCOL_VIOLATION, `the message ${message.case} is not for this side`);
 }

@@ -3,7 +3,7 @@ import { body, type ControlMessage } from "../control/control-body.ts";
 import type { ClientPaths } from "./client-paths.ts";
 import type { ContentClient } from "./content-client.ts";
 import type { Peer, Replacement } from "./peer.ts";
-import type { RawExchange } from "./raw-exchange.ts";
+import type { RawForwarding } from "./raw-forwarding.ts";
 import type { SessionState } from "./session-state.ts";
 import type { Succession } from "./succession.ts";
 
@@ -19,7 +19,7 @@ const LINGER_MS: DurationMs = 1_000;
 interface Parts {
   readonly clientPaths: ClientPaths;
   readonly content: ContentClient;
-  readonly raw: RawExchange;
+  readonly raw: RawForwarding;
   readonly succession: Succession;
   loseMember(peer: Peer, reason: string): void;
 }

@@ -267,17 +267,18 @@ export class HostilePlay {
       default:
     }
     if (state.isClient && kind === "remove-path") session.clientPaths?.refuse(1, this.#dice.small(), 5, "no");
-    if (state.isClient || state.hasEnded) return;
+    const { server } = session;
+    if (server === undefined || state.hasEnded) return;
     switch (kind) {
       case "raw":
-        session.raw.send(this.#dice.bytes(300 * KiB), this.#dice.small());
+        server.raw.send(this.#dice.bytes(300 * KiB), this.#dice.small());
         return;
       case "raw-reply":
         for (const event of this.#stage.events.slice(-30))
-          if (event.type === "raw-request" && this.#dice.flag()) session.raw.reply(event.requestId, 0, this.#dice.bytes(20 * KiB));
+          if (event.type === "raw-request" && this.#dice.flag()) server.raw.reply(event.requestId, 0, this.#dice.bytes(20 * KiB));
         return;
       case "contribute": {
-        const sender = session.contributions.open(this.#words.streamId(), this.#dice.number(2 ** 40));
+        const sender = server.contributions.open(this.#words.streamId(), this.#dice.number(2 ** 40));
         if (!("code" in sender)) this.#contributions.push(sender);
         return;
       }
@@ -290,12 +291,12 @@ export class HostilePlay {
       }
       case "contribution-close": {
         const [sender] = this.#contributions.splice(this.#dice.roll(Math.max(1, this.#contributions.length)), 1);
-        if (sender !== undefined) session.contributions.close(sender);
+        if (sender !== undefined) server.contributions.close(sender);
         return;
       }
       case "offer":
-        session.contentServer.sendHashes(
-          session.contentServer.offer({
+        server.content.sendHashes(
+          server.content.offer({
             streamId: BigInt(this.#words.streamId()),
             streamOffset: 0n,
             contentId: "film",
@@ -315,18 +316,18 @@ export class HostilePlay {
         for (const event of this.#stage.events.slice(-30)) {
           if (event.type !== "content-read") continue;
           if (this.#dice.roll(4) === 0)
-            session.contentServer.handleReadFailed(event.requestId, event.offset, ErrorCode.CONTENT_NOT_FOUND, "no", "");
-          else session.contentServer.handleRead(event.requestId, event.offset, new Uint8Array(this.#dice.roll(9) === 0 ? 1 : event.length));
+            server.content.handleReadFailed(event.requestId, event.offset, ErrorCode.CONTENT_NOT_FOUND, "no", "");
+          else server.content.handleRead(event.requestId, event.offset, new Uint8Array(this.#dice.roll(9) === 0 ? 1 : event.length));
         }
         return;
       case "request-path":
-        session.serverPaths?.request("b.example:1", "", 128);
+        server.paths.request("b.example:1", "", 128);
         return;
       case "remove-path":
-        session.serverPaths?.remove(this.#dice.small(), this.#dice.number(100_000));
+        server.paths.remove(this.#dice.small(), this.#dice.number(100_000));
         return;
       case "answer-ticket":
-        session.serverPaths?.answerTicket(this.#dice.small(), "t", 0, "");
+        server.paths.answerTicket(this.#dice.small(), "t", 0, "");
         return;
       case "going-away":
         session.goAway(now, "away", 1000);

@@ -86,12 +86,12 @@ test("raw messages that the application does not get done are answered with LIMI
   for (let requestId = 1; requestId <= 5; requestId += 1) raw(requestId);
   expect(stage.events.filter((event) => event.type === "raw-request")).toHaveLength(4);
   expect(client.frames("rawReply")).toEqual([["rawReply", 5, ErrorCode.LIMIT_REACHED, expect.anything()]]);
-  stage.session.raw.reply(1, 0, Uint8Array.of(2));
+  stage.session.server?.raw.reply(1, 0, Uint8Array.of(2));
   raw(6);
   expect(stage.events.filter((event) => event.type === "raw-request")).toHaveLength(5);
   for (let requestId = 7; requestId < 200_000 && client.closed === undefined; requestId += 1) {
     raw(requestId);
-    stage.session.raw.reply(requestId, 0, new Uint8Array(100 * KiB));
+    stage.session.server?.raw.reply(requestId, 0, new Uint8Array(100 * KiB));
   }
   expect(client.closed?.code).toBe(ErrorCode.LIMIT_REACHED);
 });
@@ -103,7 +103,7 @@ test("what a client reports of other paths is kept in bounds, however long its w
   for (let pathId = 1; pathId <= 1100; pathId += 1) {
     client.say(body("pathStatus", { pathId, memberId: 2, address: pathId > 1095 ? long : "b.example:1" }));
   }
-  const rows = stage.session.serverPaths?.remotePaths() ?? [];
+  const rows = stage.session.server?.paths.remotePaths() ?? [];
   expect(rows.length).toBeLessThanOrEqual(1024);
   expect(rows.at(-1)?.pathId).toBe(1100);
   for (const row of rows) expect(row.address.length).toBeLessThanOrEqual(512);
@@ -124,7 +124,7 @@ test("a client has only so many paths to one server at once", () => {
 // spec: CTRL-8
 test("a client that leaves all control messages unanswered ends its own session, and memory with it", () => {
   const { stage, client } = Stage.server({ maxControlQueue: 50 });
-  for (let requestId = 1; requestId <= 100; requestId += 1) stage.session.serverPaths?.request(`b${requestId}.example:1`, "", 128);
+  for (let requestId = 1; requestId <= 100; requestId += 1) stage.session.server?.paths.request(`b${requestId}.example:1`, "", 128);
   expect(stage.session.state.peerOf(0).control.unacknowledgedCount).toBeLessThanOrEqual(50);
   stage.settle();
   expect(stage.events.filter((event) => event.type === "path-request-done" && event.code === ErrorCode.LIMIT_REACHED)).toHaveLength(50);

@@ -259,7 +259,7 @@ test("a raw message is done once however late its copy comes, and a very old one
     for (const event of stage.events.splice(0)) {
       if (event.type !== "raw-request") continue;
       done.push(event.requestId);
-      stage.session.raw.reply(event.requestId, 0, new Uint8Array(0));
+      stage.session.server?.raw.reply(event.requestId, 0, new Uint8Array(0));
     }
     stage.settle();
     client.acknowledge();

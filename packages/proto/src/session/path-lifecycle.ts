@@ -5,7 +5,7 @@ import type { ClientPaths } from "./client-paths.ts";
 import type { ContentClient } from "./content-client.ts";
 import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
-import type { RawExchange } from "./raw-exchange.ts";
+import type { RawForwarding } from "./raw-forwarding.ts";
 import type { SessionPath } from "./session-event.ts";
 import { PathCloseFrame } from "./single-frames.ts";
 import type { SessionState } from "./session-state.ts";
@@ -18,7 +18,7 @@ const FORGET_EVERY = 100;
 
 interface Parts {
   readonly content: ContentClient;
-  readonly raw: RawExchange;
+  readonly raw: RawForwarding;
   /** Present on a client. */
   readonly clientPaths: ClientPaths | undefined;
   readonly succession: Succession | undefined;

@@ -3,9 +3,11 @@ import { type CarrierId, directionOf, homeOf, type PathId, type StreamDirection,
 import type { AckFrame } from "../wire/frame.ts";
 import type { PacketSink } from "../wire/packet-decoder.ts";
 import type { ContentClient } from "./content-client.ts";
-import type { Contributions } from "./contributions.ts";
+import type { ContributionGrants } from "./contribution-grants.ts";
+import type { OwnContributions } from "./own-contributions.ts";
 import type { Peer } from "./peer.ts";
 import type { RawExchange } from "./raw-exchange.ts";
+import type { RawForwarding } from "./raw-forwarding.ts";
 import type { SessionPath } from "./session-event.ts";
 import type { SessionState } from "./session-state.ts";
 import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
@@ -14,8 +16,10 @@ import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
 export interface FrameTargets {
   readonly state: SessionState;
   readonly content: ContentClient;
-  readonly contributions: Contributions;
-  readonly raw: RawExchange;
+  readonly grants: ContributionGrants;
+  readonly raw: RawForwarding;
+  /** Present on a server. */
+  readonly server: { readonly contributions: OwnContributions; readonly raw: RawExchange } | undefined;
   /** An acknowledgement arrived, on whichever path. */
   handleAck(ack: AckFrame, from: Peer): ProtocolFailure | undefined;
   handlePathClose(pathId: PathId, code: number, reason: string, from: Peer): void;
@@ -101,14 +105,14 @@ export class PathSink implements PacketSink {
     }
     if (receive.resetCode !== undefined) {
       this.#targets.content.streamEnded(entry, "the home reset the stream");
-      this.#targets.contributions.streamEnded(entry);
+      this.#targets.grants.streamEnded(entry);
     }
     this.#afterArrival(entry);
     return undefined;
   }
 
   stopSending(id: StreamId, code: number): Outcome {
-    if (this.#targets.contributions.handleStop(id, code)) return undefined;
+    if (this.#targets.server?.contributions.handleStop(id, code) === true) return undefined;
     const entry = this.#admitOwn(id);
     if (entry === undefined) return undefined;
     if ("code" in entry) return entry;
@@ -127,7 +131,7 @@ export class PathSink implements PacketSink {
   }
 
   maxStreamData(id: StreamId, limit: number): Outcome {
-    if (this.#targets.contributions.handleMaxStreamData(this.#peer, id, limit)) return undefined;
+    if (this.#targets.server?.contributions.handleMaxStreamData(this.#peer, id, limit) === true) return undefined;
     const entry = this.#admitOwn(id);
     if (entry === undefined) return undefined;
     if ("code" in entry) return entry;
@@ -150,7 +154,7 @@ export class PathSink implements PacketSink {
   }
 
   streamDataBlocked(id: StreamId): Outcome {
-    return this.#targets.contributions.handleBlocked(this.#peer, id);
+    return this.#targets.server === undefined ? this.#targets.grants.handleBlocked(this.#peer, id) : undefined;
   }
 
   streamsBlocked(): Outcome {
@@ -173,7 +177,10 @@ export class PathSink implements PacketSink {
   }
 
   raw(requestId: number, fromPathId: PathId, data: Uint8Array): Outcome {
-    return this.#targets.raw.handleRequestFrame(this.#peer, requestId, fromPathId, data);
+    const { server } = this.#targets;
+    return server === undefined
+      ? failure(ErrorCode.PROTOCOL_VIOLATION, `member ${this.#peer.member} sent a RAW frame to the client`)
+      : server.raw.handleRequestFrame(this.#peer, requestId, fromPathId, data);
   }
 
   rawReply(requestId: number, status: number, data: Uint8Array): Outcome {
@@ -213,7 +220,7 @@ export class PathSink implements PacketSink {
   /** The stream of a data frame, or why there is none; bytes of a member that is not the home are contributions. spec: STREAM-7 */
   #admitData(id: StreamId): StreamEntry | undefined | ProtocolFailure {
     if (!this.#state.isClient || homeOf(id) === this.#peer.member) return this.#state.streams.admit(this.#peer, id);
-    return this.#targets.contributions.admit(this.#peer, id, directionOf(id));
+    return this.#targets.grants.admit(this.#peer, id, directionOf(id));
   }
 
   #afterArrival(entry: StreamEntry): void {

@@ -167,7 +167,7 @@ test("a server may remove its own paths and those it vouched for; each request h
 // spec: CTRL-13
 test("an answer to a request that is not open is dropped", () => {
   const { stage, client } = Stage.server();
-  const requestId = stage.session.serverPaths?.request("b.example:1", "", 128) ?? 0;
+  const requestId = stage.session.server?.paths.request("b.example:1", "", 128) ?? 0;
   client.say(body("addPathResult", { requestId: requestId + 1, pathId: 5 }));
   for (let i = 0; i < 2; i += 1) client.say(body("addPathResult", { requestId, pathId: 1 }));
   client.say(body("rawReply", { requestId: 99 }));
@@ -182,7 +182,7 @@ test("an answer to a request that is not open is dropped", () => {
 test("the latest status of a path is the one that counts, in whatever words", () => {
   const { stage, client } = Stage.server();
   for (const state of ["active", "levitating"]) client.say(body("pathStatus", { pathId: 3, memberId: 2, address: "b.example:1", state }));
-  expect(stage.session.serverPaths?.remotePaths()).toEqual([expect.objectContaining({ pathId: 3, state: "levitating" })]);
+  expect(stage.session.server?.paths.remotePaths()).toEqual([expect.objectContaining({ pathId: 3, state: "levitating" })]);
 });
 
 // spec: SESS-3, PATH-8

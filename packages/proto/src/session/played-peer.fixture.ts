@@ -10,6 +10,7 @@ import { PacketDecoder, type PacketSink } from "../wire/packet-decoder.ts";
 import { PacketEncoder } from "../wire/packet-encoder.ts";
 import { CarrierKind, encodePreamble, PreambleReader } from "../wire/preamble.ts";
 import { PathAcceptor } from "./path-acceptor.ts";
+import { ServerSide } from "./server-side.ts";
 import { Session } from "./session.ts";
 import type { SessionEvent } from "./session-event.ts";
 import type { SessionConfig } from "./session-state.ts";
@@ -50,7 +51,7 @@ export class Stage {
       identity: role === "server" ? "sha256:server" : "",
       checksum: undefined,
     };
-    this.session = role === "server" ? new Session(config, 0, SESSION_ID) : new Session(config, 0);
+    this.session = role === "server" ? new Session(config, 0, { sessionId: SESSION_ID, side: ServerSide }) : new Session(config, 0);
   }
 
   /** A client with its first server, accepted. */
@@ -110,7 +111,7 @@ export class Stage {
     if (opening === undefined || "code" in opening) throw new Error("the played client is refused");
     peer.acceptor = undefined;
     const link = { address: "client:1", transport: "played", identity: undefined, isEncrypted: true };
-    this.session.opening.acceptPath(this.now, acceptor, opening, link, true);
+    this.session.server?.acceptance.accept(this.now, acceptor, opening, link, true);
     this.settle();
     return peer;
   }

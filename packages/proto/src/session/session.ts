@@ -9,8 +9,7 @@ import { decodeLinkDatagram } from "../wire/link-datagram.ts";
 import { ClientPaths } from "./client-paths.ts";
 import { Closing } from "./closing.ts";
 import { ContentClient } from "./content-client.ts";
-import { ContentServer } from "./content-server.ts";
-import { Contributions } from "./contributions.ts";
+import { ContributionGrants } from "./contribution-grants.ts";
 import type { ControlTargets } from "./control-dispatch.ts";
 import { ControlReader } from "./control-reader.ts";
 import { type DatagramWay, sendDatagram } from "./outgoing-datagram.ts";
@@ -21,14 +20,26 @@ import { PathOpening } from "./path-opening.ts";
 import type { FrameTargets } from "./path-sink.ts";
 import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
-import { RawExchange } from "./raw-exchange.ts";
+import { RawForwarding } from "./raw-forwarding.ts";
 import { PriorityFrame } from "./single-frames.ts";
-import { ServerPaths } from "./server-paths.ts";
+import type { PathAcceptanceParts } from "./path-acceptance.ts";
+import type { ServerSide } from "./server-side.ts";
 import type { SessionEvent } from "./session-event.ts";
 import { SessionState, type SessionConfig } from "./session-state.ts";
 import type { StreamEntry } from "./stream-entry.ts";
 import { Succession } from "./succession.ts";
 import type { Transmit } from "./transmit.ts";
+
+/** How a server's session begins. */
+export interface ServerBeginning {
+  /** 16 bytes. */
+  readonly sessionId: Uint8Array;
+  /** What it has beyond a client's: `ServerSide`, named here by whoever listens. */
+  readonly side: new (
+    state: SessionState,
+    parts: PathAcceptanceParts,
+  ) => ServerSide;
+}
 
 /**
  * One side of a session: composition and order. Facts live in its parts. Told the time on every call; after any input, poll
@@ -37,13 +48,13 @@ import type { Transmit } from "./transmit.ts";
 export class Session implements FrameTargets, ControlTargets {
   readonly state: SessionState;
   readonly content: ContentClient;
-  readonly contentServer: ContentServer;
-  readonly contributions: Contributions;
-  readonly raw: RawExchange;
+  readonly grants: ContributionGrants;
+  readonly raw: RawForwarding;
   readonly lifecycle: PathLifecycle;
   readonly closing: Closing;
   readonly clientPaths: ClientPaths | undefined;
-  readonly serverPaths: ServerPaths | undefined;
+  /** Present on a server. */
+  readonly server: ServerSide | undefined;
   readonly departures: Departures | undefined;
   readonly opening: PathOpening;
   readonly #control: ControlReader;
@@ -54,20 +65,19 @@ export class Session implements FrameTargets, ControlTargets {
     if (peer.receiveWindow.pollUpdate() !== undefined) peer.frames.push(peer.creditFrame);
   };
 
-  constructor(config: SessionConfig, now: Instant, sessionId?: Uint8Array) {
+  /** With `beginning` a server's, else a client's. */
+  constructor(config: SessionConfig, now: Instant, beginning?: ServerBeginning) {
     const state = new SessionState(config, now);
     this.state = state;
-    if (sessionId !== undefined) state.id = sessionId;
+    if (beginning !== undefined) state.id = beginning.sessionId;
     this.content = new ContentClient(state);
-    this.contentServer = new ContentServer(state);
-    this.contributions = new Contributions(state);
-    state.streams.onRemoved = (entry) => this.contributions.streamEnded(entry);
-    this.raw = new RawExchange(state);
+    this.grants = new ContributionGrants(state);
+    state.streams.onRemoved = (entry) => this.grants.streamEnded(entry);
+    this.raw = new RawForwarding(state);
     this.closing = new Closing(state, (peer, reason) => {
       this.lifecycle.loseMember(peer, reason);
     });
     this.clientPaths = state.isClient ? new ClientPaths(state) : undefined;
-    this.serverPaths = state.isClient ? undefined : new ServerPaths(state);
     const succession = this.clientPaths === undefined ? undefined : new Succession(state, this.clientPaths);
     this.lifecycle = new PathLifecycle(state, {
       content: this.content,
@@ -90,10 +100,10 @@ export class Session implements FrameTargets, ControlTargets {
     this.#control = new ControlReader(this);
     this.opening = new PathOpening(state, {
       lifecycle: this.lifecycle,
-      control: this.#control,
       clientPaths: this.clientPaths,
       targets: this,
     });
+    this.server = beginning && new beginning.side(state, { lifecycle: this.lifecycle, control: this.#control, targets: this });
     this.#writer = new PacketWriter(state);
   }
 
@@ -201,7 +211,7 @@ export class Session implements FrameTargets, ControlTargets {
   pollIncomingStream(isTaken = true): StreamEntry | undefined {
     const entry = this.state.streams.pollIncoming();
     if (entry === undefined) return undefined;
-    this.contributions.streamOpened(entry);
+    this.grants.streamOpened(entry);
     if (isTaken) this.takeStream(entry);
     return entry;
   }
@@ -271,7 +281,7 @@ export class Session implements FrameTargets, ControlTargets {
     receive.stop(code);
     entry.peer.frames.push(entry.stopFrame);
     this.content.streamEnded(entry, "the reader stopped");
-    this.contributions.streamEnded(entry);
+    this.grants.streamEnded(entry);
     this.settleCredit(entry);
     this.state.streams.releaseIfFinished(entry);
   }

@@ -51,7 +51,7 @@ export class MemoryGuard {
 
 export function memoryUse(session: Session): MemoryUse {
   let receiveBytes = 0;
-  let sendBytes = session.contentServer.bufferedBytes;
+  let sendBytes = session.server?.content.bufferedBytes ?? 0;
   let inFlightBytes = 0;
   for (const entry of session.state.streams.values()) {
     receiveBytes += entry.receive?.bufferedBytes ?? 0;

@@ -160,7 +160,7 @@ export class Endpoint {
       told = true;
       this.#update(entry);
     }
-    while (session.contributions.pollChanged() !== undefined) {
+    while (session.server?.contributions.pollChanged() !== undefined) {
       told = true;
       this.streams.contributionsChanged();
     }

@@ -1,6 +1,7 @@
 import { patternBytes } from "../payload.ts";
 import type { Operation } from "./operation.ts";
 import type { ServerNode } from "./server-node.ts";
+import { serverSideOf } from "./server-side-of.ts";
 import type { SimStream } from "./sim-stream.ts";
 import type { World } from "./world.ts";
 
@@ -154,7 +155,7 @@ export class OperationRunner {
       const { endpoint } = server;
       // One that has no path left waits for its own grace time.
       if (endpoint === undefined || endpoint.ended !== undefined || endpoint.session.lifecycle.isSuspended) continue;
-      const waiting = endpoint.session.raw.waitingCount;
+      const waiting = serverSideOf(endpoint.session).raw.waitingCount;
       if (waiting > 0) throw new Error(`server ${server.index} waits for ${waiting} raw replies that never come`);
     }
   }

@@ -1,9 +1,20 @@
-import { ErrorCode, PathAcceptor, SeededRng, Session, type CarrierId, type Opening, type PathId, type SessionEvent } from "@kwik/proto";
+import {
+  ErrorCode,
+  PathAcceptor,
+  SeededRng,
+  ServerSide,
+  Session,
+  type CarrierId,
+  type Opening,
+  type PathId,
+  type SessionEvent,
+} from "@kwik/proto";
 import { BLOCK_BYTES, CONTENT_VERSION, type ContentShelf, hashesOf, type SimContent } from "./content-shelf.ts";
 import { Endpoint, type EndpointOwner } from "./endpoint.ts";
 import type { Line } from "./line.ts";
 import type { Acceptor, Setting } from "./network.ts";
 import type { HostClock } from "./host-clock.ts";
+import { serverSideOf } from "./server-side-of.ts";
 import type { SimLinkEnd } from "./sim-link.ts";
 import type { SimStream } from "./sim-stream.ts";
 import { StreamEnds } from "./stream-ends.ts";
@@ -142,7 +153,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
     const { session } = endpoint;
     switch (event.type) {
       case "ticket-wanted":
-        session.serverPaths?.answerTicket(event.requestId, ticketFor(session.state.id, event.pathId, event.memberId), 0, "");
+        serverSideOf(session).paths.answerTicket(event.requestId, ticketFor(session.state.id, event.pathId, event.memberId), 0, "");
         return;
       case "path-request-done":
         this.requests.set(event.requestId, { code: event.code, reason: event.reason, pathId: event.pathId });
@@ -151,8 +162,8 @@ export class ServerNode implements Acceptor, EndpointOwner {
         this.#setting.clock.schedule(this.shelf.options.diskMs ?? 0, () => {
           if (endpoint.isStopped) return;
           const answer = this.shelf.read(event);
-          if ("data" in answer) session.contentServer.handleRead(event.requestId, event.offset, answer.data);
-          else session.contentServer.handleReadFailed(event.requestId, event.offset, answer.code, answer.reason, answer.version);
+          if ("data" in answer) serverSideOf(session).content.handleRead(event.requestId, event.offset, answer.data);
+          else serverSideOf(session).content.handleReadFailed(event.requestId, event.offset, answer.code, answer.reason, answer.version);
           endpoint.pump();
         });
         return;
@@ -162,7 +173,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
       case "raw-request":
         this.rawRequestCount += 1;
         this.#setting.clock.schedule(this.rawAnswerMs, () => {
-          session.raw.reply(event.requestId, 0, event.data.slice().reverse());
+          serverSideOf(session).raw.reply(event.requestId, 0, event.data.slice().reverse());
           endpoint.pump();
         });
         return;
@@ -186,13 +197,13 @@ export class ServerNode implements Acceptor, EndpointOwner {
 
   /** Answers the number of the request, or undefined without a session. */
   addPath(address: string, identity: string, priority = 128): number | undefined {
-    const requestId = this.#latest?.session.serverPaths?.request(address, identity, priority);
+    const requestId = this.#latest?.session.server?.paths.request(address, identity, priority);
     this.#latest?.wake();
     return requestId;
   }
 
   removePath(pathId: PathId, graceMs = 1_000): number | undefined {
-    const requestId = this.#latest?.session.serverPaths?.remove(pathId, graceMs);
+    const requestId = this.#latest?.session.server?.paths.remove(pathId, graceMs);
     this.#latest?.wake();
     return requestId;
   }
@@ -200,7 +211,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
   sendRaw(data: Uint8Array, targetPath: PathId): number | undefined {
     const endpoint = this.#latest;
     if (endpoint === undefined || endpoint.ended !== undefined) return undefined;
-    const requestId = endpoint.session.raw.send(data, targetPath);
+    const requestId = serverSideOf(endpoint.session).raw.send(data, targetPath);
     this.#rawSent.set(requestId, data);
     endpoint.wake();
     return requestId;
@@ -215,7 +226,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
     if (endpoint.streams.entry(stream.id)?.sender === undefined) return undefined;
     const start = endpoint.streams.skip(stream.id, content.length);
     flow.addRegion(start, content.length, content.key, 0);
-    const offerId = endpoint.session.contentServer.offer({
+    const offerId = serverSideOf(endpoint.session).content.offer({
       streamId: BigInt(stream.id),
       streamOffset: BigInt(start),
       contentId: content.id,
@@ -230,7 +241,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
     const { hashes, root } = hashesOf(content);
     this.#setting.clock.schedule(hashDelayMs, () => {
       if (endpoint.isStopped || endpoint.ended !== undefined) return;
-      endpoint.session.contentServer.sendHashes(offerId, 0, hashes, root);
+      serverSideOf(endpoint.session).content.sendHashes(offerId, 0, hashes, root);
       endpoint.wake();
     });
     endpoint.wake();
@@ -269,7 +280,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
     const pathId = opening.kind === "hello" ? 0 : opening.message.pathId;
     endpoint.attach(pathId, end);
     const info = { address: line.address, transport: "simulated", identity: undefined, isEncrypted: true };
-    const path = endpoint.session.opening.acceptPath(clock.now, acceptor, opening, info, isVouched);
+    const path = serverSideOf(endpoint.session).acceptance.accept(clock.now, acceptor, opening, info, isVouched);
     if ("code" in path) return refuse(path.code, path.reason);
     endpoint.pump();
   }
@@ -295,7 +306,7 @@ export class ServerNode implements Acceptor, EndpointOwner {
         checksum: undefined,
       },
       clock.now,
-      id,
+      { sessionId: id, side: ServerSide },
     );
     const name = `server ${this.index}`;
     const endpoint = new Endpoint(

@@ -2,6 +2,7 @@ import type { MemberId, Session, StreamDirection, StreamEntry, StreamId, StreamS
 import type { Incidents } from "../guards/incidents.ts";
 import { patternBytes, patternView } from "../payload.ts";
 import type { Flow } from "./flow.ts";
+import { serverSideOf } from "./server-side-of.ts";
 import { SimStream, type Side } from "./sim-stream.ts";
 import type { Clock } from "./virtual-clock.ts";
 
@@ -127,7 +128,7 @@ export class StreamEnds {
   contribute(id: StreamId, offset: number, bytes: number, count = 1, stride = bytes): void {
     const flow = this.#streams.get(id)?.down;
     if (flow === undefined) return;
-    const sender = this.#session.contributions.open(id, offset);
+    const sender = serverSideOf(this.#session).contributions.open(id, offset);
     if ("code" in sender) throw new Error(`${this.#name}: no contribution to stream ${id}: ${sender.reason}`);
     this.#contributing.push({ sender, flow });
     for (let index = 0; index < count; index += 1) {
@@ -136,7 +137,7 @@ export class StreamEnds {
     }
     sender.stream.finish();
     sender.peer.enqueue(sender);
-    if (sender.stream.isBlockedByStreamCredit) this.#session.contributions.ask(sender);
+    if (sender.stream.isBlockedByStreamCredit) serverSideOf(this.#session).contributions.ask(sender);
     this.onWork();
   }
 
@@ -149,7 +150,7 @@ export class StreamEnds {
     for (let index = this.#contributing.length - 1; index >= 0; index -= 1) {
       const { sender } = this.#contributing[index] as Contributing;
       if (sender.stream.bufferedBytes > 0) continue;
-      this.#session.contributions.close(sender);
+      serverSideOf(this.#session).contributions.close(sender);
       this.#contributing.splice(index, 1);
     }
   }
