@@ -16,7 +16,7 @@ import {
   systemRuntime,
   type Transport,
 } from "@kwik/core";
-import { body, CarrierKind, encodePreamble } from "@kwik/proto";
+import { CarrierKind, encodePreamble, partialBody } from "@kwik/proto";
 import { identityOf, initCluster, type IssuedServer, issueServer, renewServer } from "@kwik/trust";
 import { afterEach, describe, expect, test, type TestContext } from "vitest";
 import { CREDIT, RawLink } from "../session/raw-link.ts";
@@ -224,10 +224,10 @@ export function runLimitSuite(environment: LimitEnvironment): void {
       const { listener, transport, client, server } = await begin({ maxControlMessagesPerSecond: 1_000 });
       const flooder = await stranger(transport, listener);
       flooder.beginControl();
-      flooder.say(body("clientHello", { versions: [1], clientKey: (await SessionKey.create()).publicKey, credit: CREDIT }));
+      flooder.say(partialBody("clientHello", { versions: [1], clientKey: (await SessionKey.create()).publicKey, credit: CREDIT }));
       await flooder.answer("helloReply");
       expect(listener.stats().sessions).toBe(2);
-      for (let i = 0; i < 5_000; i += 1) flooder.say(body("controlAck", {}));
+      for (let i = 0; i < 5_000; i += 1) flooder.say(partialBody("controlAck", {}));
       await flooder.whenClosed;
       await expect.poll(() => listener.stats().sessions, { timeout: 30_000 }).toBe(1);
       await expectServed(client, server);

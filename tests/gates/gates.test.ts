@@ -195,6 +195,10 @@ test("browser finds what a page does not have, wherever it is imported from, and
   }
   const large = Array.from({ length: 40_000 }, (_, i) => Math.imul(i, 0x9e3779b1).toString(36)).join(" ");
   expect(await findingsOf(browser, core(`const planted = "${large}";`))).toMatch(/\d+ bytes of gzip, at most \d+/);
+  const listener = { "packages/core/src/server/listener.ts": "export function planted(): void {}\n" };
+  expect(await findingsOf(browser, { ...listener, ...core('import { planted } from "../server/listener.ts";') })).toContain(
+    "which is for servers",
+  );
   fixture.plant(core("const planted = () => typeof process === 'object' && process.env;"));
   expect((await browser.run(fixture.root)).findings).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { type Carrier, type ClientSession, isKwikError, type PathInfo, type ServerSession, type TransportListener } from "@kwik/core";
-import { CarrierKind, ControlDecoder, encodePreamble } from "@kwik/proto";
+import { CarrierKind, ControlDecoder, encodePreamble, EVERY_MESSAGE } from "@kwik/proto";
 import { expect, test } from "vitest";
 import { bytes, TestCluster, textOf } from "./pair.ts";
 
@@ -184,7 +184,7 @@ test("a token is not sent where there is a ticket, nor to servers that a server 
       address: { host: "127.0.0.1", port },
       tls: { cert: `sha256:${"8".repeat(64)}`, key: "" },
       onLink: (link) => {
-        const decoder = new ControlDecoder({ maxControlMessageBytes: 1_000_000 });
+        const decoder = new ControlDecoder({ maxControlMessageBytes: 1_000_000 }, EVERY_MESSAGE);
         let preamble = encodePreamble(CarrierKind.control).length;
         const onData = (data: Uint8Array): void => {
           decoder.push(data.subarray(preamble));

@@ -1,7 +1,16 @@
 import { dialWith, ErrorCode, joinTranscript, SessionKey, systemRuntime } from "@kwik/core";
 import { patternBytes } from "@kwik/testkit";
 import { expect, test } from "vitest";
-import { body, CarrierKind, type ControlBody, ControlDecoder, encodeEnvelope, encodePreamble, envelopeOf } from "@kwik/proto";
+import {
+  CarrierKind,
+  type ControlBody,
+  ControlDecoder,
+  encodeEnvelope,
+  encodePreamble,
+  envelopeOf,
+  EVERY_MESSAGE,
+  partialBody,
+} from "@kwik/proto";
 import { bytes, TestCluster, type TestServer, textOf } from "./pair.ts";
 import { CREDIT, RawLink } from "./raw-link.ts";
 
@@ -25,7 +34,16 @@ async function join(
   const hex = Buffer.from(sessionId).toString("hex");
   const statement = { sessionId: hex, pathId, memberId, identity, ticket: "" };
   const proof = await key.sign(joinTranscript(statement));
-  return body("join", { versions: [1], sessionId, pathId, memberId, clientKey: key.publicKey, proof, resume, credit: CREDIT });
+  return partialBody("join", {
+    versions: [1],
+    sessionId,
+    pathId,
+    memberId,
+    clientKey: key.publicKey,
+    proof,
+    resume,
+    credit: CREDIT,
+  });
 }
 
 // spec: CTRL-9, CTRL-12
@@ -34,7 +52,7 @@ test("a hello without credit is refused, and leaves no session behind", async ()
   const server = await cluster.serve();
   const key = await SessionKey.create();
   const raw = await RawLink.to(cluster.network.transport, server.address);
-  raw.say(body("clientHello", { versions: [1], clientKey: key.publicKey }));
+  raw.say(partialBody("clientHello", { versions: [1], clientKey: key.publicKey }));
   expect((await raw.answer("refused")).code).toBe(ErrorCode.PROTOCOL_VIOLATION);
   expect(server.listener.stats()).toMatchObject({ sessions: 0, acceptedSessions: 0, refusedSessions: 1 });
 });
@@ -63,7 +81,7 @@ test("a join with the number of a path in use is refused, and that path is none 
   const server = await cluster.serve();
   const key = await SessionKey.create();
   const first = await RawLink.to(cluster.network.transport, server.address);
-  first.say(body("clientHello", { versions: [1], clientKey: key.publicKey, credit: CREDIT }));
+  first.say(partialBody("clientHello", { versions: [1], clientKey: key.publicKey, credit: CREDIT }));
   const { sessionId } = await first.answer("helloReply");
   const session = await server.next();
   const second = await RawLink.to(cluster.network.transport, server.address);
@@ -81,7 +99,7 @@ test("a join that is signed for no server ends nothing that is in use, whoever s
   const server = await cluster.serve();
   const key = await SessionKey.create();
   const first = await RawLink.to(cluster.network.transport, server.address);
-  first.say(body("clientHello", { versions: [1], clientKey: key.publicKey, credit: CREDIT }));
+  first.say(partialBody("clientHello", { versions: [1], clientKey: key.publicKey, credit: CREDIT }));
   const sessionId = (await first.answer("helloReply")).sessionId as Uint8Array;
   const session = await server.next();
   const second = await RawLink.to(cluster.network.transport, server.address);
@@ -151,7 +169,7 @@ test("a server that accepts and breaks the rules at once is dialled again less a
     onLink: (link) => {
       link.attach({
         onCarrier: (carrier) => {
-          const decoder = new ControlDecoder({ maxControlMessageBytes: 1_000_000 });
+          const decoder = new ControlDecoder({ maxControlMessageBytes: 1_000_000 }, EVERY_MESSAGE);
           let isControl: boolean | undefined;
           carrier.receiver = {
             onData: (data) => {
@@ -163,8 +181,17 @@ test("a server that accepts and breaks the rules at once is dialled again less a
               if (opening?.case !== "clientHello" && opening?.case !== "join") return;
               accepted += 1;
               const sessionId = opening.case === "join" ? opening.value.sessionId : new Uint8Array(16);
-              const reply = body("helloReply", { version: 1, sessionId, memberId: 1, credit: CREDIT, resumed: opening.case === "join" });
-              carrier.send([encodeEnvelope(envelopeOf(reply)), encodeEnvelope(envelopeOf(body("rangeRequest", {}), accepted))]);
+              const reply = partialBody("helloReply", {
+                version: 1,
+                sessionId,
+                memberId: 1,
+                credit: CREDIT,
+                resumed: opening.case === "join",
+              });
+              carrier.send([
+                encodeEnvelope(EVERY_MESSAGE, envelopeOf(reply)),
+                encodeEnvelope(EVERY_MESSAGE, envelopeOf(partialBody("rangeRequest", {}), accepted)),
+              ]);
             },
             onEnd: () => undefined,
           };

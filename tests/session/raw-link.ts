@@ -1,5 +1,14 @@
 import type { Carrier, Link, Transport } from "@kwik/core";
-import { CarrierKind, type ControlBody, ControlDecoder, encodeEnvelope, encodePreamble, type Envelope, envelopeOf } from "@kwik/proto";
+import {
+  CarrierKind,
+  type ControlBody,
+  ControlDecoder,
+  encodeEnvelope,
+  encodePreamble,
+  type Envelope,
+  envelopeOf,
+  EVERY_MESSAGE,
+} from "@kwik/proto";
 
 /** What a client gives in its hello. */
 export const CREDIT = {
@@ -63,7 +72,7 @@ export class RawLink {
   }
 
   beginControl(): void {
-    const decoder = new ControlDecoder({ maxControlMessageBytes: 1_000_000 });
+    const decoder = new ControlDecoder({ maxControlMessageBytes: 1_000_000 }, EVERY_MESSAGE);
     this.#control = this.open();
     this.#control.receiver = {
       onData: (data) => {
@@ -76,7 +85,7 @@ export class RawLink {
   }
 
   say(message: ControlBody): void {
-    this.#control?.send([encodeEnvelope(envelopeOf(message))]);
+    this.#control?.send([encodeEnvelope(EVERY_MESSAGE, envelopeOf(message))]);
   }
 
   async answer(kind: ControlBody["case"]): Promise<{ readonly code?: number; readonly sessionId?: Uint8Array }> {

@@ -28,6 +28,8 @@ export type { Checksum } from "./wire/frame.ts";
 export * from "./wire/pipe-record.ts";
 
 // the codec itself, for tools and tests that speak the protocol by hand
-export { body, type ControlBody, envelopeOf } from "./control/control-body.ts";
+export { type ControlBody, envelopeOf } from "./control/control-body.ts";
+export { EVERY_MESSAGE } from "./control/every-message.ts";
+export { partialBody } from "./control/partial-body.ts";
 export { ControlDecoder, encodeEnvelope, type Envelope } from "./control/control-codec.ts";
 export { CarrierKind, encodePreamble } from "./wire/preamble.ts";

@@ -2,7 +2,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
 import type { PathId } from "../base/ids.ts";
-import { body, envelopeOf } from "./control-body.ts";
+import { envelopeOf } from "./control-body.ts";
+import { controlBodyBytes, type ReceivedEnvelope } from "./control-messages.ts";
+import { EVERY_MESSAGE } from "./every-message.ts";
+import { partialBody } from "./partial-body.ts";
 import type { Envelope, NumberedBody } from "./control-body.ts";
 import { CONTROL_WINDOW_BYTES, CONTROL_WINDOW_MESSAGES, ControlChannel, MAX_SENT_CONTROL_BYTES } from "./control-channel.ts";
 
@@ -14,11 +17,16 @@ function bodiless(seq: bigint): Envelope {
 }
 
 function message(number: number): NumberedBody {
-  return body("rangeCancel", { requestId: number });
+  return partialBody("rangeCancel", { requestId: number });
 }
 
 function numberOf(body: NumberedBody | undefined): number | undefined {
   return body?.case === "rangeCancel" ? body.value.requestId : undefined;
+}
+
+/** An envelope as a decoder gives it. */
+function arrived(envelope: Envelope): ReceivedEnvelope {
+  return { ...envelope, bodyBytes: controlBodyBytes(EVERY_MESSAGE, envelope.body) };
 }
 
 function delivered(channel: ControlChannel): number[] {
@@ -34,7 +42,7 @@ function polled(channel: ControlChannel, path: PathId): Envelope[] {
 }
 
 function channelWith(count: number): ControlChannel {
-  const channel = new ControlChannel(limits);
+  const channel = new ControlChannel(limits, EVERY_MESSAGE);
   for (let number = 1; number <= count; number += 1) expect(channel.send(message(number))).toBeUndefined();
   return channel;
 }
@@ -42,7 +50,7 @@ function channelWith(count: number): ControlChannel {
 // spec: CTRL-5, CTRL-6
 test("messages are numbered from 1 and carry the acknowledgement", () => {
   const channel = channelWith(2);
-  expect(channel.handle(envelopeOf(message(9), 1, 0), 5)).toBeUndefined();
+  expect(channel.handle(arrived(envelopeOf(message(9), 1, 0)), 5)).toBeUndefined();
   expect(delivered(channel)).toEqual([9]);
   expect(polled(channel, 0).map((envelope) => [envelope.seq, envelope.ack])).toEqual([
     [1n, 1n],
@@ -53,8 +61,8 @@ test("messages are numbered from 1 and carry the acknowledgement", () => {
 
 // spec: CTRL-6
 test("an acknowledgement that no message carried goes alone, once", () => {
-  const channel = new ControlChannel(limits);
-  channel.handle(envelopeOf(message(9), 1, 0), 5);
+  const channel = new ControlChannel(limits, EVERY_MESSAGE);
+  channel.handle(arrived(envelopeOf(message(9), 1, 0)), 5);
   expect(channel.pollAck()).toBeUndefined();
   expect(delivered(channel)).toEqual([9]);
   expect(channel.ackPath).toBe(5);
@@ -66,22 +74,22 @@ test("an acknowledgement that no message carried goes alone, once", () => {
 
 // spec: CTRL-5, CTRL-6
 test("a repeated message is dropped and acknowledged again", () => {
-  const channel = new ControlChannel(limits);
-  channel.handle(envelopeOf(message(9), 1, 0), 5);
+  const channel = new ControlChannel(limits, EVERY_MESSAGE);
+  channel.handle(arrived(envelopeOf(message(9), 1, 0)), 5);
   delivered(channel);
   channel.pollAck();
-  expect(channel.handle(envelopeOf(message(9), 1, 0), 6)).toBeUndefined();
+  expect(channel.handle(arrived(envelopeOf(message(9), 1, 0)), 6)).toBeUndefined();
   expect(delivered(channel)).toEqual([]);
   expect(channel.pollAck()?.ack).toBe(1n);
 });
 
 // spec: CTRL-5
 test("messages that overtook others on another path wait for them", () => {
-  const channel = new ControlChannel(limits);
-  for (const number of [3, 2]) channel.handle(envelopeOf(message(number), number), 1);
+  const channel = new ControlChannel(limits, EVERY_MESSAGE);
+  for (const number of [3, 2]) channel.handle(arrived(envelopeOf(message(number), number)), 1);
   expect(delivered(channel)).toEqual([]);
   expect(channel.pollAck()).toBeUndefined();
-  channel.handle(envelopeOf(message(1), 1), 2);
+  channel.handle(arrived(envelopeOf(message(1), 1)), 2);
   expect(delivered(channel)).toEqual([1, 2, 3]);
 });
 
@@ -102,15 +110,15 @@ test("a lost message whose acknowledgement came by another way is not sent again
   const channel = channelWith(3);
   polled(channel, 0);
   channel.pathLost(0);
-  channel.handle(envelopeOf(body("controlAck", {}), 0, 2), 1);
+  channel.handle(arrived(envelopeOf(partialBody("controlAck", {}), 0, 2)), 1);
   expect(polled(channel, 1).map((envelope) => envelope.seq)).toEqual([3n]);
   expect(channel.unacknowledgedCount).toBe(1);
 });
 
 // spec: CTRL-7
 test("an acknowledgement that may have been lost with its path is given again", () => {
-  const channel = new ControlChannel(limits);
-  channel.handle(envelopeOf(message(1), 1), 0);
+  const channel = new ControlChannel(limits, EVERY_MESSAGE);
+  channel.handle(arrived(envelopeOf(message(1), 1)), 0);
   delivered(channel);
   expect(channel.pollAck()).toBeDefined();
   channel.pathLost(3);
@@ -121,8 +129,8 @@ test("an acknowledgement that may have been lost with its path is given again", 
 test("an old acknowledgement changes nothing", () => {
   const channel = channelWith(3);
   polled(channel, 0);
-  channel.handle(envelopeOf(body("controlAck", {}), 0, 2), 1);
-  channel.handle(envelopeOf(body("controlAck", {}), 0, 1), 0);
+  channel.handle(arrived(envelopeOf(partialBody("controlAck", {}), 0, 2)), 1);
+  channel.handle(arrived(envelopeOf(partialBody("controlAck", {}), 0, 1)), 0);
   expect(channel.unacknowledgedCount).toBe(1);
 });
 
@@ -130,23 +138,23 @@ test("an old acknowledgement changes nothing", () => {
 test("acknowledging what was never sent is a violation", () => {
   const channel = channelWith(3);
   channel.poll(0);
-  expect(channel.handle(envelopeOf(body("controlAck", {}), 0, 2), 0)?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
+  expect(channel.handle(arrived(envelopeOf(partialBody("controlAck", {}), 0, 2)), 0)?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
 });
 
 // spec: CTRL-4
 test("a message of the wrong numbering is a violation", () => {
-  const channel = new ControlChannel(limits);
-  const refused = [envelopeOf(message(1), 0), envelopeOf(body("controlAck", {}), 1), envelopeOf(body("clientHello", {}), 0)];
-  for (const envelope of refused) expect(channel.handle(envelope, 0)?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
-  expect(channel.handle(bodiless(0n), 0)).toBeUndefined();
+  const channel = new ControlChannel(limits, EVERY_MESSAGE);
+  const refused = [envelopeOf(message(1), 0), envelopeOf(partialBody("controlAck", {}), 1), envelopeOf(partialBody("clientHello", {}), 0)];
+  for (const envelope of refused) expect(channel.handle(arrived(envelope), 0)?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
+  expect(channel.handle(arrived(bodiless(0n)), 0)).toBeUndefined();
 });
 
 // spec: CTRL-16
 test("an unknown message is passed over, acknowledged and counted", () => {
-  const channel = new ControlChannel(limits);
-  channel.handle(bodiless(1n), 0);
-  channel.handle(envelopeOf(message(2), 2), 0);
-  channel.handle(bodiless(3n), 0);
+  const channel = new ControlChannel(limits, EVERY_MESSAGE);
+  channel.handle(arrived(bodiless(1n)), 0);
+  channel.handle(arrived(envelopeOf(message(2), 2)), 0);
+  channel.handle(arrived(bodiless(3n)), 0);
   expect(delivered(channel)).toEqual([2]);
   expect(channel.unknownCount).toBe(2);
   expect(channel.pollAck()?.ack).toBe(3n);
@@ -159,48 +167,48 @@ test("no more than the window is under way, and it moves with the acknowledgemen
   expect(channel.hasPending).toBe(false);
   channel.pathLost(0);
   expect(polled(channel, 1)).toHaveLength(CONTROL_WINDOW_MESSAGES);
-  channel.handle(envelopeOf(body("controlAck", {}), 0, 4), 1);
+  channel.handle(arrived(envelopeOf(partialBody("controlAck", {}), 0, 4)), 1);
   expect(polled(channel, 1).map((envelope) => envelope.seq)).toEqual([257n, 258n, 259n, 260n]);
 });
 
 // spec: CTRL-8
 test("no more bytes than the window are under way", () => {
-  const channel = new ControlChannel(limits);
+  const channel = new ControlChannel(limits, EVERY_MESSAGE);
   const size = MAX_SENT_CONTROL_BYTES - 100;
-  for (let number = 1; number <= 9; number += 1) channel.send(body("rawReply", { requestId: number, data: new Uint8Array(size) }));
+  for (let number = 1; number <= 9; number += 1) channel.send(partialBody("rawReply", { requestId: number, data: new Uint8Array(size) }));
   expect(polled(channel, 0)).toHaveLength(Math.floor(CONTROL_WINDOW_BYTES / size));
   expect(channel.unacknowledgedBytes).toBeGreaterThan(9 * size);
-  channel.handle(envelopeOf(body("controlAck", {}), 0, 4), 0);
+  channel.handle(arrived(envelopeOf(partialBody("controlAck", {}), 0, 4)), 0);
   expect(polled(channel, 0)).toHaveLength(4);
 });
 
 // spec: CTRL-8
 test("a peer that sends beyond the window is refused", () => {
-  const channel = new ControlChannel(limits);
-  expect(channel.handle(envelopeOf(message(0), CONTROL_WINDOW_MESSAGES), 0)).toBeUndefined();
-  expect(channel.handle(envelopeOf(message(0), CONTROL_WINDOW_MESSAGES + 1), 0)?.code).toBe(ErrorCode.LIMIT_REACHED);
-  const large = body("rawReply", { data: new Uint8Array(CONTROL_WINDOW_BYTES / 2) });
-  expect(channel.handle(envelopeOf(large, 2), 0)).toBeUndefined();
-  expect(channel.handle(envelopeOf(large, 3), 0)?.code).toBe(ErrorCode.LIMIT_REACHED);
+  const channel = new ControlChannel(limits, EVERY_MESSAGE);
+  expect(channel.handle(arrived(envelopeOf(message(0), CONTROL_WINDOW_MESSAGES)), 0)).toBeUndefined();
+  expect(channel.handle(arrived(envelopeOf(message(0), CONTROL_WINDOW_MESSAGES + 1)), 0)?.code).toBe(ErrorCode.LIMIT_REACHED);
+  const large = partialBody("rawReply", { data: new Uint8Array(CONTROL_WINDOW_BYTES / 2) });
+  expect(channel.handle(arrived(envelopeOf(large, 2)), 0)).toBeUndefined();
+  expect(channel.handle(arrived(envelopeOf(large, 3)), 0)?.code).toBe(ErrorCode.LIMIT_REACHED);
 });
 
 // spec: CTRL-2, CTRL-8
 test("what cannot be queued is answered, and takes no number", () => {
-  const channel = new ControlChannel({ maxControlQueue: 2 });
-  expect(channel.send(body("rawReply", { data: new Uint8Array(MAX_SENT_CONTROL_BYTES) }))?.code).toBe(ErrorCode.TOO_LARGE);
+  const channel = new ControlChannel({ maxControlQueue: 2 }, EVERY_MESSAGE);
+  expect(channel.send(partialBody("rawReply", { data: new Uint8Array(MAX_SENT_CONTROL_BYTES) }))?.code).toBe(ErrorCode.TOO_LARGE);
   channel.send(message(1));
   channel.send(message(2));
   expect(channel.send(message(3))?.code).toBe(ErrorCode.LIMIT_REACHED);
   expect(polled(channel, 0).map((envelope) => envelope.seq)).toEqual([1n, 2n]);
-  expect(channel.handle(envelopeOf(body("controlAck", {}), 0, 2), 0)?.code).toBe(ErrorCode.LIMIT_REACHED);
+  expect(channel.handle(arrived(envelopeOf(partialBody("controlAck", {}), 0, 2)), 0)?.code).toBe(ErrorCode.LIMIT_REACHED);
 });
 
 test("acknowledged messages make room for others", () => {
-  const channel = new ControlChannel({ maxControlQueue: 2 });
+  const channel = new ControlChannel({ maxControlQueue: 2 }, EVERY_MESSAGE);
   channel.send(message(1));
   channel.send(message(2));
   polled(channel, 0);
-  expect(channel.handle(envelopeOf(body("controlAck", {}), 0, 2), 0)).toBeUndefined();
+  expect(channel.handle(arrived(envelopeOf(partialBody("controlAck", {}), 0, 2)), 0)).toBeUndefined();
   expect(channel.unacknowledgedBytes).toBe(0);
   expect(channel.send(message(3))).toBeUndefined();
   expect(channel.poll(0)?.seq).toBe(3n);
@@ -208,7 +216,7 @@ test("acknowledged messages make room for others", () => {
 
 /** Two ends and the paths between them. A path delivers in order until it is cut; then each end learns of it in its own time. */
 class World {
-  readonly ends = [new ControlChannel(limits), new ControlChannel(limits)] as const;
+  readonly ends = [new ControlChannel(limits, EVERY_MESSAGE), new ControlChannel(limits, EVERY_MESSAGE)] as const;
   readonly sent: [number[], number[]] = [[], []];
   readonly received: [number[], number[]] = [[], []];
   #paths: { id: PathId; toEnd: [Envelope[], Envelope[]] }[] = [];
@@ -235,7 +243,7 @@ class World {
     const path = this.#path(index);
     const envelope = path.toEnd[end].shift();
     if (envelope === undefined) return false;
-    for (let i = 0; i < (twice ? 2 : 1); i += 1) expect(this.ends[end].handle(envelope, path.id)).toBeUndefined();
+    for (let i = 0; i < (twice ? 2 : 1); i += 1) expect(this.ends[end].handle(arrived(envelope), path.id)).toBeUndefined();
     this.received[end].push(...delivered(this.ends[end]));
     return true;
   }

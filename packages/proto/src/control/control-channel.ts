@@ -2,13 +2,14 @@ import { ErrorCode, failure } from "../base/error-codes.ts";
 import type { ProtocolFailure } from "../base/error-codes.ts";
 import type { PathId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
-import { body, controlBodyBytes, envelopeOf, isPathScoped } from "./control-body.ts";
-import type { ControlBody, Envelope, NumberedBody } from "./control-body.ts";
+import { body, envelopeOf, isPathScoped } from "./control-body.ts";
+import type { Envelope, NumberedBody } from "./control-body.ts";
+import { controlBodyBytes, type ControlMessages, type ReceivedEnvelope } from "./control-messages.ts";
 
 /** Numbered messages that may be sent and not acknowledged at once. Part of the protocol, not a setting. spec: CTRL-8 */
 export const CONTROL_WINDOW_MESSAGES = 256;
 
-/** Bytes of such messages, as `controlBodyBytes` counts them. spec: CTRL-8 */
+/** Bytes of such messages, without number and acknowledgement. spec: CTRL-8 */
 export const CONTROL_WINDOW_BYTES = 2 * 1024 * 1024;
 
 /** Largest message that is sent, in bytes; every receiver takes this much. spec: CTRL-2 */
@@ -32,6 +33,7 @@ interface Incoming {
  * or is declared lost; there are no timers here. spec: CTRL-5, CTRL-6, CTRL-7
  */
 export class ControlChannel {
+  readonly #messages: ControlMessages;
   readonly #maxQueue: number;
   /** Unacknowledged messages by ascending number without gaps: first those that were sent, then those that never were. */
   readonly #outgoing: Outgoing[] = [];
@@ -53,7 +55,8 @@ export class ControlChannel {
   #ackPath: PathId | undefined;
   #unknownCount = 0;
 
-  constructor(limits: Pick<Limits, "maxControlQueue">) {
+  constructor(limits: Pick<Limits, "maxControlQueue">, messages: ControlMessages) {
+    this.#messages = messages;
     this.#maxQueue = limits.maxControlQueue;
   }
 
@@ -63,7 +66,7 @@ export class ControlChannel {
    * `handle` answers it too from then on.
    */
   send(body: NumberedBody): ProtocolFailure | undefined {
-    const bytes = controlBodyBytes(body);
+    const bytes = controlBodyBytes(this.#messages, body);
     if (bytes > MAX_SENT_CONTROL_BYTES) {
       return failure(ErrorCode.TOO_LARGE, `${body.case} of ${bytes} bytes; ${MAX_SENT_CONTROL_BYTES} can be sent`);
     }
@@ -101,7 +104,7 @@ export class ControlChannel {
    * Takes an envelope of an accepted path. Messages of kind `isPathScoped` other than `controlAck` are the caller's; here they are a
    * violation. Answers PROTOCOL_VIOLATION (end the session with this peer) or LIMIT_REACHED (beyond the window).
    */
-  handle(envelope: Envelope, pathId: PathId): ProtocolFailure | undefined {
+  handle(envelope: ReceivedEnvelope, pathId: PathId): ProtocolFailure | undefined {
     if (this.#overflow !== undefined) return this.#overflow;
     const ack = Number(envelope.ack);
     if (ack > this.#highestSent) {
@@ -116,7 +119,7 @@ export class ControlChannel {
       return failure(ErrorCode.PROTOCOL_VIOLATION, `${kind} ${wrong}`);
     }
     if (kind !== undefined && isPathScoped(kind)) return failure(ErrorCode.PROTOCOL_VIOLATION, `${kind} with number ${seq}`);
-    return this.#hold(seq, envelope.body, pathId);
+    return this.#hold(seq, envelope, pathId);
   }
 
   /** The next message of the peer, in order, each once. Kinds that this version does not know are passed over and counted. */
@@ -212,7 +215,7 @@ export class ControlChannel {
     this.#cursor = Math.max(0, this.#cursor - count);
   }
 
-  #hold(seq: number, body: ControlBody | { case: undefined; value?: undefined }, pathId: PathId): ProtocolFailure | undefined {
+  #hold(seq: number, { body, bodyBytes: bytes }: ReceivedEnvelope, pathId: PathId): ProtocolFailure | undefined {
     this.#ackPath = pathId;
     if (seq <= this.#taken || this.#incoming.has(seq)) {
       this.#owesAck = true;
@@ -221,7 +224,6 @@ export class ControlChannel {
     if (seq > this.#taken + CONTROL_WINDOW_MESSAGES) {
       return failure(ErrorCode.LIMIT_REACHED, `control message ${seq} while ${this.#taken + 1} is awaited`);
     }
-    const bytes = controlBodyBytes(body);
     if (this.#incomingBytes + bytes > CONTROL_WINDOW_BYTES) {
       return failure(ErrorCode.LIMIT_REACHED, `control messages of more than ${CONTROL_WINDOW_BYTES} bytes without acknowledgement`);
     }

@@ -1,8 +1,8 @@
 import { ErrorCode, failure } from "../base/error-codes.ts";
 import type { ProtocolFailure } from "../base/error-codes.ts";
 import type { Limits } from "../base/limits.ts";
-import { Envelope } from "./gen/kwik/v1/control.ts";
-import { StrictReader } from "./strict-reader.ts";
+import type { Envelope } from "./control-body.ts";
+import { type ControlMessages, readEnvelope, type ReceivedEnvelope, writeEnvelope } from "./control-messages.ts";
 
 export type { Envelope };
 
@@ -15,7 +15,8 @@ const FIRST_BUFFER_BYTES = 1024;
  */
 export class ControlDecoder {
   readonly #maxMessageBytes: number;
-  readonly #ready: Envelope[] = [];
+  readonly #messages: ControlMessages;
+  readonly #ready: ReceivedEnvelope[] = [];
   #failure: ProtocolFailure | undefined;
   #count = 0;
   /** Length prefix under way: bytes still missing of it, and its value so far. */
@@ -26,11 +27,12 @@ export class ControlDecoder {
   #buffer = new Uint8Array(0);
   #buffered = 0;
 
-  constructor(limits: Pick<Limits, "maxControlMessageBytes">) {
+  constructor(limits: Pick<Limits, "maxControlMessageBytes">, messages: ControlMessages) {
+    this.#messages = messages;
     this.#maxMessageBytes = limits.maxControlMessageBytes;
   }
 
-  /** Takes the next bytes. Answers TOO_LARGE or FRAME_ENCODING; the path is then to be closed. */
+  /** Takes the next bytes. Answers TOO_LARGE, FRAME_ENCODING or PROTOCOL_VIOLATION; the path is then to be closed. */
   push(data: Uint8Array): ProtocolFailure | undefined {
     let at = 0;
     while (this.#failure === undefined && at < data.length) {
@@ -40,7 +42,7 @@ export class ControlDecoder {
   }
 
   /** The next whole envelope, also one whose body this version does not know (`body.case` undefined). */
-  poll(): Envelope | undefined {
+  poll(): ReceivedEnvelope | undefined {
     return this.#ready.shift();
   }
 
@@ -103,8 +105,9 @@ export class ControlDecoder {
   #decode(bytes: Uint8Array): void {
     this.#count += 1;
     try {
-      // Unknown fields are skipped, not kept: nobody forwards an envelope, and kept ones cost a hundred times their bytes.
-      this.#ready.push(Envelope.decode(new StrictReader(bytes)));
+      const envelope = readEnvelope(this.#messages, bytes);
+      if ("code" in envelope) this.#failure = envelope;
+      else this.#ready.push(envelope);
     } catch (error) {
       this.#failure = failure(ErrorCode.FRAME_ENCODING, `control message: ${error instanceof Error ? error.message : "malformed"}`);
     }
@@ -112,8 +115,8 @@ export class ControlDecoder {
 }
 
 /** The bytes of an envelope on the control carrier: its length as a varint, then the protobuf message. spec: CTRL-1 */
-export function encodeEnvelope(envelope: Envelope): Uint8Array {
-  const message = Envelope.encode(envelope).finish();
+export function encodeEnvelope(messages: ControlMessages, envelope: Envelope): Uint8Array {
+  const message = writeEnvelope(messages, envelope);
   const length = message.length;
   if (length >= 2 ** 30) throw new RangeError(`control message of ${length} bytes`);
   const prefixBytes = length < 2 ** 6 ? 1 : length < 2 ** 14 ? 2 : 4;

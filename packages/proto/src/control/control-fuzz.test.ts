@@ -3,6 +3,7 @@ import { fuzz, fuzzBudget, type FuzzCorpus } from "@kwik/testkit";
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
 import { encodeEnvelope } from "./control-codec.ts";
+import { EVERY_MESSAGE } from "./every-message.ts";
 import { byteFieldsOf, decodeAll, framed } from "./decode-all.fixture.ts";
 
 const corpus = JSON.parse(readFileSync(new URL("fuzz-corpus.json", import.meta.url), "utf8")) as FuzzCorpus;
@@ -21,7 +22,7 @@ test("envelopes: the same from any bytes, whole or cut, or a coded failure; and 
           expect(again.problem?.code).toBe(whole.problem?.code);
           if (whole.problem !== undefined) expect([ErrorCode.FRAME_ENCODING, ErrorCode.TOO_LARGE]).toContain(whole.problem.code);
           for (const data of byteFieldsOf([whole.envelopes, again.envelopes])) expect(data.buffer.byteLength).toBe(data.length);
-          for (const envelope of whole.envelopes) expect(decodeAll(encodeEnvelope(envelope)).envelopes).toEqual([envelope]);
+          for (const envelope of whole.envelopes) expect(decodeAll(encodeEnvelope(EVERY_MESSAGE, envelope)).envelopes).toEqual([envelope]);
         }
       },
     },

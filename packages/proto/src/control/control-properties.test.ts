@@ -4,9 +4,11 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
-import { CONTROL_KINDS, body, envelopeOf } from "./control-body.ts";
+import { envelopeOf } from "./control-body.ts";
+import { CONTROL_KINDS, partialBody } from "./partial-body.ts";
 import type { ControlKind, Envelope } from "./control-body.ts";
 import { encodeEnvelope } from "./control-codec.ts";
+import { EVERY_MESSAGE } from "./every-message.ts";
 import { decodeAll, framed } from "./decode-all.fixture.ts";
 import { decodeWithProtobufEs, encodeWithProtobufEs, EnvelopeSchema } from "./protobuf-es.fixture.ts";
 
@@ -70,7 +72,7 @@ const anyUnknownField: fc.Arbitrary<Uint8Array> = fc
 
 /** The bytes of protobuf of an envelope, without their length. */
 function encode(envelope: Envelope): Uint8Array {
-  const framed = encodeEnvelope(envelope);
+  const framed = encodeEnvelope(EVERY_MESSAGE, envelope);
   const prefixBytes = 1 << ((framed[0] as number) >> 6);
   return framed.subarray(prefixBytes);
 }
@@ -84,7 +86,7 @@ for (const field of bodyFields) {
     fc.assert(
       fc.property(anyBodyOf(field), fc.maxSafeNat(), (body, seq) => {
         const envelope = { seq: BigInt(seq), ack: 7n, body };
-        const { envelopes, problem } = decodeAll(encodeEnvelope(envelope));
+        const { envelopes, problem } = decodeAll(encodeEnvelope(EVERY_MESSAGE, envelope));
         expect(problem).toBeUndefined();
         expect(envelopes).toEqual([envelope]);
       }),
@@ -97,7 +99,7 @@ for (const field of bodyFields) {
 test("a sequence of envelopes is the same however its bytes are cut", () => {
   fc.assert(
     fc.property(fc.array(anyEnvelope, { maxLength: 6 }), fc.array(fc.nat(2000), { maxLength: 30 }), (envelopes, cuts) => {
-      const bytes = Buffer.concat(envelopes.map(encodeEnvelope));
+      const bytes = Buffer.concat(envelopes.map((envelope) => encodeEnvelope(EVERY_MESSAGE, envelope)));
       const decoded = decodeAll(
         bytes,
         cuts.map((cut) => Math.min(cut, bytes.length)),
@@ -122,7 +124,7 @@ test("random bytes are envelopes or a coded failure, never an exception", () => 
 test("damaged messages are envelopes or a coded failure, never an exception", () => {
   fc.assert(
     fc.property(anyEnvelope, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }), (envelope, damages) => {
-      const bytes = encodeEnvelope(envelope);
+      const bytes = encodeEnvelope(EVERY_MESSAGE, envelope);
       for (const [at, value] of damages) bytes[at % bytes.length] = value;
       const { problem } = decodeAll(bytes);
       if (problem !== undefined) expect([ErrorCode.FRAME_ENCODING, ErrorCode.TOO_LARGE]).toContain(problem.code);
@@ -144,12 +146,12 @@ test("the codec writes byte for byte what protobuf-es writes, and reads what it 
 
 test("a message of which some fields are left out has zero values there, which are not written", () => {
   for (const field of bodyFields) {
-    const envelope = envelopeOf(body(field.localName as ControlKind, {}));
+    const envelope = envelopeOf(partialBody(field.localName as ControlKind, {}));
     expect(encode(envelope)).toEqual(encodeWithProtobufEs(envelope));
     expect(decodeWithProtobufEs(encode(envelope))).toEqual(envelope);
     expect(encode(envelope).length).toBe(3);
   }
-  expect(body("removePath", { requestId: 1, pathId: undefined }).value).toEqual({ requestId: 1, pathId: 0, graceMs: 0 });
+  expect(partialBody("removePath", { requestId: 1, pathId: undefined }).value).toEqual({ requestId: 1, pathId: 0, graceMs: 0 });
 });
 
 // spec: CTRL-16

@@ -1,19 +1,23 @@
 import type { ProtocolFailure } from "../base/error-codes.ts";
 import type { Envelope } from "./control-body.ts";
 import { ControlDecoder } from "./control-codec.ts";
+import { EVERY_MESSAGE } from "./every-message.ts";
 
 /** The envelopes in the bytes of a control carrier that arrive cut at these places, and what is wrong with the bytes. */
 export function decodeAll(
   bytes: Uint8Array,
   cuts: readonly number[] = [],
 ): { envelopes: Envelope[]; problem: ProtocolFailure | undefined } {
-  const decoder = new ControlDecoder({ maxControlMessageBytes: 100_000 });
+  const decoder = new ControlDecoder({ maxControlMessageBytes: 100_000 }, EVERY_MESSAGE);
   const envelopes: Envelope[] = [];
   let problem: ProtocolFailure | undefined;
   const edges = [0, ...[...cuts].sort((a, b) => a - b), bytes.length];
   for (let i = 1; i < edges.length; i += 1) {
     problem = decoder.push(bytes.subarray(edges[i - 1], edges[i]));
-    for (let next = decoder.poll(); next !== undefined; next = decoder.poll()) envelopes.push(next);
+    for (let next = decoder.poll(); next !== undefined; next = decoder.poll()) {
+      const { seq, ack, body } = next;
+      envelopes.push({ seq, ack, body });
+    }
   }
   return { envelopes, problem };
 }

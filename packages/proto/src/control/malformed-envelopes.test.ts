@@ -1,8 +1,10 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
-import { body, envelopeOf } from "./control-body.ts";
+import { envelopeOf } from "./control-body.ts";
+import { partialBody } from "./partial-body.ts";
 import { encodeEnvelope } from "./control-codec.ts";
+import { EVERY_MESSAGE } from "./every-message.ts";
 import { decodeAll, framed } from "./decode-all.fixture.ts";
 import { EnvelopeSchema } from "./protobuf-es.fixture.ts";
 
@@ -15,7 +17,8 @@ function problemOf(message: Iterable<number>): ErrorCode | undefined {
 
 test("a message that ends too soon inside is FRAME_ENCODING or another message, never an exception", () => {
   const bytes = encodeEnvelope(
-    envelopeOf(body("helloReply", { features: ["a", "b"], credit: { ...NO_CREDIT, streamWindowBytes: 300n } }), 0, 0),
+    EVERY_MESSAGE,
+    envelopeOf(partialBody("helloReply", { features: ["a", "b"], credit: { ...NO_CREDIT, streamWindowBytes: 300n } }), 0, 0),
   ).subarray(1);
   let refused = 0;
   for (let length = 0; length < bytes.length; length += 1) {
@@ -75,14 +78,14 @@ test("a length that reaches beyond the message is refused wherever it is", () =>
 
 // spec: CTRL-3
 test("of a field or a body that comes twice the later one counts", () => {
-  const once = (fields: Parameters<typeof body<"clientHello">>[1]): Uint8Array =>
-    encodeEnvelope(envelopeOf(body("clientHello", fields))).subarray(1);
+  const once = (fields: Parameters<typeof partialBody<"clientHello">>[1]): Uint8Array =>
+    encodeEnvelope(EVERY_MESSAGE, envelopeOf(partialBody("clientHello", fields))).subarray(1);
   const twice = [
     ...once({ token: "a", credit: { ...NO_CREDIT, streamWindowBytes: 7n } }),
     ...once({ agent: "b", credit: { ...NO_CREDIT, sessionWindowBytes: 8n } }),
   ];
   const { envelopes } = decodeAll(framed(Uint8Array.from(twice)));
-  expect(envelopes).toEqual([envelopeOf(body("clientHello", { agent: "b", credit: { ...NO_CREDIT, sessionWindowBytes: 8n } }))]);
+  expect(envelopes).toEqual([envelopeOf(partialBody("clientHello", { agent: "b", credit: { ...NO_CREDIT, sessionWindowBytes: 8n } }))]);
 });
 
 test("deep nesting of what is not known is bounded", () => {

@@ -2,8 +2,10 @@ import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
 import { streamIdOf } from "../base/ids.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
-import { body, envelopeOf } from "../control/control-body.ts";
+import { envelopeOf } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import { encodeEnvelope } from "../control/control-codec.ts";
+import { EVERY_MESSAGE } from "../control/every-message.ts";
 import { CarrierKind, encodePreamble } from "../wire/preamble.ts";
 import { PathAcceptor } from "./path-acceptor.ts";
 import { CREDIT, PlayedPeer, Stage } from "./played-peer.fixture.ts";
@@ -31,7 +33,7 @@ test("a client's first message on path 0 is a hello, on any other a join, and no
 
 // spec: CTRL-9
 test("a path that does not begin with a hello or a join is refused", () => {
-  const wrong = encodeEnvelope(envelopeOf(body("goingAway", {}), 1));
+  const wrong = encodeEnvelope(EVERY_MESSAGE, envelopeOf(partialBody("goingAway", {}), 1));
   expect(acceptorWith(encodePreamble(CarrierKind.control), wrong).pollOpening()).toMatchObject({ code: ErrorCode.PROTOCOL_VIOLATION });
 });
 
@@ -42,14 +44,14 @@ test("a second hello, or a second reply, on a path that has begun ends the path"
   expect(primary.closed?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
   expect(stage.events.at(-1)?.type).toBe("suspended");
   const { client } = Stage.server();
-  client.say(body("clientHello", HELLO));
+  client.say(partialBody("clientHello", HELLO));
   expect(client.closed?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
 });
 
 // spec: CTRL-9
 test("a refusal ends the attempt with the server's code and reason", () => {
   const stage = new Stage("client", 0);
-  stage.dial("a.example:1").say(body("refused", { code: ErrorCode.AUTH_REFUSED, reason: "unknown token" }));
+  stage.dial("a.example:1").say(partialBody("refused", { code: ErrorCode.AUTH_REFUSED, reason: "unknown token" }));
   expect(stage.events).toContainEqual(
     expect.objectContaining({ type: "path-failed", code: ErrorCode.AUTH_REFUSED, reason: "unknown token" }),
   );
@@ -57,7 +59,7 @@ test("a refusal ends the attempt with the server's code and reason", () => {
 
 // spec: CTRL-20
 test("the port of another process is heard of by a client that said so, in the answer to its hello, and only there", () => {
-  const answer = body("refused", { code: ErrorCode.LIMIT_REACHED, redirectPort: 4434 });
+  const answer = partialBody("refused", { code: ErrorCode.LIMIT_REACHED, redirectPort: 4434 });
   const heard = (takesRedirect: boolean, said = answer): (number | undefined)[] => {
     const stage = new Stage("client", 0);
     const server = stage.dial("a.example:1", undefined, true, takesRedirect);
@@ -69,9 +71,9 @@ test("the port of another process is heard of by a client that said so, in the a
   };
   expect(heard(true)).toEqual([4434]);
   expect(heard(false)).toEqual([]);
-  expect(heard(true, body("refused", { code: ErrorCode.LIMIT_REACHED, redirectPort: 65_536 }))).toEqual([]);
-  expect(heard(true, body("refused", { code: ErrorCode.LIMIT_REACHED, retryAfterMs: 5 }))).toEqual([]);
-  expect(heard(true, body("refused", { code: ErrorCode.AUTH_REFUSED, redirectPort: 4434 }))).toEqual([]);
+  expect(heard(true, partialBody("refused", { code: ErrorCode.LIMIT_REACHED, redirectPort: 65_536 }))).toEqual([]);
+  expect(heard(true, partialBody("refused", { code: ErrorCode.LIMIT_REACHED, retryAfterMs: 5 }))).toEqual([]);
+  expect(heard(true, partialBody("refused", { code: ErrorCode.AUTH_REFUSED, redirectPort: 4434 }))).toEqual([]);
   const { stage } = Stage.client();
   const second = stage.dial("b.example:1", "sha256:b");
   const [join] = second.messages("join") as { features: string[] }[];
@@ -82,14 +84,14 @@ test("the port of another process is heard of by a client that said so, in the a
 
 // spec: CTRL-10
 test("a hello without a version in common is refused with VERSION, and a reply with one that was not offered too", () => {
-  const hello = (versions: number[]) => encodeEnvelope(envelopeOf(body("clientHello", { ...HELLO, versions })));
+  const hello = (versions: number[]) => encodeEnvelope(EVERY_MESSAGE, envelopeOf(partialBody("clientHello", { ...HELLO, versions })));
   const control = encodePreamble(CarrierKind.control);
   expect(acceptorWith(control, hello([2, 3])).pollOpening()).toMatchObject({ code: ErrorCode.VERSION });
   expect(acceptorWith(control, hello([])).pollOpening()).toMatchObject({ code: ErrorCode.VERSION });
   expect(acceptorWith(control, hello([9, 1])).pollOpening()).toMatchObject({ kind: "hello" });
   const stage = new Stage("client", 0);
   const server = stage.dial("a.example:1");
-  server.say(body("helloReply", { version: 2, sessionId: new Uint8Array(16), memberId: 1, credit: CREDIT }));
+  server.say(partialBody("helloReply", { version: 2, sessionId: new Uint8Array(16), memberId: 1, credit: CREDIT }));
   expect(server.closed?.code).toBe(ErrorCode.VERSION);
 });
 
@@ -97,9 +99,9 @@ test("a hello without a version in common is refused with VERSION, and a reply w
 test("features that are not known do no harm, on either side", () => {
   const stage = new Stage("client", 0);
   const server = stage.dial("a.example:1");
-  server.say(body("helloReply", { version: 1, features: ["teleport"], sessionId: new Uint8Array(16), memberId: 1, credit: CREDIT }));
+  server.say(partialBody("helloReply", { version: 1, features: ["teleport"], sessionId: new Uint8Array(16), memberId: 1, credit: CREDIT }));
   expect(stage.events.map((event) => event.type)).toContain("established");
-  const hello = encodeEnvelope(envelopeOf(body("clientHello", { ...HELLO, features: ["teleport"] })));
+  const hello = encodeEnvelope(EVERY_MESSAGE, envelopeOf(partialBody("clientHello", { ...HELLO, features: ["teleport"] })));
   expect(acceptorWith(encodePreamble(CarrierKind.control), hello).pollOpening()).toMatchObject({ kind: "hello" });
 });
 
@@ -149,7 +151,10 @@ test("a client numbers its paths from 0 and never again the same; a server refus
   const { stage: serverStage } = Stage.server();
   serverStage.session.linkLost(0, 0, ErrorCode.LINK_LOST, "gone");
   const peer = new PlayedPeer(serverStage, 0);
-  const acceptor = acceptorWith(encodePreamble(CarrierKind.control), encodeEnvelope(envelopeOf(body("clientHello", HELLO))));
+  const acceptor = acceptorWith(
+    encodePreamble(CarrierKind.control),
+    encodeEnvelope(EVERY_MESSAGE, envelopeOf(partialBody("clientHello", HELLO))),
+  );
   peer.acceptor = acceptor;
   const opening = acceptor.pollOpening();
   if (opening === undefined || "code" in opening) throw new Error("not read");

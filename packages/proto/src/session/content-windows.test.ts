@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { streamIdOf } from "../base/ids.ts";
-import { body } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import { type PlayedPeer, Stage } from "./played-peer.fixture.ts";
 
 const KiB = 1024;
@@ -28,9 +28,9 @@ class Offers {
     const length = BigInt(WINDOW_BYTES);
     const streamId = BigInt(streamIdOf(1, "server", "unidirectional", offerId));
     const offer = { streamId, offerId, contentId: "film", version: "1", contentLength: length, length, blockBytes: BLOCK_BYTES, end: true };
-    this.#primary.say(body("contentOffer", offer));
+    this.#primary.say(partialBody("contentOffer", offer));
     this.#primary.say(
-      body("contentHashes", { streamId, offerId, firstBlock: 0, hashes: new Uint8Array(4 * 32), root: new Uint8Array(32) }),
+      partialBody("contentHashes", { streamId, offerId, firstBlock: 0, hashes: new Uint8Array(4 * 32), root: new Uint8Array(32) }),
     );
   }
 

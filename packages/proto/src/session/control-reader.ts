@@ -2,6 +2,7 @@ import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
 import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/error-codes.ts";
 import { type ControlMessage, isPathScoped } from "../control/control-body.ts";
 import type { Envelope } from "../control/control-codec.ts";
+import type { ReceivedEnvelope } from "../control/control-messages.ts";
 import { type ControlTargets, dispatchControl } from "./control-dispatch.ts";
 import { adoptCredit, checkReply } from "./hello.ts";
 import type { PathWire } from "./path-wire.ts";
@@ -27,7 +28,7 @@ export class ControlReader {
     return undefined;
   }
 
-  #handleEnvelope(wire: PathWire, peer: Peer, envelope: Envelope): ProtocolFailure | undefined {
+  #handleEnvelope(wire: PathWire, peer: Peer, envelope: ReceivedEnvelope): ProtocolFailure | undefined {
     switch (envelope.body.case) {
       case "helloReply":
         return this.#handleReply(wire, peer, envelope.body.value);

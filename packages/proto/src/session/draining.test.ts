@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
-import { body } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import { Stage, type PlayedPeer } from "./played-peer.fixture.ts";
 
 function pair(): { stage: Stage; primary: PlayedPeer; vouched: PlayedPeer } {
@@ -16,7 +16,7 @@ function live(stage: Stage, ms: number, ...answering: PlayedPeer[]): void {
 }
 
 function goAway(peer: PlayedPeer, graceMs = 10_000, replacements: string[] = []): void {
-  peer.say(body("goingAway", { reason: "update", graceMs, replacements }));
+  peer.say(partialBody("goingAway", { reason: "update", graceMs, replacements }));
 }
 
 function lose(stage: Stage, peer: PlayedPeer, code: ErrorCode): void {
@@ -75,7 +75,7 @@ test("the ticket for a replacement is asked of the server that leaves, which is 
   expect(primary.messages("ticketRequest")).toEqual([expect.objectContaining({ pathId: path.id, memberId: 3 })]);
   live(stage, 1_000, primary, vouched);
   expect(primary.messages("sessionClose")).toEqual([]);
-  primary.say(body("ticketReply", { requestId: path.id, ticket: "signed" }));
+  primary.say(partialBody("ticketReply", { requestId: path.id, ticket: "signed" }));
   expect(stage.events.at(-1)).toMatchObject({ type: "ticket", pathId: path.id, ticket: "signed", fromMember: 1 });
   stage.session.clientPaths?.vouched(path, 1);
   live(stage, 500, primary, vouched);
@@ -100,7 +100,7 @@ test("a server at which nothing is left is taken leave of by itself, and its lin
   expect(primary.messages("sessionClose")).toEqual([{ code: 0, reason: "the client goes on at another server", application: false }]);
   expect(vouched.messages("sessionClose")).toEqual([]);
   expect(primary.closed).toBeUndefined();
-  primary.say(body("sessionCloseAck", {}));
+  primary.say(partialBody("sessionCloseAck", {}));
   expect(primary.closed?.code).toBe(ErrorCode.NO_ERROR);
   expect(stage.events.at(-1)).toMatchObject({ type: "member-lost", member: 1 });
   expect(stage.session.state.hasEnded).toBe(false);
@@ -132,7 +132,7 @@ test("a raw message that waits for its answer keeps the server that asked and th
   for (const leaver of ["primary", "vouched"] as const) {
     const { stage, primary, vouched } = pair();
     const other = stage.dialVouched("c.example:1", "sha256:c");
-    primary.say(body("rawMessage", { requestId: 1, targetPathId: vouched.pathId, data: Uint8Array.of(1) }));
+    primary.say(partialBody("rawMessage", { requestId: 1, targetPathId: vouched.pathId, data: Uint8Array.of(1) }));
     const peer = leaver === "primary" ? primary : vouched;
     goAway(peer);
     live(stage, 1_000, primary, vouched, other);
@@ -207,7 +207,7 @@ test("a server that refuses a return because it leaves is not waited for", () =>
   const entry = stage.session.openStream(1, "bidirectional");
   lose(stage, primary, ErrorCode.LINK_LOST);
   const again = stage.dial("a.example:1");
-  again.say(body("refused", { code: ErrorCode.GOING_AWAY, reason: "update" }));
+  again.say(partialBody("refused", { code: ErrorCode.GOING_AWAY, reason: "update" }));
   expect(entry?.failure?.code).toBe(ErrorCode.HOME_LOST);
   live(stage, 500, vouched);
   expect(stage.session.state.primary).toBe(2);
@@ -217,7 +217,7 @@ test("a server that refuses a return because it leaves is not waited for", () =>
 test("a server that refuses a path because it leaves loses nobody who was not there yet", () => {
   const { stage, primary } = Stage.client();
   const refusing = stage.dial("b.example:1", "sha256:b");
-  refusing.say(body("refused", { code: ErrorCode.GOING_AWAY, reason: "update" }));
+  refusing.say(partialBody("refused", { code: ErrorCode.GOING_AWAY, reason: "update" }));
   const later = stage.dial("b.example:1", "sha256:b");
   later.reply(2);
   goAway(primary);

@@ -31,6 +31,7 @@ export function clientHello(state: SessionState, token: string, dialled: string,
       token,
       dialled,
       agent: state.config.agent,
+      resumeHint: new Uint8Array(0),
     }),
   );
 }

@@ -2,6 +2,7 @@ import { ErrorCode } from "../base/error-codes.ts";
 import { streamIdOf } from "../base/ids.ts";
 import { envelopeOf } from "../control/control-body.ts";
 import { encodeEnvelope } from "../control/control-codec.ts";
+import { EVERY_MESSAGE } from "../control/every-message.ts";
 import { CarrierKind } from "../wire/preamble.ts";
 import { Dice, HostileWords } from "./hostile-words.fixture.ts";
 import type { PlayedPeer, Stage } from "./played-peer.fixture.ts";
@@ -140,7 +141,7 @@ export class HostilePlay {
       case "numbered-wrong": {
         const carrier = peer.controlCarrier;
         if (carrier !== undefined)
-          peer.bytes(carrier, encodeEnvelope(envelopeOf(this.#words.message(), this.#dice.roll(300), this.#dice.roll(20))));
+          peer.bytes(carrier, encodeEnvelope(EVERY_MESSAGE, envelopeOf(this.#words.message(), this.#dice.roll(300), this.#dice.roll(20))));
         return;
       }
       case "bytes": {

@@ -2,8 +2,10 @@ import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
 import { streamIdOf } from "../base/ids.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
-import { body, envelopeOf } from "../control/control-body.ts";
+import { envelopeOf } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import { encodeEnvelope } from "../control/control-codec.ts";
+import { EVERY_MESSAGE } from "../control/every-message.ts";
 import { CarrierKind, encodePreamble } from "../wire/preamble.ts";
 import { PathAcceptor } from "./path-acceptor.ts";
 import { CREDIT, Stage } from "./played-peer.fixture.ts";
@@ -30,7 +32,10 @@ test("streams that are opened and reset before anybody accepted them count on th
 // spec: CTRL-9
 test("a client that goes on talking on the control carrier before it was answered is refused", () => {
   const acceptor = new PathAcceptor({ limits: DEFAULT_LIMITS, checksum: undefined, requireChecksum: false });
-  const hello = encodeEnvelope(envelopeOf(body("clientHello", { versions: [1], credit: CREDIT, clientKey: new Uint8Array(91) })));
+  const hello = encodeEnvelope(
+    EVERY_MESSAGE,
+    envelopeOf(partialBody("clientHello", { versions: [1], credit: CREDIT, clientKey: new Uint8Array(91) })),
+  );
   expect(acceptor.handleData(1, encodePreamble(CarrierKind.control))).toBeUndefined();
   expect(acceptor.handleData(1, hello)).toBeUndefined();
   expect(acceptor.pollOpening()).toMatchObject({ kind: "hello" });
@@ -101,7 +106,7 @@ test("what a client reports of other paths is kept in bounds, however long its w
   const { stage, client } = Stage.server();
   const long = "x".repeat(400_000);
   for (let pathId = 1; pathId <= 1100; pathId += 1) {
-    client.say(body("pathStatus", { pathId, memberId: 2, address: pathId > 1095 ? long : "b.example:1" }));
+    client.say(partialBody("pathStatus", { pathId, memberId: 2, address: pathId > 1095 ? long : "b.example:1" }));
   }
   const rows = stage.session.server?.paths.remotePaths() ?? [];
   expect(rows.length).toBeLessThanOrEqual(1024);
@@ -128,13 +133,13 @@ test("a client that leaves all control messages unanswered ends its own session,
   expect(stage.session.state.peerOf(0).control.unacknowledgedCount).toBeLessThanOrEqual(50);
   stage.settle();
   expect(stage.events.filter((event) => event.type === "path-request-done" && event.code === ErrorCode.LIMIT_REACHED)).toHaveLength(50);
-  client.say(body("contentDone", { streamId: 0n, offerId: 1 }));
+  client.say(partialBody("contentDone", { streamId: 0n, offerId: 1 }));
   expect(stage.events.at(-1)).toMatchObject({ type: "ended", code: ErrorCode.LIMIT_REACHED });
 });
 
 // spec: CTRL-19
 test("a client that sends control messages without end, or empty envelopes, ends its own session; a busy one does not", () => {
-  for (const message of [body("rangeCancel", { requestId: 1 }), body("controlAck", {})]) {
+  for (const message of [partialBody("rangeCancel", { requestId: 1 }), partialBody("controlAck", {})]) {
     const { stage, client } = Stage.server({ maxControlMessagesPerSecond: 1_000 });
     let sent = 0;
     for (; sent < 10_000 && client.closed === undefined; sent += 1) client.say(message);
@@ -145,7 +150,7 @@ test("a client that sends control messages without end, or empty envelopes, ends
   const { stage, client } = Stage.server({ maxControlMessagesPerSecond: 1_000 });
   for (let sent = 0; sent < 10_000; sent += 1) {
     stage.now += 1;
-    client.say(body("rangeCancel", { requestId: 1 }));
+    client.say(partialBody("rangeCancel", { requestId: 1 }));
   }
   expect(client.closed).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
 import { streamIdOf } from "../base/ids.ts";
-import { body } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import { CREDIT, type PlayedPeer, SESSION_ID, Stage } from "./played-peer.fixture.ts";
 
 const KiB = 1024;
@@ -15,7 +15,7 @@ function three() {
 // spec: RAW-1, CTRL-15
 test("a reply to a raw message with a code that no control message can carry reaches the asker as INTERNAL_ERROR", () => {
   const { primary, second } = three();
-  primary.say(body("rawMessage", { requestId: 7, targetPathId: 1, data: Uint8Array.of(1) }));
+  primary.say(partialBody("rawMessage", { requestId: 7, targetPathId: 1, data: Uint8Array.of(1) }));
   const [, requestId] = second.frames("raw")[0] as [string, number];
   second.packet((encoder) => encoder.rawReply(requestId, 2 ** 40, new Uint8Array(0)));
   expect(primary.messages("rawReply")).toEqual([expect.objectContaining({ requestId: 7, code: ErrorCode.INTERNAL_ERROR })]);
@@ -39,12 +39,20 @@ test("a server cannot refuse in another's name the ranges that were asked of tha
   const streamId = BigInt(streamIdOf(1, "server", "unidirectional", 0));
   const length = 1_000_000n;
   primary.say(
-    body("contentOffer", { streamId, offerId: 1, contentId: "film", version: "1", contentLength: length, length, blockBytes: 64 * KiB }),
+    partialBody("contentOffer", {
+      streamId,
+      offerId: 1,
+      contentId: "film",
+      version: "1",
+      contentLength: length,
+      length,
+      blockBytes: 64 * KiB,
+    }),
   );
   const asked = primary.messages("rangeRequest") as { requestId: number }[];
   expect(asked.length).toBeGreaterThan(0);
   for (const { requestId } of asked) {
-    second.say(body("rangeRefused", { requestId, code: ErrorCode.CONTENT_NOT_FOUND }));
+    second.say(partialBody("rangeRefused", { requestId, code: ErrorCode.CONTENT_NOT_FOUND }));
   }
   expect(stage.events.filter((event) => event.type === "source-isolated")).toEqual([]);
   expect(second.closed).toBeUndefined();
@@ -61,9 +69,9 @@ test("only the server that was asked for a ticket can give or refuse it", () => 
   });
   stage.session.clientPaths?.requestTicket(path.id, "sha256:c");
   stage.settle();
-  second.say(body("ticketReply", { requestId: path.id, code: ErrorCode.TICKET_REFUSED, reason: "no" }));
+  second.say(partialBody("ticketReply", { requestId: path.id, code: ErrorCode.TICKET_REFUSED, reason: "no" }));
   expect(stage.events.filter((event) => event.type === "ticket")).toEqual([]);
-  primary.say(body("ticketReply", { requestId: path.id, ticket: "t" }));
+  primary.say(partialBody("ticketReply", { requestId: path.id, ticket: "t" }));
   expect(stage.events).toContainEqual(expect.objectContaining({ type: "ticket", ticket: "t", fromMember: 1 }));
 });
 
@@ -75,7 +83,7 @@ test("a joined server answers for this session and under its own number, or its 
   ]) {
     const { stage } = Stage.client();
     const second = stage.dial("b.example:1", "sha256:b");
-    second.say(body("helloReply", { version: 1, credit: CREDIT, ...wrong }));
+    second.say(partialBody("helloReply", { version: 1, credit: CREDIT, ...wrong }));
     expect(second.closed?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
     expect(stage.session.state.paths.usableOf(2)).toEqual([]);
   }
@@ -85,11 +93,11 @@ test("a joined server answers for this session and under its own number, or its 
 test("a server says nothing on the control carrier before its reply, and refuses nothing after it", () => {
   const stage = new Stage("client", 0);
   const early = stage.dial("a.example:1");
-  early.say(body("addPath", { requestId: 1, address: "b.example:1" }));
+  early.say(partialBody("addPath", { requestId: 1, address: "b.example:1" }));
   expect(early.closed?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
   expect(stage.events.map((event) => event.type)).not.toContain("path-requested");
   const { primary } = Stage.client();
-  primary.say(body("refused", { code: ErrorCode.NO_SESSION }));
+  primary.say(partialBody("refused", { code: ErrorCode.NO_SESSION }));
   expect(primary.closed?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
 });
 
@@ -112,11 +120,11 @@ test("a server that asks for more members than a session can have is refused, an
 // spec: CTRL-5, CTRL-8
 test("control messages beyond the window end the session with that server, and only that", () => {
   const { stage, primary, second } = three();
-  second.say(body("goingAway", {}), 1000);
+  second.say(partialBody("goingAway", {}), 1000);
   expect(second.closed?.code).toBe(ErrorCode.LIMIT_REACHED);
   expect(stage.session.state.peerOf(2).isLost).toBe(true);
   expect(primary.closed).toBeUndefined();
-  primary.say(body("goingAway", {}), 1000);
+  primary.say(partialBody("goingAway", {}), 1000);
   expect(stage.events.at(-1)).toMatchObject({ type: "ended", code: ErrorCode.LIMIT_REACHED });
 });
 
@@ -124,7 +132,7 @@ test("control messages beyond the window end the session with that server, and o
 test("a second server cannot end the session while the primary is only out of reach for a moment", () => {
   const { stage, second } = three();
   stage.session.linkLost(0, 0, ErrorCode.LINK_LOST, "gone");
-  second.say(body("sessionClose", { code: 5, application: true }));
+  second.say(partialBody("sessionClose", { code: 5, application: true }));
   expect(stage.session.state.hasEnded).toBe(false);
   expect(stage.session.state.peerOf(2).isLost).toBe(true);
 });
@@ -133,8 +141,8 @@ test("a second server cannot end the session while the primary is only out of re
 test("nothing that a server says after it left the session has an effect", () => {
   const { stage, primary, second } = three();
   const streamId = BigInt(streamIdOf(2, "server", "unidirectional", 0));
-  second.say(body("sessionClose", { code: 0 }));
-  second.say(body("streamAnnounce", { streamId, priority: 1, homeMember: 2 }));
+  second.say(partialBody("sessionClose", { code: 0 }));
+  second.say(partialBody("streamAnnounce", { streamId, priority: 1, homeMember: 2 }));
   expect(stage.session.pollIncomingStream()).toBeUndefined();
   expect(primary.closed).toBeUndefined();
 });
@@ -144,7 +152,7 @@ test("a reset of a stream ends the content that was to fill it", () => {
   const { stage, primary } = Stage.client();
   const streamId = streamIdOf(1, "server", "unidirectional", 0);
   const offer = { streamId: BigInt(streamId), offerId: 4, contentId: "film", version: "1", contentLength: 1_000_000n, length: 1_000_000n };
-  primary.say(body("contentOffer", { ...offer, blockBytes: 64 * KiB }));
+  primary.say(partialBody("contentOffer", { ...offer, blockBytes: 64 * KiB }));
   expect(stage.session.content.hasFetches).toBe(true);
   primary.packet((encoder) => encoder.resetStream(streamId, 3, 0));
   expect(stage.session.content.hasFetches).toBe(false);
@@ -158,7 +166,7 @@ test("contents under way may have so many blocks together, and no more", () => {
   for (let index = 0; index < 8; index += 1) {
     const streamId = BigInt(streamIdOf(1, "server", "unidirectional", index));
     const offer = { streamId, offerId: index, contentId: "film", version: "1", contentLength: length, length, blockBytes: 16 * KiB };
-    primary.say(body("contentOffer", offer));
+    primary.say(partialBody("contentOffer", offer));
   }
   expect(primary.closed?.code).toBe(ErrorCode.LIMIT_REACHED);
 });
@@ -169,7 +177,7 @@ test("a path that a server wants removed while it is being made does not come to
   const plan = { address: "b.example:1", identity: "sha256:b", priority: 128, request: { member: 1, requestId: 1 } };
   const path = stage.session.opening.openPath(0, plan);
   stage.session.clientPaths?.vouched(path, 1);
-  primary.say(body("removePath", { requestId: 2, pathId: 1, graceMs: 1000 }));
+  primary.say(partialBody("removePath", { requestId: 2, pathId: 1, graceMs: 1000 }));
   expect(stage.session.state.paths.byId(1)?.state).toBe("closed");
   expect(primary.messages("addPathResult")).toHaveLength(1);
   expect(primary.messages("removePathResult")).toEqual([expect.objectContaining({ requestId: 2, code: 0 })]);
@@ -182,7 +190,7 @@ test("the answer to removePath comes when the path is closed", () => {
   if (entry === undefined) throw new Error("no stream");
   stage.session.write(entry, new Uint8Array(1000));
   stage.settle();
-  primary.say(body("removePath", { requestId: 2, pathId: 1, graceMs: 60_000 }));
+  primary.say(partialBody("removePath", { requestId: 2, pathId: 1, graceMs: 60_000 }));
   expect(primary.messages("removePathResult")).toEqual([]);
   second.acknowledge();
   second.packet((encoder) => encoder.pathClose(1, ErrorCode.PATH_REMOVED, ""));
@@ -199,10 +207,10 @@ test("raw messages to a server that never answers take nothing from those to ano
   })();
   const third = stage.dialVouched("c.example:1", "sha256:c");
   for (let requestId = 1; requestId <= 4; requestId += 1)
-    primary.say(body("rawMessage", { requestId, targetPathId: 1, data: new Uint8Array(1) }));
-  primary.say(body("rawMessage", { requestId: 5, targetPathId: 1, data: new Uint8Array(1) }));
+    primary.say(partialBody("rawMessage", { requestId, targetPathId: 1, data: new Uint8Array(1) }));
+  primary.say(partialBody("rawMessage", { requestId: 5, targetPathId: 1, data: new Uint8Array(1) }));
   expect(primary.messages("rawReply")).toEqual([expect.objectContaining({ requestId: 5, code: ErrorCode.LIMIT_REACHED })]);
-  primary.say(body("rawMessage", { requestId: 6, targetPathId: 2, data: new Uint8Array(1) }));
+  primary.say(partialBody("rawMessage", { requestId: 6, targetPathId: 2, data: new Uint8Array(1) }));
   expect(third.frames("raw")).toHaveLength(1);
   expect(second.frames("raw")).toHaveLength(4);
   expect(primary.messages("rawReply")).toHaveLength(1);
@@ -212,7 +220,7 @@ test("raw messages to a server that never answers take nothing from those to ano
 test("raw messages stay within what may be in flight on a path", () => {
   const { stage, primary, second } = three();
   for (let requestId = 1; requestId <= 40; requestId += 1) {
-    primary.say(body("rawMessage", { requestId, targetPathId: 1, data: new Uint8Array(100 * KiB) }), undefined);
+    primary.say(partialBody("rawMessage", { requestId, targetPathId: 1, data: new Uint8Array(100 * KiB) }), undefined);
   }
   const path = stage.session.state.paths.byId(1);
   expect(path?.inFlightBytes).toBeLessThanOrEqual((path?.inFlightLimitBytes ?? 0) + 110 * KiB);
@@ -232,7 +240,7 @@ test("a contributor to a stream that is over, or closed to it, is told to stop, 
   second.packet((encoder) => encoder.streamDataBlocked(id, 20));
   expect(second.frames("stopSending")).toHaveLength(2);
   const closed = streamIdOf(1, "server", "unidirectional", 1);
-  primary.say(body("streamAnnounce", { streamId: BigInt(closed), priority: 128, contributions: false, homeMember: 1 }));
+  primary.say(partialBody("streamAnnounce", { streamId: BigInt(closed), priority: 128, contributions: false, homeMember: 1 }));
   second.packet((encoder) => encoder.streamDataBlocked(closed, 0));
   expect(second.frames("stopSending")).toHaveLength(3);
   expect(second.closed).toBeUndefined();
@@ -284,7 +292,7 @@ test("paths that ended long ago are forgotten, and late acknowledgements of thei
   for (let count = 0; count < 3000; count += 1) {
     const path = stage.session.opening.openPath(0, { address: "b.example:1", identity: "sha256:b", priority: 128, request: undefined });
     stage.session.linkLost(0, path.id, ErrorCode.UNREACHABLE, "nobody");
-    if (count % 100 === 0) primary.say(body("goingAway", {}), undefined, count);
+    if (count % 100 === 0) primary.say(partialBody("goingAway", {}), undefined, count);
     stage.settle();
   }
   expect(stage.session.state.paths.all().length).toBeLessThan(1200);
@@ -300,7 +308,15 @@ test("many contents together hold what one may, and four blocks each", () => {
   for (let sequence = 0; sequence < contents; sequence += 1) {
     const streamId = BigInt(streamIdOf(1, "server", "unidirectional", sequence));
     primary.say(
-      body("contentOffer", { streamId, offerId: sequence, contentId: "film", version: "1", contentLength: length, length, blockBytes }),
+      partialBody("contentOffer", {
+        streamId,
+        offerId: sequence,
+        contentId: "film",
+        version: "1",
+        contentLength: length,
+        length,
+        blockBytes,
+      }),
     );
   }
   answerAll(stage, primary);
@@ -316,7 +332,7 @@ test("parts of one stream together hold what one may, however many there are", (
   for (let part = 0; part < 50; part += 1) {
     const streamOffset = BigInt(part) * length;
     primary.say(
-      body("contentOffer", {
+      partialBody("contentOffer", {
         streamId,
         offerId: part,
         streamOffset,

@@ -1,6 +1,7 @@
 import { ErrorCode } from "../base/error-codes.ts";
 import { type StreamId, streamIdOf } from "../base/ids.ts";
-import { body, CONTROL_KINDS, type ControlBody, type ControlKind } from "../control/control-body.ts";
+import type { ControlBody, ControlKind } from "../control/control-body.ts";
+import { partialBody, CONTROL_KINDS } from "../control/partial-body.ts";
 import type { PacketEncoder } from "../wire/packet-encoder.ts";
 import { CREDIT, type PlayedPeer, SESSION_ID } from "./played-peer.fixture.ts";
 import type { Session } from "./session.ts";
@@ -171,7 +172,7 @@ export class HostileWords {
   message(): ControlBody {
     const kinds = this.#dice.roll(60) === 0 ? CONTROL_KINDS : this.#session.state.isClient ? OF_SERVERS : OF_CLIENTS;
     const kind = kinds[this.#dice.roll(kinds.length)] ?? "goingAway";
-    return body(kind, this.#fields(kind));
+    return partialBody(kind, this.#fields(kind));
   }
 
   /** What a message of this kind may hold; the pairing is the table's. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
-import { body } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import { type PlayedPeer, Stage } from "./played-peer.fixture.ts";
 
 function pair(): { stage: Stage; primary: PlayedPeer; vouched: PlayedPeer } {
@@ -16,9 +16,9 @@ test("a close is told to every member, and the links close when all have confirm
   for (const peer of [primary, vouched]) {
     expect(peer.messages("sessionClose")).toEqual([expect.objectContaining({ code: 7, reason: "enough", application: true })]);
   }
-  primary.say(body("sessionCloseAck", {}));
+  primary.say(partialBody("sessionCloseAck", {}));
   expect([primary.closed, vouched.closed]).toEqual([undefined, undefined]);
-  vouched.say(body("sessionCloseAck", {}));
+  vouched.say(partialBody("sessionCloseAck", {}));
   expect([primary.closed?.code, vouched.closed?.code]).toEqual([7, 7]);
 });
 
@@ -36,11 +36,11 @@ test("a member that does not confirm is waited for one second", () => {
 // spec: CLOSE-1
 test("the primary's close is confirmed and passed on; a secondary's takes only that server out", () => {
   const first = pair();
-  first.primary.say(body("sessionClose", { code: 5, reason: "done", application: true }));
+  first.primary.say(partialBody("sessionClose", { code: 5, reason: "done", application: true }));
   expect(first.primary.messages("sessionCloseAck")).toHaveLength(1);
   expect(first.vouched.messages("sessionClose")).toEqual([expect.objectContaining({ code: 5, reason: "done", application: true })]);
   const second = pair();
-  second.vouched.say(body("sessionClose", { code: 5, reason: "done", application: true }));
+  second.vouched.say(partialBody("sessionClose", { code: 5, reason: "done", application: true }));
   expect(second.stage.events.map((event) => event.type)).not.toContain("ended");
   expect(second.vouched.closed).toBeDefined();
   expect(second.primary.messages("sessionClose")).toEqual([]);
@@ -50,7 +50,7 @@ test("the primary's close is confirmed and passed on; a secondary's takes only t
 test("when a server that announced its shutdown closes its links, its streams end and the session goes on with the others", () => {
   const { stage, primary, vouched } = pair();
   const [lost, kept] = [stage.session.openStream(1, "bidirectional"), stage.session.openStream(2, "bidirectional")];
-  primary.say(body("goingAway", { reason: "update", graceMs: 0 }));
+  primary.say(partialBody("goingAway", { reason: "update", graceMs: 0 }));
   const announced = { type: "going-away", member: 1, reason: "update", graceMs: 0, replacements: [] };
   expect(stage.events.slice(-2)).toEqual([announced, { type: "primary-changed", member: 2, reason: "member 1 leaves" }]);
   stage.session.linkLost(0, 0, ErrorCode.GOING_AWAY, "update");
@@ -87,7 +87,7 @@ test("a raw message is taken only between servers of one cluster, and only to a 
   const direct = stage.dial("c.example:1", "sha256:c");
   direct.reply(3);
   const ask = (from: PlayedPeer, targetPathId: number) =>
-    from.say(body("rawMessage", { requestId: targetPathId, targetPathId, data: Uint8Array.of(1) }));
+    from.say(partialBody("rawMessage", { requestId: targetPathId, targetPathId, data: Uint8Array.of(1) }));
   ask(primary, direct.pathId);
   ask(primary, 99);
   ask(direct, 0);
@@ -107,7 +107,7 @@ test("a raw message that is too large is answered so, and so is one too many", (
   const { stage, primary } = Stage.client({ maxRawBytes: 10, maxRawOutstanding: 2 });
   const vouched = stage.dialVouched("b.example:1", "sha256:b");
   const ask = (requestId: number, size: number) =>
-    primary.say(body("rawMessage", { requestId, targetPathId: vouched.pathId, data: new Uint8Array(size) }));
+    primary.say(partialBody("rawMessage", { requestId, targetPathId: vouched.pathId, data: new Uint8Array(size) }));
   for (const [requestId, size] of [
     [1, 10],
     [2, 11],
@@ -136,7 +136,7 @@ test("a raw message is told once however often it comes, and fails with PATH_DEA
   expect(server.events.filter((event) => event.type === "raw-request")).toHaveLength(1);
 
   const { stage, primary, vouched } = pair();
-  primary.say(body("rawMessage", { requestId: 8, targetPathId: vouched.pathId, data: Uint8Array.of(1) }));
+  primary.say(partialBody("rawMessage", { requestId: 8, targetPathId: vouched.pathId, data: Uint8Array.of(1) }));
   stage.session.linkLost(0, vouched.pathId, ErrorCode.LINK_LOST, "gone");
   stage.settle();
   expect(primary.messages("rawReply")).toEqual([expect.objectContaining({ requestId: 8, code: ErrorCode.PATH_DEAD })]);

@@ -1,7 +1,8 @@
 import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts";
 import type { CarrierId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
-import { ControlDecoder, type Envelope } from "../control/control-codec.ts";
+import { ControlDecoder } from "../control/control-codec.ts";
+import type { ControlMessages, ReceivedEnvelope } from "../control/control-messages.ts";
 import { PacketDecoder, type PacketSink } from "../wire/packet-decoder.ts";
 import type { Checksum } from "../wire/frame.ts";
 import { CarrierKind, PreambleReader } from "../wire/preamble.ts";
@@ -19,6 +20,8 @@ export interface LinkInputOptions {
   readonly limits: Limits;
   readonly checksum: Checksum | undefined;
   readonly requireChecksum: boolean;
+  /** Of this side. */
+  readonly messages: ControlMessages;
 }
 
 /**
@@ -37,7 +40,7 @@ export class LinkInput {
 
   constructor(options: LinkInputOptions) {
     this.#options = options;
-    this.#control = new ControlDecoder(options.limits);
+    this.#control = new ControlDecoder(options.limits, options.messages);
   }
 
   /** Whether the link leaves it to packets to protect their bytes. */
@@ -48,6 +51,11 @@ export class LinkInput {
   /** Whether packets are processed as they come; until then what comes is kept as it is. */
   get isAccepted(): boolean {
     return this.#sinkOf !== undefined;
+  }
+
+  /** The control messages of this side. */
+  get messages(): ControlMessages {
+    return this.#options.messages;
   }
 
   get controlCarrier(): CarrierId | undefined {
@@ -108,7 +116,7 @@ export class LinkInput {
     return this.#opened.shift();
   }
 
-  pollEnvelope(): Envelope | undefined {
+  pollEnvelope(): ReceivedEnvelope | undefined {
     return this.#control.poll();
   }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
 import { streamIdOf } from "../base/ids.ts";
-import { body } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import { Stage, type PlayedPeer } from "./played-peer.fixture.ts";
 import type { SessionEvent } from "./session-event.ts";
 
@@ -54,7 +54,7 @@ test("a client whose only server has forgotten the session goes on with it as a 
   lose(stage, primary);
   stage.pass(1_000);
   const again = stage.dial("a.example:1");
-  again.say(body("refused", { code: ErrorCode.NO_SESSION, reason: "never heard of it" }));
+  again.say(partialBody("refused", { code: ErrorCode.NO_SESSION, reason: "never heard of it" }));
   expect(entry.failure?.code).toBe(ErrorCode.HOME_LOST);
   expect(stage.session.state.hasEnded).toBe(false);
 
@@ -78,7 +78,7 @@ test("a client that has lost all its members ends when it had no path for the gr
   lose(stage, primary);
   stage.pass(4_000);
   const again = stage.dial("a.example:1");
-  again.say(body("refused", { code: ErrorCode.NO_SESSION, reason: "" }));
+  again.say(partialBody("refused", { code: ErrorCode.NO_SESSION, reason: "" }));
   stage.pass(999);
   expect(stage.session.state.hasEnded).toBe(false);
   stage.pass(1);
@@ -183,7 +183,7 @@ test("where nobody is vouched for, a server of the client's own takes the place:
   const told = direct.messages("pathStatus") as { pathId: number; state: string }[];
   expect(told.map((status) => [status.pathId, status.state])).toContainEqual([0, "dead"]);
 
-  direct.say(body("addPath", { requestId: 1, address: "c.example:1", identity: "sha256:c", priority: 128 }));
+  direct.say(partialBody("addPath", { requestId: 1, address: "c.example:1", identity: "sha256:c", priority: 128 }));
   expect(stage.events.at(-1)).toMatchObject({ type: "path-requested", fromMember: 2, address: "c.example:1" });
   const path = stage.session.opening.openPath(stage.now, {
     address: "d.example:1",
@@ -211,24 +211,24 @@ test("a server that is silent does not become primary before it is heard again",
 // spec: PRIMARY-3
 test("a server takes the client's word for who is primary, and tells its application once for each change", () => {
   const { stage, client } = Stage.server();
-  client.say(body("primary", { memberId: 1 }));
+  client.say(partialBody("primary", { memberId: 1 }));
   expect(typesOf(stage.events, "primary-changed")).toEqual([]);
-  client.say(body("primary", { memberId: 7 }));
-  client.say(body("primary", { memberId: 7 }));
+  client.say(partialBody("primary", { memberId: 7 }));
+  client.say(partialBody("primary", { memberId: 7 }));
   expect(stage.events.at(-1)).toEqual({ type: "primary-changed", member: 7, reason: "named by the client" });
   expect(typesOf(stage.events, "primary-changed")).toHaveLength(1);
-  client.say(body("primary", { memberId: 0 }));
+  client.say(partialBody("primary", { memberId: 0 }));
   expect(client.closed?.code).toBe(ErrorCode.PROTOCOL_VIOLATION);
 });
 
 // spec: PRIMARY-1, CLOSE-1
 test("after another took its place, the first server can end its own part of the session only", () => {
   const { stage, primary, vouched } = three();
-  primary.say(body("goingAway", { reason: "update", graceMs: 60_000 }));
+  primary.say(partialBody("goingAway", { reason: "update", graceMs: 60_000 }));
   expect(stage.session.state.primary).toBe(3);
-  primary.say(body("sessionClose", { code: 0, reason: "bye", application: false }));
+  primary.say(partialBody("sessionClose", { code: 0, reason: "bye", application: false }));
   expect(stage.session.state.hasEnded).toBe(false);
-  vouched.say(body("sessionClose", { code: 5, reason: "the end", application: true }));
+  vouched.say(partialBody("sessionClose", { code: 5, reason: "the end", application: true }));
   expect(stage.events.at(-1)).toMatchObject({ type: "ended", code: 5 });
 });
 
@@ -285,9 +285,14 @@ test("a content behind bytes that died with their home ends its stream, one that
     const length = 1_000_000_000n;
     const blocks = Math.ceil(Number(length) / (256 * 1024));
     const offer = { streamId: BigInt(streamId), offerId: 1, streamOffset, contentId: "film", version: "1", end: true };
-    primary.say(body("contentOffer", { ...offer, contentLength: length, length, blockBytes: 256 * 1024 }));
+    primary.say(partialBody("contentOffer", { ...offer, contentLength: length, length, blockBytes: 256 * 1024 }));
     primary.say(
-      body("contentHashes", { streamId: BigInt(streamId), offerId: 1, hashes: new Uint8Array(32 * blocks), root: new Uint8Array(32) }),
+      partialBody("contentHashes", {
+        streamId: BigInt(streamId),
+        offerId: 1,
+        hashes: new Uint8Array(32 * blocks),
+        root: new Uint8Array(32),
+      }),
     );
     const entry = stage.session.state.streams.get(streamId);
     lose(stage, primary);

@@ -2,6 +2,7 @@ import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts
 import type { CarrierId } from "../base/ids.ts";
 import { body, envelopeOf, type ControlMessage } from "../control/control-body.ts";
 import { encodeEnvelope } from "../control/control-codec.ts";
+import { EVERY_MESSAGE } from "../control/every-message.ts";
 import { PROTOCOL_VERSION } from "../wire/preamble.ts";
 import { LinkInput, type LinkInputOptions } from "./link-input.ts";
 
@@ -18,8 +19,8 @@ export type Opening = { readonly kind: "hello"; readonly message: ClientHello } 
 export class PathAcceptor {
   readonly input: LinkInput;
 
-  constructor(options: LinkInputOptions) {
-    this.input = new LinkInput(options);
+  constructor(options: Omit<LinkInputOptions, "messages">) {
+    this.input = new LinkInput({ ...options, messages: EVERY_MESSAGE });
   }
 
   handleData(carrier: CarrierId, data: Uint8Array): ProtocolFailure | undefined {
@@ -41,7 +42,7 @@ export class PathAcceptor {
 
   /** Bytes for the control carrier that say no. */
   static refusal(code: number, reason: string, retryAfterMs = 0, redirectPort = 0): Uint8Array {
-    return encodeEnvelope(envelopeOf(body("refused", { code, reason, retryAfterMs, redirectPort })));
+    return encodeEnvelope(EVERY_MESSAGE, envelopeOf(body("refused", { code, reason, retryAfterMs, redirectPort })));
   }
 }
 

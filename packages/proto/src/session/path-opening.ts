@@ -74,7 +74,8 @@ export class PathOpening {
     path.transport = link.transport;
     if (link.identity !== undefined) this.#clientPaths?.proven(path, link.identity);
     path.setState("authenticating", "the link is up", now);
-    const input = new LinkInput({ limits: state.limits, checksum: state.config.checksum, requireChecksum: !link.isEncrypted });
+    const { limits, messages } = state;
+    const input = new LinkInput({ limits, checksum: state.config.checksum, requireChecksum: !link.isEncrypted, messages });
     const wire = new PathWire(path, input, state.limits);
     wire.isLinkUp = true;
     state.wires.set(pathId, wire);

@@ -63,7 +63,7 @@ export class PathWire {
   sendEnvelope(envelope: Envelope): void {
     const carrier = this.input.controlCarrier;
     if (carrier === undefined) this.#outgoing.push(envelope);
-    else this.#transmits.push({ kind: "send", pathId: this.id, carrier, parts: [encodeEnvelope(envelope)] });
+    else this.#transmits.push({ kind: "send", pathId: this.id, carrier, parts: [encodeEnvelope(this.input.messages, envelope)] });
   }
 
   /** Asks the driver for a carrier; without effect for a moment after the link has refused one. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
-import { body } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import { PacketEncoder } from "../wire/packet-encoder.ts";
 import { CarrierKind } from "../wire/preamble.ts";
 import { type PlayedPeer, Stage } from "./played-peer.fixture.ts";
@@ -120,7 +120,7 @@ test("a path that stays silent is suspect, then dead, and nothing of that ends t
 // spec: CLOSE-3
 test("a removed path takes no new data; its link closes when both sides have said PATH_CLOSE and nothing is under way", () => {
   const { stage, first, second } = twoPaths();
-  first.say(body("removePath", { requestId: 1, pathId: second.pathId, graceMs: 5_000 }));
+  first.say(partialBody("removePath", { requestId: 1, pathId: second.pathId, graceMs: 5_000 }));
   const said = () => [...first.frames("pathClose"), ...second.frames("pathClose")];
   expect(said()).toEqual([["pathClose", second.pathId, ErrorCode.PATH_REMOVED, ""]]);
   const before = second.frames("streamData").length;
@@ -144,7 +144,7 @@ test("a removed path takes no new data; its link closes when both sides have sai
 // spec: CLOSE-3
 test("whoever does not answer a removal loses the path after its grace time", () => {
   const { stage, first, second } = twoPaths();
-  first.say(body("removePath", { requestId: 1, pathId: second.pathId, graceMs: 300 }));
+  first.say(partialBody("removePath", { requestId: 1, pathId: second.pathId, graceMs: 300 }));
   stage.pass(310);
   expect(second.closed?.code).toBe(ErrorCode.PATH_REMOVED);
 });
@@ -153,10 +153,10 @@ test("whoever does not answer a removal loses the path after its grace time", ()
 test("a server may remove its own paths and those it vouched for; each request has one answer", () => {
   const { stage, primary } = Stage.client();
   const vouched = stage.dialVouched("b.example:1", "sha256:b");
-  vouched.say(body("removePath", { requestId: 9, pathId: 0, graceMs: 0 }));
+  vouched.say(partialBody("removePath", { requestId: 9, pathId: 0, graceMs: 0 }));
   expect(vouched.messages("removePathResult")).toEqual([expect.objectContaining({ requestId: 9, code: ErrorCode.LIMIT_REACHED })]);
-  primary.say(body("removePath", { requestId: 1, pathId: 77, graceMs: 0 }));
-  primary.say(body("removePath", { requestId: 2, pathId: vouched.pathId, graceMs: 0 }));
+  primary.say(partialBody("removePath", { requestId: 1, pathId: 77, graceMs: 0 }));
+  primary.say(partialBody("removePath", { requestId: 2, pathId: vouched.pathId, graceMs: 0 }));
   stage.pass(20);
   expect(primary.messages("removePathResult")).toEqual([
     expect.objectContaining({ requestId: 1, code: 0 }),
@@ -168,10 +168,10 @@ test("a server may remove its own paths and those it vouched for; each request h
 test("an answer to a request that is not open is dropped", () => {
   const { stage, client } = Stage.server();
   const requestId = stage.session.server?.paths.request("b.example:1", "", 128) ?? 0;
-  client.say(body("addPathResult", { requestId: requestId + 1, pathId: 5 }));
-  for (let i = 0; i < 2; i += 1) client.say(body("addPathResult", { requestId, pathId: 1 }));
-  client.say(body("rawReply", { requestId: 99 }));
-  client.say(body("removePathResult", { requestId }));
+  client.say(partialBody("addPathResult", { requestId: requestId + 1, pathId: 5 }));
+  for (let i = 0; i < 2; i += 1) client.say(partialBody("addPathResult", { requestId, pathId: 1 }));
+  client.say(partialBody("rawReply", { requestId: 99 }));
+  client.say(partialBody("removePathResult", { requestId }));
   expect(stage.events.filter((event) => event.type === "path-request-done")).toEqual([
     { type: "path-request-done", requestId, code: 0, reason: "", pathId: 1 },
   ]);
@@ -181,14 +181,15 @@ test("an answer to a request that is not open is dropped", () => {
 // spec: CTRL-14
 test("the latest status of a path is the one that counts, in whatever words", () => {
   const { stage, client } = Stage.server();
-  for (const state of ["active", "levitating"]) client.say(body("pathStatus", { pathId: 3, memberId: 2, address: "b.example:1", state }));
+  for (const state of ["active", "levitating"])
+    client.say(partialBody("pathStatus", { pathId: 3, memberId: 2, address: "b.example:1", state }));
   expect(stage.session.server?.paths.remotePaths()).toEqual([expect.objectContaining({ pathId: 3, state: "levitating" })]);
 });
 
 // spec: SESS-3, PATH-8
 test("a client asks for the ticket at the server that wanted the path, with path, member and address", () => {
   const { stage, primary } = Stage.client();
-  primary.say(body("addPath", { requestId: 4, address: "b.example:1", identity: "sha256:b", priority: 90 }));
+  primary.say(partialBody("addPath", { requestId: 4, address: "b.example:1", identity: "sha256:b", priority: 90 }));
   expect(stage.events.at(-1)).toEqual({
     type: "path-requested",
     fromMember: 1,

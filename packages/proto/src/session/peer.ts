@@ -3,6 +3,7 @@ import type { Limits } from "../base/limits.ts";
 import { RateLimit } from "../base/rate-limit.ts";
 import type { Instant } from "../base/time.ts";
 import { ControlChannel } from "../control/control-channel.ts";
+import type { ControlMessages } from "../control/control-messages.ts";
 import { ReceiveWindow } from "../data/receive-window.ts";
 import { SendCredit } from "../data/send-credit.ts";
 import { IncomingStreams, OutgoingStreams } from "../data/stream-limits.ts";
@@ -123,11 +124,12 @@ export class Peer {
     scheduler: Scheduler,
     credit: InitialCredit,
     isServer: boolean,
+    messages: ControlMessages,
     mayGrowWindow?: (bytes: number) => boolean,
   ) {
     this.member = member;
     this.wasPrimary = member === PRIMARY_MEMBER;
-    this.control = new ControlChannel(limits);
+    this.control = new ControlChannel(limits, messages);
     const perSecond = Math.max(MIN_CONTROL_PER_SECOND, limits.maxControlMessagesPerSecond);
     this.controlRate = new RateLimit({ perSecond, burst: 2 * perSecond });
     this.scheduler = scheduler;

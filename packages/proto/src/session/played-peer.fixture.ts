@@ -2,8 +2,10 @@ import type { CarrierId, MemberId, PathId } from "../base/ids.ts";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
 import type { Instant } from "../base/time.ts";
-import { body, type ControlBody, envelopeOf, isPathScoped } from "../control/control-body.ts";
+import { type ControlBody, envelopeOf, isPathScoped } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import { ControlDecoder, type Envelope, encodeEnvelope } from "../control/control-codec.ts";
+import { EVERY_MESSAGE } from "../control/every-message.ts";
 import { schedulerFactory } from "../schedule/scheduler-factory.ts";
 import { crc32 } from "../wire/crc32.ts";
 import { PacketDecoder, type PacketSink } from "../wire/packet-decoder.ts";
@@ -105,7 +107,9 @@ export class Stage {
     peer.acceptor = acceptor;
     peer.open(CarrierKind.control);
     const common = { versions: [1], credit: CREDIT, clientKey: new Uint8Array(91) };
-    peer.say(pathId === 0 ? body("clientHello", common) : body("join", { ...common, sessionId: SESSION_ID, pathId, memberId: 1 }));
+    peer.say(
+      pathId === 0 ? partialBody("clientHello", common) : partialBody("join", { ...common, sessionId: SESSION_ID, pathId, memberId: 1 }),
+    );
     if (early !== undefined) peer.packet(early);
     const opening = acceptor.pollOpening();
     if (opening === undefined || "code" in opening) throw new Error("the played client is refused");
@@ -172,7 +176,7 @@ export class PlayedPeer {
   /** Packets that came with a checksum. */
   checksumCount = 0;
   readonly #inputs = new Map<CarrierId, { kind: CarrierKind | undefined; preamble: PreambleReader; packets: PacketDecoder }>();
-  readonly #control = new ControlDecoder(DEFAULT_LIMITS);
+  readonly #control = new ControlDecoder(DEFAULT_LIMITS, EVERY_MESSAGE);
   readonly #encoder = new PacketEncoder();
   #controlCarrier: CarrierId | undefined;
   #dataCarrier: CarrierId | undefined;
@@ -224,13 +228,13 @@ export class PlayedPeer {
   /** Says something on the control carrier; numbered in order unless a number is given. */
   say(message: ControlBody, seq?: number, ack = 0): void {
     const number = seq ?? (isPathScoped(message.case) ? 0 : this.#nextSeq++);
-    this.bytes(this.#controlCarrier ?? -1, encodeEnvelope(envelopeOf(message, number, ack)));
+    this.bytes(this.#controlCarrier ?? -1, encodeEnvelope(EVERY_MESSAGE, envelopeOf(message, number, ack)));
     this.#stage.settle();
   }
 
   /** A server's acceptance. */
   reply(memberId: MemberId, more: { resumed?: boolean; credit?: typeof CREDIT } = {}): void {
-    this.say(body("helloReply", { version: 1, sessionId: SESSION_ID, memberId, credit: CREDIT, ...more }));
+    this.say(partialBody("helloReply", { version: 1, sessionId: SESSION_ID, memberId, credit: CREDIT, ...more }));
   }
 
   /** A packet of whatever frames `write` puts into it, on its first data carrier if none is given; answers its number. */

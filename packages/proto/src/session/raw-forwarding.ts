@@ -81,7 +81,8 @@ export class RawForwarding {
     if (to.isLost) return;
     const refused = to.control.send(body("rawReply", { requestId, code, reason, data }));
     // A reply that no control message can carry: the asker must hear something. spec: CTRL-2
-    if (refused?.code === ErrorCode.TOO_LARGE) to.control.send(body("rawReply", { requestId, code: refused.code, reason: refused.reason }));
+    if (refused?.code === ErrorCode.TOO_LARGE)
+      to.control.send(body("rawReply", { requestId, code: refused.code, reason: refused.reason, data: new Uint8Array(0) }));
   }
 }
 

@@ -1,5 +1,7 @@
 import type { ProtocolFailure } from "../base/error-codes.ts";
 import type { ControlBody } from "../control/control-body.ts";
+import type { ControlMessages } from "../control/control-messages.ts";
+import { EVERY_MESSAGE } from "../control/every-message.ts";
 import { ContentServer } from "./content-server.ts";
 import { wrongRole } from "./control-dispatch.ts";
 import { OwnContributions } from "./own-contributions.ts";
@@ -10,6 +12,7 @@ import type { SessionState } from "./session-state.ts";
 
 /** What only a server's session has. Whoever listens gives it to the session, so that a program that only dials does not hold it. */
 export class ServerSide {
+  static readonly messages: ControlMessages = EVERY_MESSAGE;
   readonly acceptance: PathAcceptance;
   readonly content: ContentServer;
   readonly contributions: OwnContributions;

@@ -3,6 +3,7 @@ import { PRIMARY_MEMBER, type MemberId, type PathId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
 import type { Rng } from "../base/rng.ts";
 import type { DurationMs, Instant } from "../base/time.ts";
+import type { ControlMessages } from "../control/control-messages.ts";
 import { PathTable } from "../path/path-table.ts";
 import type { SchedulerFactory } from "../schedule/scheduler.ts";
 import type { Checksum } from "../wire/frame.ts";
@@ -38,6 +39,8 @@ export interface SessionConfig {
 export class SessionState {
   readonly config: SessionConfig;
   readonly limits: Limits;
+  /** The control messages of this side. */
+  readonly messages: ControlMessages;
   readonly paths = new PathTable<SentFrame>();
   readonly wires = new Map<PathId, PathWire>();
   readonly peers = new Map<MemberId, Peer>();
@@ -58,8 +61,9 @@ export class SessionState {
   readonly #longestWaitMs: DurationMs;
   #now: Instant;
 
-  constructor(config: SessionConfig, now: Instant) {
+  constructor(config: SessionConfig, messages: ControlMessages, now: Instant) {
     this.config = config;
+    this.messages = messages;
     this.limits = config.limits;
     this.#now = now;
     this.#longestWaitMs = config.limits.probeIntervalMs + SLEPT_MS;
@@ -96,7 +100,7 @@ export class SessionState {
     if (peer === undefined) {
       // A server has the client's hello before it sends anything; a client may not wait. spec: CREDIT-5
       const credit = this.isClient ? CREDIT_BEFORE_HELLO : NO_CREDIT;
-      peer = new Peer(member, this.limits, this.config.scheduler(), credit, this.isClient, this.config.mayGrowWindow);
+      peer = new Peer(member, this.limits, this.config.scheduler(), credit, this.isClient, this.messages, this.config.mayGrowWindow);
       this.peers.set(member, peer);
     }
     return peer;

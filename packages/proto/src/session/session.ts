@@ -3,7 +3,9 @@ import { clipText, MAX_REASON_LENGTH } from "../base/clip-text.ts";
 import { ErrorCode, failure, knownCode, type ProtocolFailure } from "../base/error-codes.ts";
 import { CLIENT_MEMBER, homeOf, type CarrierId, type MemberId, type PathId, type StreamDirection } from "../base/ids.ts";
 import { earlier, type Instant } from "../base/time.ts";
+import { CLIENT_MESSAGES } from "../control/client-messages.ts";
 import { body } from "../control/control-body.ts";
+import type { ControlMessages } from "../control/control-messages.ts";
 import type { AckFrame } from "../wire/frame.ts";
 import { decodeLinkDatagram } from "../wire/link-datagram.ts";
 import { ClientPaths } from "./client-paths.ts";
@@ -35,10 +37,7 @@ export interface ServerBeginning {
   /** 16 bytes. */
   readonly sessionId: Uint8Array;
   /** What it has beyond a client's: `ServerSide`, named here by whoever listens. */
-  readonly side: new (
-    state: SessionState,
-    parts: PathAcceptanceParts,
-  ) => ServerSide;
+  readonly side: { readonly messages: ControlMessages; new (state: SessionState, parts: PathAcceptanceParts): ServerSide };
 }
 
 /**
@@ -67,7 +66,7 @@ export class Session implements FrameTargets, ControlTargets {
 
   /** With `beginning` a server's, else a client's. */
   constructor(config: SessionConfig, now: Instant, beginning?: ServerBeginning) {
-    const state = new SessionState(config, now);
+    const state = new SessionState(config, beginning?.side.messages ?? CLIENT_MESSAGES, now);
     this.state = state;
     if (beginning !== undefined) state.id = beginning.sessionId;
     this.content = new ContentClient(state);
@@ -232,7 +231,13 @@ export class Session implements FrameTargets, ControlTargets {
     // Without a first frame the peer would not know of the stream, its priority or its rules. spec: STREAM-3
     if (!contributions || (priority !== undefined && priority !== 128)) {
       peer.control.send(
-        body("streamAnnounce", { streamId: BigInt(entry.id), priority: priority ?? 128, contributions, homeMember: homeOf(entry.id) }),
+        body("streamAnnounce", {
+          streamId: BigInt(entry.id),
+          priority: priority ?? 128,
+          contributions,
+          homeMember: homeOf(entry.id),
+          maxStreamData: 0n,
+        }),
       );
     }
     return entry;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ErrorCode } from "../base/error-codes.ts";
 import { streamIdOf } from "../base/ids.ts";
-import { body } from "../control/control-body.ts";
+import { partialBody } from "../control/partial-body.ts";
 import type { PacketEncoder } from "../wire/packet-encoder.ts";
 import { CREDIT, type PlayedPeer, Stage } from "./played-peer.fixture.ts";
 import type { StreamEntry } from "./stream-entry.ts";
@@ -46,7 +46,7 @@ test("the home is the server that a client chose, or the one that opened the str
 test("a first frame brings all lower streams of its kind into being, an announcement too", () => {
   const { stage, client } = Stage.server();
   client.packet((encoder) => encoder.stream(streamIdOf(1, "client", "bidirectional", 2), 0, Uint8Array.of(1), false));
-  client.say(body("streamAnnounce", { streamId: BigInt(streamIdOf(1, "client", "unidirectional", 1)), priority: 3, homeMember: 1 }));
+  client.say(partialBody("streamAnnounce", { streamId: BigInt(streamIdOf(1, "client", "unidirectional", 1)), priority: 3, homeMember: 1 }));
   const ids: number[] = [];
   for (let entry = stage.session.pollIncomingStream(); entry !== undefined; entry = stage.session.pollIncomingStream()) ids.push(entry.id);
   expect(ids).toEqual([4, 2052, 4100, 5, 2053]);
@@ -110,7 +110,7 @@ test("a server that the home vouches for may contribute, one that nobody vouches
 // spec: STREAM-7
 test("a stream that its home has closed to contributions takes none", () => {
   const { stage, primary, vouched } = trio();
-  primary.say(body("streamAnnounce", { streamId: 6n, priority: 128, contributions: false, homeMember: 1 }));
+  primary.say(partialBody("streamAnnounce", { streamId: 6n, priority: 128, contributions: false, homeMember: 1 }));
   const entry = stage.session.pollIncomingStream();
   vouched.packet((encoder) => encoder.streamDataBlocked(6, 0));
   vouched.packet((encoder) => encoder.stream(6, 0, Uint8Array.of(1), false));

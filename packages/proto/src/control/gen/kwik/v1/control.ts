@@ -305,409 +305,71 @@ export interface GoingAway {
   replacements: string[];
 }
 
-function createBaseEnvelope(): Envelope {
-  return { seq: 0n, ack: 0n, body: { case: undefined } };
-}
-
-export const Envelope: MessageFns<Envelope> = {
-  create: createBaseEnvelope,
-
-  encode(message: Envelope, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.seq !== 0n) {
-      writer.uint32(8).uint64(message.seq);
-    }
-    if (message.ack !== 0n) {
-      writer.uint32(16).uint64(message.ack);
-    }
-    switch (message.body.case) {
-      case "clientHello":
-        ClientHello.encode(message.body.value, writer.uint32(130).fork()).join();
-        break;
-      case "join":
-        Join.encode(message.body.value, writer.uint32(138).fork()).join();
-        break;
-      case "helloReply":
-        HelloReply.encode(message.body.value, writer.uint32(146).fork()).join();
-        break;
-      case "refused":
-        Refused.encode(message.body.value, writer.uint32(154).fork()).join();
-        break;
-      case "controlAck":
-        ControlAck.encode(message.body.value, writer.uint32(162).fork()).join();
-        break;
-      case "addPath":
-        AddPath.encode(message.body.value, writer.uint32(258).fork()).join();
-        break;
-      case "addPathResult":
-        AddPathResult.encode(message.body.value, writer.uint32(266).fork()).join();
-        break;
-      case "ticketRequest":
-        TicketRequest.encode(message.body.value, writer.uint32(274).fork()).join();
-        break;
-      case "ticketReply":
-        TicketReply.encode(message.body.value, writer.uint32(282).fork()).join();
-        break;
-      case "removePath":
-        RemovePath.encode(message.body.value, writer.uint32(290).fork()).join();
-        break;
-      case "removePathResult":
-        RemovePathResult.encode(message.body.value, writer.uint32(298).fork()).join();
-        break;
-      case "pathStatus":
-        PathStatus.encode(message.body.value, writer.uint32(306).fork()).join();
-        break;
-      case "primary":
-        Primary.encode(message.body.value, writer.uint32(314).fork()).join();
-        break;
-      case "streamAnnounce":
-        StreamAnnounce.encode(message.body.value, writer.uint32(386).fork()).join();
-        break;
-      case "rawMessage":
-        RawMessage.encode(message.body.value, writer.uint32(394).fork()).join();
-        break;
-      case "rawReply":
-        RawReply.encode(message.body.value, writer.uint32(402).fork()).join();
-        break;
-      case "contentOffer":
-        ContentOffer.encode(message.body.value, writer.uint32(514).fork()).join();
-        break;
-      case "contentHashes":
-        ContentHashes.encode(message.body.value, writer.uint32(522).fork()).join();
-        break;
-      case "contentDone":
-        ContentDone.encode(message.body.value, writer.uint32(530).fork()).join();
-        break;
-      case "rangeRequest":
-        RangeRequest.encode(message.body.value, writer.uint32(538).fork()).join();
-        break;
-      case "rangeCancel":
-        RangeCancel.encode(message.body.value, writer.uint32(546).fork()).join();
-        break;
-      case "rangeRefused":
-        RangeRefused.encode(message.body.value, writer.uint32(554).fork()).join();
-        break;
-      case "sourceReport":
-        SourceReport.encode(message.body.value, writer.uint32(562).fork()).join();
-        break;
-      case "sessionClose":
-        SessionClose.encode(message.body.value, writer.uint32(642).fork()).join();
-        break;
-      case "sessionCloseAck":
-        SessionCloseAck.encode(message.body.value, writer.uint32(650).fork()).join();
-        break;
-      case "goingAway":
-        GoingAway.encode(message.body.value, writer.uint32(658).fork()).join();
-        break;
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): Envelope {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseEnvelope();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.seq = reader.uint64() as bigint;
-          continue;
-        }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.ack = reader.uint64() as bigint;
-          continue;
-        }
-        case 16: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "clientHello", value: ClientHello.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 17: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "join", value: Join.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 18: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "helloReply", value: HelloReply.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 19: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "refused", value: Refused.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 20: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "controlAck", value: ControlAck.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 32: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "addPath", value: AddPath.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 33: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "addPathResult", value: AddPathResult.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 34: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "ticketRequest", value: TicketRequest.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 35: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "ticketReply", value: TicketReply.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 36: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "removePath", value: RemovePath.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 37: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "removePathResult", value: RemovePathResult.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 38: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "pathStatus", value: PathStatus.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 39: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "primary", value: Primary.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 48: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "streamAnnounce", value: StreamAnnounce.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 49: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "rawMessage", value: RawMessage.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 50: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "rawReply", value: RawReply.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 64: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "contentOffer", value: ContentOffer.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 65: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "contentHashes", value: ContentHashes.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 66: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "contentDone", value: ContentDone.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 67: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "rangeRequest", value: RangeRequest.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 68: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "rangeCancel", value: RangeCancel.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 69: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "rangeRefused", value: RangeRefused.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 70: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "sourceReport", value: SourceReport.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 80: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "sessionClose", value: SessionClose.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 81: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "sessionCloseAck", value: SessionCloseAck.decode(reader, reader.uint32()) };
-          continue;
-        }
-        case 82: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.body = { case: "goingAway", value: GoingAway.decode(reader, reader.uint32()) };
-          continue;
-        }
-      }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
-
-function createBaseCredit(): Credit {
+export function createCredit(): Credit {
   return { streamWindowBytes: 0n, sessionWindowBytes: 0n, maxBidirectionalStreams: 0, maxUnidirectionalStreams: 0 };
 }
 
-export const Credit: MessageFns<Credit> = {
-  create: createBaseCredit,
+export function encodeCredit(message: Credit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.streamWindowBytes !== 0n) {
+    writer.uint32(8).uint64(message.streamWindowBytes);
+  }
+  if (message.sessionWindowBytes !== 0n) {
+    writer.uint32(16).uint64(message.sessionWindowBytes);
+  }
+  if (message.maxBidirectionalStreams !== 0) {
+    writer.uint32(24).uint32(message.maxBidirectionalStreams);
+  }
+  if (message.maxUnidirectionalStreams !== 0) {
+    writer.uint32(32).uint32(message.maxUnidirectionalStreams);
+  }
+  return writer;
+}
 
-  encode(message: Credit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.streamWindowBytes !== 0n) {
-      writer.uint32(8).uint64(message.streamWindowBytes);
-    }
-    if (message.sessionWindowBytes !== 0n) {
-      writer.uint32(16).uint64(message.sessionWindowBytes);
-    }
-    if (message.maxBidirectionalStreams !== 0) {
-      writer.uint32(24).uint32(message.maxBidirectionalStreams);
-    }
-    if (message.maxUnidirectionalStreams !== 0) {
-      writer.uint32(32).uint32(message.maxUnidirectionalStreams);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): Credit {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseCredit();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.streamWindowBytes = reader.uint64() as bigint;
-          continue;
+export function decodeCredit(reader: BinaryReader, length?: number): Credit {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createCredit();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.sessionWindowBytes = reader.uint64() as bigint;
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.maxBidirectionalStreams = reader.uint32();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.maxUnidirectionalStreams = reader.uint32();
-          continue;
-        }
+        message.streamWindowBytes = reader.uint64() as bigint;
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseClientHello(): ClientHello {
+        message.sessionWindowBytes = reader.uint64() as bigint;
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.maxBidirectionalStreams = reader.uint32();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.maxUnidirectionalStreams = reader.uint32();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createClientHello(): ClientHello {
   return {
     versions: [],
     features: [],
@@ -720,129 +382,125 @@ function createBaseClientHello(): ClientHello {
   };
 }
 
-export const ClientHello: MessageFns<ClientHello> = {
-  create: createBaseClientHello,
+export function encodeClientHello(message: ClientHello, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.versions.length !== 0) {
+    writer.uint32(10).fork();
+    for (const v of message.versions) {
+      writer.uint32(v);
+    }
+    writer.join();
+  }
+  for (const v of message.features) {
+    writer.uint32(18).string(v!);
+  }
+  if (message.clientKey.length !== 0) {
+    writer.uint32(26).bytes(message.clientKey);
+  }
+  if (message.credit !== undefined) {
+    encodeCredit(message.credit, writer.uint32(34).fork()).join();
+  }
+  if (message.token !== "") {
+    writer.uint32(42).string(message.token);
+  }
+  if (message.dialled !== "") {
+    writer.uint32(50).string(message.dialled);
+  }
+  if (message.agent !== "") {
+    writer.uint32(58).string(message.agent);
+  }
+  if (message.resumeHint.length !== 0) {
+    writer.uint32(66).bytes(message.resumeHint);
+  }
+  return writer;
+}
 
-  encode(message: ClientHello, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.versions.length !== 0) {
-      writer.uint32(10).fork();
-      for (const v of message.versions) {
-        writer.uint32(v);
-      }
-      writer.join();
-    }
-    for (const v of message.features) {
-      writer.uint32(18).string(v!);
-    }
-    if (message.clientKey.length !== 0) {
-      writer.uint32(26).bytes(message.clientKey);
-    }
-    if (message.credit !== undefined) {
-      Credit.encode(message.credit, writer.uint32(34).fork()).join();
-    }
-    if (message.token !== "") {
-      writer.uint32(42).string(message.token);
-    }
-    if (message.dialled !== "") {
-      writer.uint32(50).string(message.dialled);
-    }
-    if (message.agent !== "") {
-      writer.uint32(58).string(message.agent);
-    }
-    if (message.resumeHint.length !== 0) {
-      writer.uint32(66).bytes(message.resumeHint);
-    }
-    return writer;
-  },
+export function decodeClientHello(reader: BinaryReader, length?: number): ClientHello {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createClientHello();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType === 0) {
+          message.versions.push(reader.uint32());
 
-  decode(reader: BinaryReader, length?: number): ClientHello {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseClientHello();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType === 0) {
+          continue;
+        }
+
+        if (wireType === 2) {
+          const end2 = reader.uint32() + reader.pos;
+          while (reader.pos < end2) {
             message.versions.push(reader.uint32());
-
-            continue;
           }
 
-          if (wireType === 2) {
-            const end2 = reader.uint32() + reader.pos;
-            while (reader.pos < end2) {
-              message.versions.push(reader.uint32());
-            }
+          continue;
+        }
 
-            continue;
-          }
-
+        break;
+      }
+      case 2: {
+        if (wireType !== 2) {
           break;
         }
-        case 2: {
-          if (wireType !== 2) {
-            break;
-          }
 
-          message.features.push(reader.string());
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.clientKey = reader.bytes();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.credit = Credit.decode(reader, reader.uint32());
-          continue;
-        }
-        case 5: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.token = reader.string();
-          continue;
-        }
-        case 6: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.dialled = reader.string();
-          continue;
-        }
-        case 7: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.agent = reader.string();
-          continue;
-        }
-        case 8: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.resumeHint = reader.bytes();
-          continue;
-        }
+        message.features.push(reader.string());
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
 
-function createBaseJoin(): Join {
+        message.clientKey = reader.bytes();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.credit = decodeCredit(reader, reader.uint32());
+        continue;
+      }
+      case 5: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.token = reader.string();
+        continue;
+      }
+      case 6: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.dialled = reader.string();
+        continue;
+      }
+      case 7: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.agent = reader.string();
+        continue;
+      }
+      case 8: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.resumeHint = reader.bytes();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createJoin(): Join {
   return {
     versions: [],
     features: [],
@@ -860,184 +518,180 @@ function createBaseJoin(): Join {
   };
 }
 
-export const Join: MessageFns<Join> = {
-  create: createBaseJoin,
+export function encodeJoin(message: Join, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.versions.length !== 0) {
+    writer.uint32(10).fork();
+    for (const v of message.versions) {
+      writer.uint32(v);
+    }
+    writer.join();
+  }
+  for (const v of message.features) {
+    writer.uint32(18).string(v!);
+  }
+  if (message.sessionId.length !== 0) {
+    writer.uint32(26).bytes(message.sessionId);
+  }
+  if (message.pathId !== 0) {
+    writer.uint32(32).uint32(message.pathId);
+  }
+  if (message.memberId !== 0) {
+    writer.uint32(40).uint32(message.memberId);
+  }
+  if (message.ticket !== "") {
+    writer.uint32(50).string(message.ticket);
+  }
+  if (message.clientKey.length !== 0) {
+    writer.uint32(58).bytes(message.clientKey);
+  }
+  if (message.proof.length !== 0) {
+    writer.uint32(74).bytes(message.proof);
+  }
+  if (message.credit !== undefined) {
+    encodeCredit(message.credit, writer.uint32(90).fork()).join();
+  }
+  if (message.token !== "") {
+    writer.uint32(98).string(message.token);
+  }
+  if (message.dialled !== "") {
+    writer.uint32(106).string(message.dialled);
+  }
+  if (message.agent !== "") {
+    writer.uint32(114).string(message.agent);
+  }
+  if (message.resume !== false) {
+    writer.uint32(120).bool(message.resume);
+  }
+  return writer;
+}
 
-  encode(message: Join, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.versions.length !== 0) {
-      writer.uint32(10).fork();
-      for (const v of message.versions) {
-        writer.uint32(v);
-      }
-      writer.join();
-    }
-    for (const v of message.features) {
-      writer.uint32(18).string(v!);
-    }
-    if (message.sessionId.length !== 0) {
-      writer.uint32(26).bytes(message.sessionId);
-    }
-    if (message.pathId !== 0) {
-      writer.uint32(32).uint32(message.pathId);
-    }
-    if (message.memberId !== 0) {
-      writer.uint32(40).uint32(message.memberId);
-    }
-    if (message.ticket !== "") {
-      writer.uint32(50).string(message.ticket);
-    }
-    if (message.clientKey.length !== 0) {
-      writer.uint32(58).bytes(message.clientKey);
-    }
-    if (message.proof.length !== 0) {
-      writer.uint32(74).bytes(message.proof);
-    }
-    if (message.credit !== undefined) {
-      Credit.encode(message.credit, writer.uint32(90).fork()).join();
-    }
-    if (message.token !== "") {
-      writer.uint32(98).string(message.token);
-    }
-    if (message.dialled !== "") {
-      writer.uint32(106).string(message.dialled);
-    }
-    if (message.agent !== "") {
-      writer.uint32(114).string(message.agent);
-    }
-    if (message.resume !== false) {
-      writer.uint32(120).bool(message.resume);
-    }
-    return writer;
-  },
+export function decodeJoin(reader: BinaryReader, length?: number): Join {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createJoin();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType === 0) {
+          message.versions.push(reader.uint32());
 
-  decode(reader: BinaryReader, length?: number): Join {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseJoin();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType === 0) {
+          continue;
+        }
+
+        if (wireType === 2) {
+          const end2 = reader.uint32() + reader.pos;
+          while (reader.pos < end2) {
             message.versions.push(reader.uint32());
-
-            continue;
           }
 
-          if (wireType === 2) {
-            const end2 = reader.uint32() + reader.pos;
-            while (reader.pos < end2) {
-              message.versions.push(reader.uint32());
-            }
+          continue;
+        }
 
-            continue;
-          }
-
+        break;
+      }
+      case 2: {
+        if (wireType !== 2) {
           break;
         }
-        case 2: {
-          if (wireType !== 2) {
-            break;
-          }
 
-          message.features.push(reader.string());
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.sessionId = reader.bytes();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.pathId = reader.uint32();
-          continue;
-        }
-        case 5: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.memberId = reader.uint32();
-          continue;
-        }
-        case 6: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.ticket = reader.string();
-          continue;
-        }
-        case 7: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.clientKey = reader.bytes();
-          continue;
-        }
-        case 9: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.proof = reader.bytes();
-          continue;
-        }
-        case 11: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.credit = Credit.decode(reader, reader.uint32());
-          continue;
-        }
-        case 12: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.token = reader.string();
-          continue;
-        }
-        case 13: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.dialled = reader.string();
-          continue;
-        }
-        case 14: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.agent = reader.string();
-          continue;
-        }
-        case 15: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.resume = reader.bool();
-          continue;
-        }
+        message.features.push(reader.string());
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
 
-function createBaseHelloReply(): HelloReply {
+        message.sessionId = reader.bytes();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.pathId = reader.uint32();
+        continue;
+      }
+      case 5: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.memberId = reader.uint32();
+        continue;
+      }
+      case 6: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.ticket = reader.string();
+        continue;
+      }
+      case 7: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.clientKey = reader.bytes();
+        continue;
+      }
+      case 9: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.proof = reader.bytes();
+        continue;
+      }
+      case 11: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.credit = decodeCredit(reader, reader.uint32());
+        continue;
+      }
+      case 12: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.token = reader.string();
+        continue;
+      }
+      case 13: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.dialled = reader.string();
+        continue;
+      }
+      case 14: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.agent = reader.string();
+        continue;
+      }
+      case 15: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.resume = reader.bool();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createHelloReply(): HelloReply {
   return {
     version: 0,
     features: [],
@@ -1050,604 +704,568 @@ function createBaseHelloReply(): HelloReply {
   };
 }
 
-export const HelloReply: MessageFns<HelloReply> = {
-  create: createBaseHelloReply,
+export function encodeHelloReply(message: HelloReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.version !== 0) {
+    writer.uint32(8).uint32(message.version);
+  }
+  for (const v of message.features) {
+    writer.uint32(18).string(v!);
+  }
+  if (message.sessionId.length !== 0) {
+    writer.uint32(26).bytes(message.sessionId);
+  }
+  if (message.memberId !== 0) {
+    writer.uint32(32).uint32(message.memberId);
+  }
+  if (message.identity !== "") {
+    writer.uint32(42).string(message.identity);
+  }
+  if (message.credit !== undefined) {
+    encodeCredit(message.credit, writer.uint32(50).fork()).join();
+  }
+  if (message.agent !== "") {
+    writer.uint32(58).string(message.agent);
+  }
+  if (message.resumed !== false) {
+    writer.uint32(64).bool(message.resumed);
+  }
+  return writer;
+}
 
-  encode(message: HelloReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.version !== 0) {
-      writer.uint32(8).uint32(message.version);
-    }
-    for (const v of message.features) {
-      writer.uint32(18).string(v!);
-    }
-    if (message.sessionId.length !== 0) {
-      writer.uint32(26).bytes(message.sessionId);
-    }
-    if (message.memberId !== 0) {
-      writer.uint32(32).uint32(message.memberId);
-    }
-    if (message.identity !== "") {
-      writer.uint32(42).string(message.identity);
-    }
-    if (message.credit !== undefined) {
-      Credit.encode(message.credit, writer.uint32(50).fork()).join();
-    }
-    if (message.agent !== "") {
-      writer.uint32(58).string(message.agent);
-    }
-    if (message.resumed !== false) {
-      writer.uint32(64).bool(message.resumed);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): HelloReply {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseHelloReply();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.version = reader.uint32();
-          continue;
+export function decodeHelloReply(reader: BinaryReader, length?: number): HelloReply {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createHelloReply();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 2) {
-            break;
-          }
 
-          message.features.push(reader.string());
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.sessionId = reader.bytes();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.memberId = reader.uint32();
-          continue;
-        }
-        case 5: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.identity = reader.string();
-          continue;
-        }
-        case 6: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.credit = Credit.decode(reader, reader.uint32());
-          continue;
-        }
-        case 7: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.agent = reader.string();
-          continue;
-        }
-        case 8: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.resumed = reader.bool();
-          continue;
-        }
+        message.version = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 2) {
+          break;
+        }
 
-function createBaseRefused(): Refused {
+        message.features.push(reader.string());
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.sessionId = reader.bytes();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.memberId = reader.uint32();
+        continue;
+      }
+      case 5: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.identity = reader.string();
+        continue;
+      }
+      case 6: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.credit = decodeCredit(reader, reader.uint32());
+        continue;
+      }
+      case 7: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.agent = reader.string();
+        continue;
+      }
+      case 8: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.resumed = reader.bool();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createRefused(): Refused {
   return { code: 0, reason: "", retryAfterMs: 0, redirectPort: 0 };
 }
 
-export const Refused: MessageFns<Refused> = {
-  create: createBaseRefused,
+export function encodeRefused(message: Refused, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.code !== 0) {
+    writer.uint32(8).uint32(message.code);
+  }
+  if (message.reason !== "") {
+    writer.uint32(18).string(message.reason);
+  }
+  if (message.retryAfterMs !== 0) {
+    writer.uint32(24).uint32(message.retryAfterMs);
+  }
+  if (message.redirectPort !== 0) {
+    writer.uint32(32).uint32(message.redirectPort);
+  }
+  return writer;
+}
 
-  encode(message: Refused, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.code !== 0) {
-      writer.uint32(8).uint32(message.code);
-    }
-    if (message.reason !== "") {
-      writer.uint32(18).string(message.reason);
-    }
-    if (message.retryAfterMs !== 0) {
-      writer.uint32(24).uint32(message.retryAfterMs);
-    }
-    if (message.redirectPort !== 0) {
-      writer.uint32(32).uint32(message.redirectPort);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): Refused {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseRefused();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.code = reader.uint32();
-          continue;
+export function decodeRefused(reader: BinaryReader, length?: number): Refused {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createRefused();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 2) {
-            break;
-          }
 
-          message.reason = reader.string();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.retryAfterMs = reader.uint32();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.redirectPort = reader.uint32();
-          continue;
-        }
+        message.code = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 2) {
+          break;
+        }
 
-function createBaseControlAck(): ControlAck {
+        message.reason = reader.string();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.retryAfterMs = reader.uint32();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.redirectPort = reader.uint32();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createControlAck(): ControlAck {
   return {};
 }
 
-export const ControlAck: MessageFns<ControlAck> = {
-  create: createBaseControlAck,
+export function encodeControlAck(_: ControlAck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  return writer;
+}
 
-  encode(_: ControlAck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): ControlAck {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseControlAck();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-      }
-      reader.skip(wireType, fieldNumber);
+export function decodeControlAck(reader: BinaryReader, length?: number): ControlAck {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createControlAck();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
     }
-    return message;
-  },
-};
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
 
-function createBaseAddPath(): AddPath {
+export function createAddPath(): AddPath {
   return { requestId: 0, address: "", identity: "", priority: 0 };
 }
 
-export const AddPath: MessageFns<AddPath> = {
-  create: createBaseAddPath,
+export function encodeAddPath(message: AddPath, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.address !== "") {
+    writer.uint32(18).string(message.address);
+  }
+  if (message.identity !== "") {
+    writer.uint32(26).string(message.identity);
+  }
+  if (message.priority !== 0) {
+    writer.uint32(32).uint32(message.priority);
+  }
+  return writer;
+}
 
-  encode(message: AddPath, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.address !== "") {
-      writer.uint32(18).string(message.address);
-    }
-    if (message.identity !== "") {
-      writer.uint32(26).string(message.identity);
-    }
-    if (message.priority !== 0) {
-      writer.uint32(32).uint32(message.priority);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): AddPath {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseAddPath();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeAddPath(reader: BinaryReader, length?: number): AddPath {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createAddPath();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 2) {
-            break;
-          }
 
-          message.address = reader.string();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.identity = reader.string();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.priority = reader.uint32();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 2) {
+          break;
+        }
 
-function createBaseAddPathResult(): AddPathResult {
+        message.address = reader.string();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.identity = reader.string();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.priority = reader.uint32();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createAddPathResult(): AddPathResult {
   return { requestId: 0, code: 0, reason: "", pathId: 0 };
 }
 
-export const AddPathResult: MessageFns<AddPathResult> = {
-  create: createBaseAddPathResult,
+export function encodeAddPathResult(message: AddPathResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.code !== 0) {
+    writer.uint32(16).uint32(message.code);
+  }
+  if (message.reason !== "") {
+    writer.uint32(26).string(message.reason);
+  }
+  if (message.pathId !== 0) {
+    writer.uint32(32).uint32(message.pathId);
+  }
+  return writer;
+}
 
-  encode(message: AddPathResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.code !== 0) {
-      writer.uint32(16).uint32(message.code);
-    }
-    if (message.reason !== "") {
-      writer.uint32(26).string(message.reason);
-    }
-    if (message.pathId !== 0) {
-      writer.uint32(32).uint32(message.pathId);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): AddPathResult {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseAddPathResult();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeAddPathResult(reader: BinaryReader, length?: number): AddPathResult {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createAddPathResult();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.code = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.reason = reader.string();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.pathId = reader.uint32();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseTicketRequest(): TicketRequest {
+        message.code = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.reason = reader.string();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.pathId = reader.uint32();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createTicketRequest(): TicketRequest {
   return { requestId: 0, pathId: 0, memberId: 0, address: "", identity: "" };
 }
 
-export const TicketRequest: MessageFns<TicketRequest> = {
-  create: createBaseTicketRequest,
+export function encodeTicketRequest(message: TicketRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.pathId !== 0) {
+    writer.uint32(16).uint32(message.pathId);
+  }
+  if (message.memberId !== 0) {
+    writer.uint32(24).uint32(message.memberId);
+  }
+  if (message.address !== "") {
+    writer.uint32(34).string(message.address);
+  }
+  if (message.identity !== "") {
+    writer.uint32(42).string(message.identity);
+  }
+  return writer;
+}
 
-  encode(message: TicketRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.pathId !== 0) {
-      writer.uint32(16).uint32(message.pathId);
-    }
-    if (message.memberId !== 0) {
-      writer.uint32(24).uint32(message.memberId);
-    }
-    if (message.address !== "") {
-      writer.uint32(34).string(message.address);
-    }
-    if (message.identity !== "") {
-      writer.uint32(42).string(message.identity);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): TicketRequest {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseTicketRequest();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeTicketRequest(reader: BinaryReader, length?: number): TicketRequest {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createTicketRequest();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.pathId = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.memberId = reader.uint32();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.address = reader.string();
-          continue;
-        }
-        case 5: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.identity = reader.string();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseTicketReply(): TicketReply {
+        message.pathId = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.memberId = reader.uint32();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.address = reader.string();
+        continue;
+      }
+      case 5: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.identity = reader.string();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createTicketReply(): TicketReply {
   return { requestId: 0, ticket: "", code: 0, reason: "" };
 }
 
-export const TicketReply: MessageFns<TicketReply> = {
-  create: createBaseTicketReply,
+export function encodeTicketReply(message: TicketReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.ticket !== "") {
+    writer.uint32(18).string(message.ticket);
+  }
+  if (message.code !== 0) {
+    writer.uint32(24).uint32(message.code);
+  }
+  if (message.reason !== "") {
+    writer.uint32(34).string(message.reason);
+  }
+  return writer;
+}
 
-  encode(message: TicketReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.ticket !== "") {
-      writer.uint32(18).string(message.ticket);
-    }
-    if (message.code !== 0) {
-      writer.uint32(24).uint32(message.code);
-    }
-    if (message.reason !== "") {
-      writer.uint32(34).string(message.reason);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): TicketReply {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseTicketReply();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeTicketReply(reader: BinaryReader, length?: number): TicketReply {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createTicketReply();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 2) {
-            break;
-          }
 
-          message.ticket = reader.string();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.code = reader.uint32();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.reason = reader.string();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 2) {
+          break;
+        }
 
-function createBaseRemovePath(): RemovePath {
+        message.ticket = reader.string();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.code = reader.uint32();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.reason = reader.string();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createRemovePath(): RemovePath {
   return { requestId: 0, pathId: 0, graceMs: 0 };
 }
 
-export const RemovePath: MessageFns<RemovePath> = {
-  create: createBaseRemovePath,
+export function encodeRemovePath(message: RemovePath, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.pathId !== 0) {
+    writer.uint32(16).uint32(message.pathId);
+  }
+  if (message.graceMs !== 0) {
+    writer.uint32(24).uint32(message.graceMs);
+  }
+  return writer;
+}
 
-  encode(message: RemovePath, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.pathId !== 0) {
-      writer.uint32(16).uint32(message.pathId);
-    }
-    if (message.graceMs !== 0) {
-      writer.uint32(24).uint32(message.graceMs);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): RemovePath {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseRemovePath();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeRemovePath(reader: BinaryReader, length?: number): RemovePath {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createRemovePath();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.pathId = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.graceMs = reader.uint32();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseRemovePathResult(): RemovePathResult {
+        message.pathId = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.graceMs = reader.uint32();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createRemovePathResult(): RemovePathResult {
   return { requestId: 0, code: 0, reason: "" };
 }
 
-export const RemovePathResult: MessageFns<RemovePathResult> = {
-  create: createBaseRemovePathResult,
+export function encodeRemovePathResult(message: RemovePathResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.code !== 0) {
+    writer.uint32(16).uint32(message.code);
+  }
+  if (message.reason !== "") {
+    writer.uint32(26).string(message.reason);
+  }
+  return writer;
+}
 
-  encode(message: RemovePathResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.code !== 0) {
-      writer.uint32(16).uint32(message.code);
-    }
-    if (message.reason !== "") {
-      writer.uint32(26).string(message.reason);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): RemovePathResult {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseRemovePathResult();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeRemovePathResult(reader: BinaryReader, length?: number): RemovePathResult {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createRemovePathResult();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.code = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.reason = reader.string();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBasePathStatus(): PathStatus {
+        message.code = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.reason = reader.string();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createPathStatus(): PathStatus {
   return {
     pathId: 0,
     memberId: 0,
@@ -1665,409 +1283,389 @@ function createBasePathStatus(): PathStatus {
   };
 }
 
-export const PathStatus: MessageFns<PathStatus> = {
-  create: createBasePathStatus,
+export function encodePathStatus(message: PathStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.pathId !== 0) {
+    writer.uint32(8).uint32(message.pathId);
+  }
+  if (message.memberId !== 0) {
+    writer.uint32(16).uint32(message.memberId);
+  }
+  if (message.address !== "") {
+    writer.uint32(26).string(message.address);
+  }
+  if (message.transport !== "") {
+    writer.uint32(34).string(message.transport);
+  }
+  if (message.identity !== "") {
+    writer.uint32(42).string(message.identity);
+  }
+  if (message.state !== "") {
+    writer.uint32(50).string(message.state);
+  }
+  if (message.reason !== "") {
+    writer.uint32(58).string(message.reason);
+  }
+  if (message.vouched !== false) {
+    writer.uint32(64).bool(message.vouched);
+  }
+  if (message.primary !== false) {
+    writer.uint32(72).bool(message.primary);
+  }
+  if (message.rttMs !== 0) {
+    writer.uint32(81).double(message.rttMs);
+  }
+  if (message.receiveRate !== 0) {
+    writer.uint32(89).double(message.receiveRate);
+  }
+  if (message.bytesReceived !== 0n) {
+    writer.uint32(96).uint64(message.bytesReceived);
+  }
+  if (message.bytesSent !== 0n) {
+    writer.uint32(104).uint64(message.bytesSent);
+  }
+  return writer;
+}
 
-  encode(message: PathStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.pathId !== 0) {
-      writer.uint32(8).uint32(message.pathId);
-    }
-    if (message.memberId !== 0) {
-      writer.uint32(16).uint32(message.memberId);
-    }
-    if (message.address !== "") {
-      writer.uint32(26).string(message.address);
-    }
-    if (message.transport !== "") {
-      writer.uint32(34).string(message.transport);
-    }
-    if (message.identity !== "") {
-      writer.uint32(42).string(message.identity);
-    }
-    if (message.state !== "") {
-      writer.uint32(50).string(message.state);
-    }
-    if (message.reason !== "") {
-      writer.uint32(58).string(message.reason);
-    }
-    if (message.vouched !== false) {
-      writer.uint32(64).bool(message.vouched);
-    }
-    if (message.primary !== false) {
-      writer.uint32(72).bool(message.primary);
-    }
-    if (message.rttMs !== 0) {
-      writer.uint32(81).double(message.rttMs);
-    }
-    if (message.receiveRate !== 0) {
-      writer.uint32(89).double(message.receiveRate);
-    }
-    if (message.bytesReceived !== 0n) {
-      writer.uint32(96).uint64(message.bytesReceived);
-    }
-    if (message.bytesSent !== 0n) {
-      writer.uint32(104).uint64(message.bytesSent);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): PathStatus {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBasePathStatus();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.pathId = reader.uint32();
-          continue;
+export function decodePathStatus(reader: BinaryReader, length?: number): PathStatus {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createPathStatus();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.memberId = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.address = reader.string();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.transport = reader.string();
-          continue;
-        }
-        case 5: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.identity = reader.string();
-          continue;
-        }
-        case 6: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.state = reader.string();
-          continue;
-        }
-        case 7: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.reason = reader.string();
-          continue;
-        }
-        case 8: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.vouched = reader.bool();
-          continue;
-        }
-        case 9: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.primary = reader.bool();
-          continue;
-        }
-        case 10: {
-          if (wireType !== 1) {
-            break;
-          }
-
-          message.rttMs = reader.double();
-          continue;
-        }
-        case 11: {
-          if (wireType !== 1) {
-            break;
-          }
-
-          message.receiveRate = reader.double();
-          continue;
-        }
-        case 12: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.bytesReceived = reader.uint64() as bigint;
-          continue;
-        }
-        case 13: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.bytesSent = reader.uint64() as bigint;
-          continue;
-        }
+        message.pathId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBasePrimary(): Primary {
+        message.memberId = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.address = reader.string();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.transport = reader.string();
+        continue;
+      }
+      case 5: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.identity = reader.string();
+        continue;
+      }
+      case 6: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.state = reader.string();
+        continue;
+      }
+      case 7: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.reason = reader.string();
+        continue;
+      }
+      case 8: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.vouched = reader.bool();
+        continue;
+      }
+      case 9: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.primary = reader.bool();
+        continue;
+      }
+      case 10: {
+        if (wireType !== 1) {
+          break;
+        }
+
+        message.rttMs = reader.double();
+        continue;
+      }
+      case 11: {
+        if (wireType !== 1) {
+          break;
+        }
+
+        message.receiveRate = reader.double();
+        continue;
+      }
+      case 12: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.bytesReceived = reader.uint64() as bigint;
+        continue;
+      }
+      case 13: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.bytesSent = reader.uint64() as bigint;
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createPrimary(): Primary {
   return { memberId: 0 };
 }
 
-export const Primary: MessageFns<Primary> = {
-  create: createBasePrimary,
+export function encodePrimary(message: Primary, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.memberId !== 0) {
+    writer.uint32(8).uint32(message.memberId);
+  }
+  return writer;
+}
 
-  encode(message: Primary, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.memberId !== 0) {
-      writer.uint32(8).uint32(message.memberId);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): Primary {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBasePrimary();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.memberId = reader.uint32();
-          continue;
+export function decodePrimary(reader: BinaryReader, length?: number): Primary {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createPrimary();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-      }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
 
-function createBaseStreamAnnounce(): StreamAnnounce {
+        message.memberId = reader.uint32();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createStreamAnnounce(): StreamAnnounce {
   return { streamId: 0n, priority: 0, contributions: false, homeMember: 0, maxStreamData: 0n };
 }
 
-export const StreamAnnounce: MessageFns<StreamAnnounce> = {
-  create: createBaseStreamAnnounce,
+export function encodeStreamAnnounce(message: StreamAnnounce, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.streamId !== 0n) {
+    writer.uint32(8).uint64(message.streamId);
+  }
+  if (message.priority !== 0) {
+    writer.uint32(16).uint32(message.priority);
+  }
+  if (message.contributions !== false) {
+    writer.uint32(24).bool(message.contributions);
+  }
+  if (message.homeMember !== 0) {
+    writer.uint32(32).uint32(message.homeMember);
+  }
+  if (message.maxStreamData !== 0n) {
+    writer.uint32(40).uint64(message.maxStreamData);
+  }
+  return writer;
+}
 
-  encode(message: StreamAnnounce, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.streamId !== 0n) {
-      writer.uint32(8).uint64(message.streamId);
-    }
-    if (message.priority !== 0) {
-      writer.uint32(16).uint32(message.priority);
-    }
-    if (message.contributions !== false) {
-      writer.uint32(24).bool(message.contributions);
-    }
-    if (message.homeMember !== 0) {
-      writer.uint32(32).uint32(message.homeMember);
-    }
-    if (message.maxStreamData !== 0n) {
-      writer.uint32(40).uint64(message.maxStreamData);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): StreamAnnounce {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseStreamAnnounce();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.streamId = reader.uint64() as bigint;
-          continue;
+export function decodeStreamAnnounce(reader: BinaryReader, length?: number): StreamAnnounce {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createStreamAnnounce();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.priority = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.contributions = reader.bool();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.homeMember = reader.uint32();
-          continue;
-        }
-        case 5: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.maxStreamData = reader.uint64() as bigint;
-          continue;
-        }
+        message.streamId = reader.uint64() as bigint;
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseRawMessage(): RawMessage {
+        message.priority = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.contributions = reader.bool();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.homeMember = reader.uint32();
+        continue;
+      }
+      case 5: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.maxStreamData = reader.uint64() as bigint;
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createRawMessage(): RawMessage {
   return { requestId: 0, targetPathId: 0, data: new Uint8Array(0) };
 }
 
-export const RawMessage: MessageFns<RawMessage> = {
-  create: createBaseRawMessage,
+export function encodeRawMessage(message: RawMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.targetPathId !== 0) {
+    writer.uint32(16).uint32(message.targetPathId);
+  }
+  if (message.data.length !== 0) {
+    writer.uint32(26).bytes(message.data);
+  }
+  return writer;
+}
 
-  encode(message: RawMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.targetPathId !== 0) {
-      writer.uint32(16).uint32(message.targetPathId);
-    }
-    if (message.data.length !== 0) {
-      writer.uint32(26).bytes(message.data);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): RawMessage {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseRawMessage();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeRawMessage(reader: BinaryReader, length?: number): RawMessage {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createRawMessage();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.targetPathId = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.data = reader.bytes();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseRawReply(): RawReply {
+        message.targetPathId = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.data = reader.bytes();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createRawReply(): RawReply {
   return { requestId: 0, code: 0, reason: "", data: new Uint8Array(0) };
 }
 
-export const RawReply: MessageFns<RawReply> = {
-  create: createBaseRawReply,
+export function encodeRawReply(message: RawReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.code !== 0) {
+    writer.uint32(16).uint32(message.code);
+  }
+  if (message.reason !== "") {
+    writer.uint32(26).string(message.reason);
+  }
+  if (message.data.length !== 0) {
+    writer.uint32(34).bytes(message.data);
+  }
+  return writer;
+}
 
-  encode(message: RawReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.code !== 0) {
-      writer.uint32(16).uint32(message.code);
-    }
-    if (message.reason !== "") {
-      writer.uint32(26).string(message.reason);
-    }
-    if (message.data.length !== 0) {
-      writer.uint32(34).bytes(message.data);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): RawReply {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseRawReply();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeRawReply(reader: BinaryReader, length?: number): RawReply {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createRawReply();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.code = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.reason = reader.string();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.data = reader.bytes();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseContentOffer(): ContentOffer {
+        message.code = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.reason = reader.string();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.data = reader.bytes();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createContentOffer(): ContentOffer {
   return {
     streamId: 0n,
     offerId: 0,
@@ -2082,706 +1680,660 @@ function createBaseContentOffer(): ContentOffer {
   };
 }
 
-export const ContentOffer: MessageFns<ContentOffer> = {
-  create: createBaseContentOffer,
+export function encodeContentOffer(message: ContentOffer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.streamId !== 0n) {
+    writer.uint32(8).uint64(message.streamId);
+  }
+  if (message.offerId !== 0) {
+    writer.uint32(16).uint32(message.offerId);
+  }
+  if (message.streamOffset !== 0n) {
+    writer.uint32(24).uint64(message.streamOffset);
+  }
+  if (message.contentId !== "") {
+    writer.uint32(34).string(message.contentId);
+  }
+  if (message.version !== "") {
+    writer.uint32(42).string(message.version);
+  }
+  if (message.contentLength !== 0n) {
+    writer.uint32(48).uint64(message.contentLength);
+  }
+  if (message.contentOffset !== 0n) {
+    writer.uint32(56).uint64(message.contentOffset);
+  }
+  if (message.length !== 0n) {
+    writer.uint32(64).uint64(message.length);
+  }
+  if (message.blockBytes !== 0) {
+    writer.uint32(72).uint32(message.blockBytes);
+  }
+  if (message.end !== false) {
+    writer.uint32(80).bool(message.end);
+  }
+  return writer;
+}
 
-  encode(message: ContentOffer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.streamId !== 0n) {
-      writer.uint32(8).uint64(message.streamId);
-    }
-    if (message.offerId !== 0) {
-      writer.uint32(16).uint32(message.offerId);
-    }
-    if (message.streamOffset !== 0n) {
-      writer.uint32(24).uint64(message.streamOffset);
-    }
-    if (message.contentId !== "") {
-      writer.uint32(34).string(message.contentId);
-    }
-    if (message.version !== "") {
-      writer.uint32(42).string(message.version);
-    }
-    if (message.contentLength !== 0n) {
-      writer.uint32(48).uint64(message.contentLength);
-    }
-    if (message.contentOffset !== 0n) {
-      writer.uint32(56).uint64(message.contentOffset);
-    }
-    if (message.length !== 0n) {
-      writer.uint32(64).uint64(message.length);
-    }
-    if (message.blockBytes !== 0) {
-      writer.uint32(72).uint32(message.blockBytes);
-    }
-    if (message.end !== false) {
-      writer.uint32(80).bool(message.end);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): ContentOffer {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseContentOffer();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.streamId = reader.uint64() as bigint;
-          continue;
+export function decodeContentOffer(reader: BinaryReader, length?: number): ContentOffer {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createContentOffer();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.offerId = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.streamOffset = reader.uint64() as bigint;
-          continue;
-        }
-        case 4: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.contentId = reader.string();
-          continue;
-        }
-        case 5: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.version = reader.string();
-          continue;
-        }
-        case 6: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.contentLength = reader.uint64() as bigint;
-          continue;
-        }
-        case 7: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.contentOffset = reader.uint64() as bigint;
-          continue;
-        }
-        case 8: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.length = reader.uint64() as bigint;
-          continue;
-        }
-        case 9: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.blockBytes = reader.uint32();
-          continue;
-        }
-        case 10: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.end = reader.bool();
-          continue;
-        }
+        message.streamId = reader.uint64() as bigint;
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseContentHashes(): ContentHashes {
+        message.offerId = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.streamOffset = reader.uint64() as bigint;
+        continue;
+      }
+      case 4: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.contentId = reader.string();
+        continue;
+      }
+      case 5: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.version = reader.string();
+        continue;
+      }
+      case 6: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.contentLength = reader.uint64() as bigint;
+        continue;
+      }
+      case 7: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.contentOffset = reader.uint64() as bigint;
+        continue;
+      }
+      case 8: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.length = reader.uint64() as bigint;
+        continue;
+      }
+      case 9: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.blockBytes = reader.uint32();
+        continue;
+      }
+      case 10: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.end = reader.bool();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createContentHashes(): ContentHashes {
   return { streamId: 0n, offerId: 0, firstBlock: 0, hashes: new Uint8Array(0), root: new Uint8Array(0) };
 }
 
-export const ContentHashes: MessageFns<ContentHashes> = {
-  create: createBaseContentHashes,
+export function encodeContentHashes(message: ContentHashes, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.streamId !== 0n) {
+    writer.uint32(8).uint64(message.streamId);
+  }
+  if (message.offerId !== 0) {
+    writer.uint32(16).uint32(message.offerId);
+  }
+  if (message.firstBlock !== 0) {
+    writer.uint32(24).uint32(message.firstBlock);
+  }
+  if (message.hashes.length !== 0) {
+    writer.uint32(34).bytes(message.hashes);
+  }
+  if (message.root.length !== 0) {
+    writer.uint32(42).bytes(message.root);
+  }
+  return writer;
+}
 
-  encode(message: ContentHashes, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.streamId !== 0n) {
-      writer.uint32(8).uint64(message.streamId);
-    }
-    if (message.offerId !== 0) {
-      writer.uint32(16).uint32(message.offerId);
-    }
-    if (message.firstBlock !== 0) {
-      writer.uint32(24).uint32(message.firstBlock);
-    }
-    if (message.hashes.length !== 0) {
-      writer.uint32(34).bytes(message.hashes);
-    }
-    if (message.root.length !== 0) {
-      writer.uint32(42).bytes(message.root);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): ContentHashes {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseContentHashes();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.streamId = reader.uint64() as bigint;
-          continue;
+export function decodeContentHashes(reader: BinaryReader, length?: number): ContentHashes {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createContentHashes();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.offerId = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.firstBlock = reader.uint32();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.hashes = reader.bytes();
-          continue;
-        }
-        case 5: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.root = reader.bytes();
-          continue;
-        }
+        message.streamId = reader.uint64() as bigint;
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseContentDone(): ContentDone {
+        message.offerId = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.firstBlock = reader.uint32();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.hashes = reader.bytes();
+        continue;
+      }
+      case 5: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.root = reader.bytes();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createContentDone(): ContentDone {
   return { streamId: 0n, offerId: 0, code: 0, reason: "" };
 }
 
-export const ContentDone: MessageFns<ContentDone> = {
-  create: createBaseContentDone,
+export function encodeContentDone(message: ContentDone, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.streamId !== 0n) {
+    writer.uint32(8).uint64(message.streamId);
+  }
+  if (message.offerId !== 0) {
+    writer.uint32(16).uint32(message.offerId);
+  }
+  if (message.code !== 0) {
+    writer.uint32(24).uint32(message.code);
+  }
+  if (message.reason !== "") {
+    writer.uint32(34).string(message.reason);
+  }
+  return writer;
+}
 
-  encode(message: ContentDone, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.streamId !== 0n) {
-      writer.uint32(8).uint64(message.streamId);
-    }
-    if (message.offerId !== 0) {
-      writer.uint32(16).uint32(message.offerId);
-    }
-    if (message.code !== 0) {
-      writer.uint32(24).uint32(message.code);
-    }
-    if (message.reason !== "") {
-      writer.uint32(34).string(message.reason);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): ContentDone {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseContentDone();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.streamId = reader.uint64() as bigint;
-          continue;
+export function decodeContentDone(reader: BinaryReader, length?: number): ContentDone {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createContentDone();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.offerId = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.code = reader.uint32();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.reason = reader.string();
-          continue;
-        }
+        message.streamId = reader.uint64() as bigint;
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseRangeRequest(): RangeRequest {
+        message.offerId = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.code = reader.uint32();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.reason = reader.string();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createRangeRequest(): RangeRequest {
   return { requestId: 0, contentId: "", version: "", contentLength: 0n, offset: 0n, length: 0n, priority: 0 };
 }
 
-export const RangeRequest: MessageFns<RangeRequest> = {
-  create: createBaseRangeRequest,
+export function encodeRangeRequest(message: RangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.contentId !== "") {
+    writer.uint32(18).string(message.contentId);
+  }
+  if (message.version !== "") {
+    writer.uint32(26).string(message.version);
+  }
+  if (message.contentLength !== 0n) {
+    writer.uint32(32).uint64(message.contentLength);
+  }
+  if (message.offset !== 0n) {
+    writer.uint32(40).uint64(message.offset);
+  }
+  if (message.length !== 0n) {
+    writer.uint32(48).uint64(message.length);
+  }
+  if (message.priority !== 0) {
+    writer.uint32(56).uint32(message.priority);
+  }
+  return writer;
+}
 
-  encode(message: RangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.contentId !== "") {
-      writer.uint32(18).string(message.contentId);
-    }
-    if (message.version !== "") {
-      writer.uint32(26).string(message.version);
-    }
-    if (message.contentLength !== 0n) {
-      writer.uint32(32).uint64(message.contentLength);
-    }
-    if (message.offset !== 0n) {
-      writer.uint32(40).uint64(message.offset);
-    }
-    if (message.length !== 0n) {
-      writer.uint32(48).uint64(message.length);
-    }
-    if (message.priority !== 0) {
-      writer.uint32(56).uint32(message.priority);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): RangeRequest {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseRangeRequest();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeRangeRequest(reader: BinaryReader, length?: number): RangeRequest {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createRangeRequest();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 2) {
-            break;
-          }
 
-          message.contentId = reader.string();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.version = reader.string();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.contentLength = reader.uint64() as bigint;
-          continue;
-        }
-        case 5: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.offset = reader.uint64() as bigint;
-          continue;
-        }
-        case 6: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.length = reader.uint64() as bigint;
-          continue;
-        }
-        case 7: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.priority = reader.uint32();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 2) {
+          break;
+        }
 
-function createBaseRangeCancel(): RangeCancel {
+        message.contentId = reader.string();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.version = reader.string();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.contentLength = reader.uint64() as bigint;
+        continue;
+      }
+      case 5: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.offset = reader.uint64() as bigint;
+        continue;
+      }
+      case 6: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.length = reader.uint64() as bigint;
+        continue;
+      }
+      case 7: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.priority = reader.uint32();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createRangeCancel(): RangeCancel {
   return { requestId: 0 };
 }
 
-export const RangeCancel: MessageFns<RangeCancel> = {
-  create: createBaseRangeCancel,
+export function encodeRangeCancel(message: RangeCancel, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  return writer;
+}
 
-  encode(message: RangeCancel, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): RangeCancel {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseRangeCancel();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeRangeCancel(reader: BinaryReader, length?: number): RangeCancel {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createRangeCancel();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-      }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
 
-function createBaseRangeRefused(): RangeRefused {
+        message.requestId = reader.uint32();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createRangeRefused(): RangeRefused {
   return { requestId: 0, code: 0, reason: "", version: "" };
 }
 
-export const RangeRefused: MessageFns<RangeRefused> = {
-  create: createBaseRangeRefused,
+export function encodeRangeRefused(message: RangeRefused, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.requestId !== 0) {
+    writer.uint32(8).uint32(message.requestId);
+  }
+  if (message.code !== 0) {
+    writer.uint32(16).uint32(message.code);
+  }
+  if (message.reason !== "") {
+    writer.uint32(26).string(message.reason);
+  }
+  if (message.version !== "") {
+    writer.uint32(34).string(message.version);
+  }
+  return writer;
+}
 
-  encode(message: RangeRefused, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.code !== 0) {
-      writer.uint32(16).uint32(message.code);
-    }
-    if (message.reason !== "") {
-      writer.uint32(26).string(message.reason);
-    }
-    if (message.version !== "") {
-      writer.uint32(34).string(message.version);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): RangeRefused {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseRangeRefused();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.requestId = reader.uint32();
-          continue;
+export function decodeRangeRefused(reader: BinaryReader, length?: number): RangeRefused {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createRangeRefused();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.code = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.reason = reader.string();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.version = reader.string();
-          continue;
-        }
+        message.requestId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseSourceReport(): SourceReport {
+        message.code = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.reason = reader.string();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.version = reader.string();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createSourceReport(): SourceReport {
   return { memberId: 0, pathId: 0, contentId: "", code: 0, reason: "" };
 }
 
-export const SourceReport: MessageFns<SourceReport> = {
-  create: createBaseSourceReport,
+export function encodeSourceReport(message: SourceReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.memberId !== 0) {
+    writer.uint32(8).uint32(message.memberId);
+  }
+  if (message.pathId !== 0) {
+    writer.uint32(16).uint32(message.pathId);
+  }
+  if (message.contentId !== "") {
+    writer.uint32(26).string(message.contentId);
+  }
+  if (message.code !== 0) {
+    writer.uint32(32).uint32(message.code);
+  }
+  if (message.reason !== "") {
+    writer.uint32(42).string(message.reason);
+  }
+  return writer;
+}
 
-  encode(message: SourceReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.memberId !== 0) {
-      writer.uint32(8).uint32(message.memberId);
-    }
-    if (message.pathId !== 0) {
-      writer.uint32(16).uint32(message.pathId);
-    }
-    if (message.contentId !== "") {
-      writer.uint32(26).string(message.contentId);
-    }
-    if (message.code !== 0) {
-      writer.uint32(32).uint32(message.code);
-    }
-    if (message.reason !== "") {
-      writer.uint32(42).string(message.reason);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): SourceReport {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseSourceReport();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.memberId = reader.uint32();
-          continue;
+export function decodeSourceReport(reader: BinaryReader, length?: number): SourceReport {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createSourceReport();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.pathId = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.contentId = reader.string();
-          continue;
-        }
-        case 4: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.code = reader.uint32();
-          continue;
-        }
-        case 5: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.reason = reader.string();
-          continue;
-        }
+        message.memberId = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-function createBaseSessionClose(): SessionClose {
+        message.pathId = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.contentId = reader.string();
+        continue;
+      }
+      case 4: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.code = reader.uint32();
+        continue;
+      }
+      case 5: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.reason = reader.string();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createSessionClose(): SessionClose {
   return { code: 0, reason: "", application: false };
 }
 
-export const SessionClose: MessageFns<SessionClose> = {
-  create: createBaseSessionClose,
+export function encodeSessionClose(message: SessionClose, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.code !== 0) {
+    writer.uint32(8).uint32(message.code);
+  }
+  if (message.reason !== "") {
+    writer.uint32(18).string(message.reason);
+  }
+  if (message.application !== false) {
+    writer.uint32(24).bool(message.application);
+  }
+  return writer;
+}
 
-  encode(message: SessionClose, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.code !== 0) {
-      writer.uint32(8).uint32(message.code);
-    }
-    if (message.reason !== "") {
-      writer.uint32(18).string(message.reason);
-    }
-    if (message.application !== false) {
-      writer.uint32(24).bool(message.application);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): SessionClose {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseSessionClose();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.code = reader.uint32();
-          continue;
+export function decodeSessionClose(reader: BinaryReader, length?: number): SessionClose {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createSessionClose();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 0) {
+          break;
         }
-        case 2: {
-          if (wireType !== 2) {
-            break;
-          }
 
-          message.reason = reader.string();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 0) {
-            break;
-          }
-
-          message.application = reader.bool();
-          continue;
-        }
+        message.code = reader.uint32();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 2) {
+          break;
+        }
 
-function createBaseSessionCloseAck(): SessionCloseAck {
+        message.reason = reader.string();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.application = reader.bool();
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
+
+export function createSessionCloseAck(): SessionCloseAck {
   return {};
 }
 
-export const SessionCloseAck: MessageFns<SessionCloseAck> = {
-  create: createBaseSessionCloseAck,
+export function encodeSessionCloseAck(_: SessionCloseAck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  return writer;
+}
 
-  encode(_: SessionCloseAck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): SessionCloseAck {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseSessionCloseAck();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-      }
-      reader.skip(wireType, fieldNumber);
+export function decodeSessionCloseAck(reader: BinaryReader, length?: number): SessionCloseAck {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createSessionCloseAck();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
     }
-    return message;
-  },
-};
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
+}
 
-function createBaseGoingAway(): GoingAway {
+export function createGoingAway(): GoingAway {
   return { reason: "", graceMs: 0, replacements: [] };
 }
 
-export const GoingAway: MessageFns<GoingAway> = {
-  create: createBaseGoingAway,
+export function encodeGoingAway(message: GoingAway, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  if (message.reason !== "") {
+    writer.uint32(10).string(message.reason);
+  }
+  if (message.graceMs !== 0) {
+    writer.uint32(16).uint32(message.graceMs);
+  }
+  for (const v of message.replacements) {
+    writer.uint32(26).string(v!);
+  }
+  return writer;
+}
 
-  encode(message: GoingAway, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.reason !== "") {
-      writer.uint32(10).string(message.reason);
-    }
-    if (message.graceMs !== 0) {
-      writer.uint32(16).uint32(message.graceMs);
-    }
-    for (const v of message.replacements) {
-      writer.uint32(26).string(v!);
-    }
-    return writer;
-  },
-
-  decode(reader: BinaryReader, length?: number): GoingAway {
-    const end = length === undefined ? reader.len : reader.pos + length;
-    const message = createBaseGoingAway();
-    while (reader.pos < end) {
-      const [fieldNumber, wireType] = reader.tag();
-      switch (fieldNumber) {
-        case 1: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.reason = reader.string();
-          continue;
+export function decodeGoingAway(reader: BinaryReader, length?: number): GoingAway {
+  const end = length === undefined ? reader.len : reader.pos + length;
+  const message = createGoingAway();
+  while (reader.pos < end) {
+    const [fieldNumber, wireType] = reader.tag();
+    switch (fieldNumber) {
+      case 1: {
+        if (wireType !== 2) {
+          break;
         }
-        case 2: {
-          if (wireType !== 0) {
-            break;
-          }
 
-          message.graceMs = reader.uint32();
-          continue;
-        }
-        case 3: {
-          if (wireType !== 2) {
-            break;
-          }
-
-          message.replacements.push(reader.string());
-          continue;
-        }
+        message.reason = reader.string();
+        continue;
       }
-      reader.skip(wireType, fieldNumber);
-    }
-    return message;
-  },
-};
+      case 2: {
+        if (wireType !== 0) {
+          break;
+        }
 
-interface MessageFns<T> {
-  create(): T;
-  encode(message: T, writer?: BinaryWriter): BinaryWriter;
-  decode(reader: BinaryReader, length?: number): T;
+        message.graceMs = reader.uint32();
+        continue;
+      }
+      case 3: {
+        if (wireType !== 2) {
+          break;
+        }
+
+        message.replacements.push(reader.string());
+        continue;
+      }
+    }
+    reader.skip(wireType, fieldNumber);
+  }
+  return message;
 }
