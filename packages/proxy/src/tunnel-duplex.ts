@@ -1,4 +1,4 @@
-import { Duplex } from "node:stream";
+import { SocketLike } from "@kwik/splice";
 import { stopCodeOf, type Tunnel, TunnelReset } from "@kwik/tunnel";
 
 /** What a target may still send after its answer was complete, and how long it may take to end. */
@@ -6,12 +6,12 @@ const MAX_LINGER_BYTES = 64 * 1024;
 const LINGER_MS = 1_000;
 
 /** A tunnel as a duplex stream of Node, for what wants a socket. */
-export class TunnelDuplex extends Duplex {
+export class TunnelDuplex extends SocketLike {
   readonly #tunnel: Tunnel;
   #isStopped = false;
 
   constructor(tunnel: Tunnel) {
-    super({ allowHalfOpen: true });
+    super();
     this.#tunnel = tunnel;
   }
 
@@ -64,22 +64,5 @@ export class TunnelDuplex extends Duplex {
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  // What node:http asks of a socket; there is nothing to do for it here.
-  setTimeout(): this {
-    return this;
-  }
-  setNoDelay(): this {
-    return this;
-  }
-  setKeepAlive(): this {
-    return this;
-  }
-  ref(): this {
-    return this;
-  }
-  unref(): this {
-    return this;
   }
 }

@@ -1,5 +1,5 @@
 import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
-import { Duplex } from "node:stream";
+import { SocketLike } from "@kwik/splice";
 
 /** The head of a message as Node's parser reads it. */
 export interface HttpHead {
@@ -58,33 +58,12 @@ function headOf(message: IncomingMessage): HttpHead {
 }
 
 /** What Node's parser reads a head from: nobody is at the other end. */
-class HeadSocket extends Duplex {
-  constructor() {
-    super({ allowHalfOpen: true });
-  }
-
+class HeadSocket extends SocketLike {
   override _read(): void {
     // Everything was pushed.
   }
 
   override _write(_chunk: Uint8Array, _encoding: BufferEncoding, callback: () => void): void {
     callback();
-  }
-
-  // What node:http asks of a socket; there is nothing to do for it here.
-  setTimeout(): this {
-    return this;
-  }
-  setNoDelay(): this {
-    return this;
-  }
-  setKeepAlive(): this {
-    return this;
-  }
-  ref(): this {
-    return this;
-  }
-  unref(): this {
-    return this;
   }
 }
