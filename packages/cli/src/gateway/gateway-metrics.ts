@@ -1,24 +1,15 @@
 import type { Gateway, OriginStats, Relay } from "@kwik/gateway";
 import type { Listener } from "kwik";
-import { MetricText, type MetricValue } from "../metrics/metric-text.ts";
+import { listenerMetrics } from "../metrics/listener-metrics.ts";
+import type { MetricText, MetricValue } from "../metrics/metric-text.ts";
 import { withRelay } from "../relay/relay-metrics.ts";
 
 /** The numbers of a gateway, and of its relay if it has one, in the text format of Prometheus. */
 export function gatewayMetrics(gateway: Gateway, relay: Relay | undefined, listener: Listener, name: string | undefined): string {
   const stats = gateway.stats();
-  const { sessions, suspendedSessions, resumedSessions, expiredSessions, acceptedSessions, refusedSessions, bytesSent, bytesReceived } =
-    listener.stats();
   const targets = gateway.targets();
   const row = (target: string, value: number): MetricValue => [{ target }, value];
-  const text = new MetricText(name === undefined ? {} : { server: name })
-    .gauge("kwik_sessions", "Sessions that are open.", sessions)
-    .gauge("kwik_sessions_suspended", "Sessions without a path, that wait for their client.", suspendedSessions)
-    .counter("kwik_sessions_resumed_total", "Times that a client came back to a suspended session.", resumedSessions)
-    .counter("kwik_sessions_expired_total", "Suspended sessions whose client did not come back.", expiredSessions)
-    .counter("kwik_sessions_accepted_total", "Sessions that were accepted.", acceptedSessions)
-    .counter("kwik_sessions_refused_total", "Sessions that were refused.", refusedSessions)
-    .counter("kwik_sent_bytes_total", "Bytes sent to clients.", bytesSent)
-    .counter("kwik_received_bytes_total", "Bytes received from clients.", bytesReceived)
+  const text = listenerMetrics(listener, name)
     .gauge("kwik_gateway_connections", "Connections to targets that are open, or being made.", stats.connections)
     .gauge("kwik_gateway_associations", "UDP associations that are open.", stats.associations)
     .counter("kwik_gateway_connected_total", "Connections to targets that came up.", stats.connectedTotal)

@@ -1,15 +1,11 @@
 import type { Relay } from "@kwik/gateway";
 import type { Listener } from "kwik";
-import { MetricText } from "../metrics/metric-text.ts";
+import { listenerMetrics } from "../metrics/listener-metrics.ts";
+import type { MetricText } from "../metrics/metric-text.ts";
 
 /** The numbers of `kwik relay` in the text format of Prometheus. */
 export function relayMetrics(relay: Relay, listener: Listener, name: string | undefined): string {
-  const { sessions, acceptedSessions, refusedSessions } = listener.stats();
-  const text = new MetricText(name === undefined ? {} : { server: name })
-    .gauge("kwik_sessions", "Sessions that are open.", sessions)
-    .counter("kwik_sessions_accepted_total", "Sessions that were accepted.", acceptedSessions)
-    .counter("kwik_sessions_refused_total", "Sessions that were refused.", refusedSessions);
-  return withRelay(text, relay).toString();
+  return withRelay(listenerMetrics(listener, name), relay).toString();
 }
 
 /** Adds the numbers of a relay. */

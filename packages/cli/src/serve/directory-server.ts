@@ -1,5 +1,5 @@
 import { realpath, stat } from "node:fs/promises";
-import { fileStore, type Listener, type NodeListenOptions, parseAddress, type ServerSession } from "kwik";
+import { fileStore, type Listener, type NodeListenOptions, type ServerSession } from "kwik";
 import { loadClusterFile } from "@kwik/trust";
 import { formatBytes, parseRate } from "../byte-size.ts";
 import { CommandError, ExitStatus, sentenceOf } from "../exit-status.ts";
@@ -8,7 +8,8 @@ import { ServedDirectory } from "../files/served-directory.ts";
 import { listening } from "../tls-flags.ts";
 import { TlsReload } from "../tls-reload.ts";
 import { BytePacer, pacedStore } from "./byte-pacer.ts";
-import { MetricsPage } from "./metrics-page.ts";
+import { MetricsServer } from "../metrics/metrics-server.ts";
+import { ServeMetrics } from "./serve-metrics.ts";
 import { replacementsOf } from "./replacement-flags.ts";
 import type { ServeFlags } from "./serve-flags.ts";
 import { type PeerServer, parsePeer, SessionPeers } from "./session-peers.ts";
@@ -47,12 +48,10 @@ export async function serveDirectory(dir: string, flags: ServeFlags, options: Di
     ...(redirect === undefined ? {} : { redirect }),
     ...(cluster === undefined ? {} : { cluster }),
   });
-  let metrics: MetricsPage | undefined;
+  const metrics = new ServeMetrics(listener, flags.name);
+  using page = new MetricsServer(() => metrics.text());
   try {
-    if (flags.metrics !== undefined) {
-      metrics = new MetricsPage(listener, flags.name);
-      log(`metrics at http://${await metrics.listen(parseAddress(flags.metrics))}/metrics`);
-    }
+    if (flags.metrics !== undefined) log(`metrics at http://${await page.listen(flags.metrics)}/metrics`);
     using _reload = await TlsReload.of(listener, flags, log);
     await options.onReady(listener);
     const serving = serveSessions(listener, files, new SessionPeers(peers, log), metrics, options);
@@ -63,7 +62,6 @@ export async function serveDirectory(dir: string, flags: ServeFlags, options: Di
     await listener.close({ graceMs: flags.grace * 1000, replacements });
     await serving;
   } finally {
-    metrics?.close();
     await listener.close();
   }
 }
@@ -72,14 +70,14 @@ async function serveSessions(
   listener: Listener,
   files: FileService,
   peers: SessionPeers,
-  metrics: MetricsPage | undefined,
+  metrics: ServeMetrics,
   { log, onSessions }: DirectoryServerOptions,
 ): Promise<void> {
   let open = 0;
   for await (const session of listener) {
     open += 1;
     onSessions?.(open);
-    metrics?.watch(session);
+    metrics.watch(session);
     const dialled = session.allPaths().find((path) => path.local)?.address;
     log(`session ${session.id.slice(0, 8)} begins (${session.role}${dialled === undefined ? "" : `, dialled as ${dialled}`})`);
     void logSources(session, log);
