@@ -35,6 +35,8 @@ const MAX_REASON_LENGTH = 512;
 interface OwnedStream {
   readonly send: SendHalf | undefined;
   readonly receive: ReceiveHalf | undefined;
+  /** Both under one name, where there are both. */
+  readonly stream: Stream | undefined;
 }
 
 /** A stream of the other side that the application has not accepted yet. */
@@ -85,11 +87,11 @@ export abstract class BaseSession implements Session {
   }
 
   openStream(options: StreamOptions = {}): Stream {
-    return this.#own(this.#open("bidirectional", options)).stream as Stream;
+    return this.#open("bidirectional", options).stream as Stream;
   }
 
   async openStreamSync(options: StreamOptions & WaitOptions = {}): Promise<Stream> {
-    return this.#own(await this.#openWaiting("bidirectional", options)).stream as Stream;
+    return (await this.#openWaiting("bidirectional", options)).stream as Stream;
   }
 
   async acceptStream(options: WaitOptions = {}): Promise<Stream> {
@@ -99,11 +101,11 @@ export abstract class BaseSession implements Session {
   }
 
   openUniStream(options: StreamOptions = {}): SendStream {
-    return this.#own(this.#open("unidirectional", options)).send as SendStream;
+    return this.#open("unidirectional", options).send as SendStream;
   }
 
   async openUniStreamSync(options: StreamOptions & WaitOptions = {}): Promise<SendStream> {
-    return this.#own(await this.#openWaiting("unidirectional", options)).send as SendStream;
+    return (await this.#openWaiting("unidirectional", options)).send as SendStream;
   }
 
   async acceptUniStream(options: WaitOptions = {}): Promise<ReceiveStream> {
@@ -232,7 +234,8 @@ export abstract class BaseSession implements Session {
     await this.driver.unlinked();
   }
 
-  #open(direction: StreamDirection, options: StreamOptions): StreamEntry {
+  /** Its owner is there before anything can happen to the stream: nobody is told of it a second time. */
+  #open(direction: StreamDirection, options: StreamOptions): OwnedStream {
     if (this.#endError !== undefined) throw this.#endError;
     const { priority } = options;
     if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= 255))
@@ -242,10 +245,10 @@ export abstract class BaseSession implements Session {
     const entry = this.proto.openStream(member, direction, options.priority, options.contributions);
     if (entry === undefined) throw new StreamLimitError(this.proto.state.peerOf(member).outgoing[direction].limit);
     this.driver.schedule();
-    return entry;
+    return this.#own(entry);
   }
 
-  async #openWaiting(direction: StreamDirection, options: StreamOptions & WaitOptions): Promise<StreamEntry> {
+  async #openWaiting(direction: StreamDirection, options: StreamOptions & WaitOptions): Promise<OwnedStream> {
     for (;;) {
       try {
         return this.#open(direction, options);
@@ -256,7 +259,7 @@ export abstract class BaseSession implements Session {
     }
   }
 
-  #own(entry: StreamEntry): OwnedStream & { stream: Stream | undefined } {
+  #own(entry: StreamEntry): OwnedStream {
     const send =
       entry.sender === undefined ? undefined : new SendHalf(entry, entry.sender, this.driver, this.#slabsOf(entry.peer), this.#sendBudget);
     const receive = entry.receive === undefined ? undefined : new ReceiveHalf(entry, this.driver);

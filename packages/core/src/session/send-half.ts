@@ -193,7 +193,8 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   update(): void {
     const { stream } = this.#sender;
     this.#account();
-    const stopped = this.#error === undefined ? this.#stopError() : undefined;
+    // Who stops reading after everything has arrived takes nothing back.
+    const stopped = this.#error === undefined && stream.state !== "finished" ? this.#stopError() : undefined;
     if (stopped !== undefined) {
       this.fail(stopped);
       return;
@@ -211,6 +212,8 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     }
     if (stream.state === "finished") {
       for (const waiter of this.#closing.splice(0)) waiter.resolve();
+      // All of it was taken, also where the peer has no credit for more.
+      for (const waiter of this.#waiting.splice(0)) waiter.resolve();
       for (const resolve of this.#failing.splice(0)) resolve(this.#stopError());
       for (const { resolve } of this.#crediting.splice(0)) resolve(false);
     }

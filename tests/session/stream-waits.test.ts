@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { bytes, TestCluster } from "./pair.ts";
+import { codeOf } from "./watching.ts";
+
+/** All that a new stream may send before anything of it was read. */
+const WINDOW_BYTES = 256 * 1024;
+
+// spec: STREAM-4
+test("a close resolves where the other side has everything and stops reading in the same breath", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  const writing = stream.write(bytes("all of it"));
+  const closing = stream.close();
+  const far = await server.acceptStream();
+  far.stopReading(7);
+  expect(await codeOf(Promise.all([writing, closing]))).toBe("no error");
+});
+
+test("a write that waited for credit resolves when the stream ends well without more of it", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  const writing = stream.write(new Uint8Array(WINDOW_BYTES));
+  const closing = stream.close();
+  await Promise.all([writing, closing]);
+  const far = await server.acceptStream();
+  let got = 0;
+  for (let data = await far.read(); data !== null; data = await far.read()) got += data.length;
+  expect(got).toBe(WINDOW_BYTES);
+});
+
+// spec: CLOSE-2
+test("a stream whose session ends in the moment in which it is opened fails, and nobody waits on it", async () => {
+  await using cluster = new TestCluster();
+  const { client } = await cluster.pair();
+  const opening = client.openStreamSync();
+  const ended = client.closeWithError(5, "at once");
+  const stream = await opening;
+  expect(await codeOf(stream.read())).toBe("APPLICATION");
+  expect(await codeOf(stream.write(bytes("x")))).toBe("APPLICATION");
+  expect(await codeOf(stream.close())).toBe("APPLICATION");
+  await ended;
+});
+
+// spec: CLOSE-2
+test("a stream that is over before its owner closes it fails instead of waiting", async () => {
+  await using cluster = new TestCluster();
+  const { client } = await cluster.pair();
+  const opening = client.openUniStreamSync();
+  const ended = client.closeWithError(5, "at once");
+  const stream = await opening;
+  expect(await codeOf(stream.flushed())).toBe("APPLICATION");
+  expect(await codeOf(stream.close())).toBe("APPLICATION");
+  await ended;
+});
