@@ -249,6 +249,21 @@ test("a content whose reader stops after the end of its stream has arrived, and 
   await expect(sending).rejects.toMatchObject({ code: "APPLICATION", errorCode: 79, remote: true });
 });
 
+// spec: CONTENT-20
+test("a content whose reader stops when its home has forgotten the stream, of which both ends have arrived, rejects with the reader's code", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = server.openStream();
+  const silent: ContentSource = { id: "film", version: "1", length: 100_000n, read: () => new Promise(() => undefined) };
+  const sending = stream.sendContent(silent, { end: true });
+  const read = await client.acceptStream();
+  const [, , end] = await Promise.all([stream.close(), read.close(), stream.read()]);
+  expect(end).toBeNull();
+  await expect.poll(() => server.stats().openStreams).toBe(0);
+  read.stopReading(79);
+  await expect(sending).rejects.toMatchObject({ code: "APPLICATION", errorCode: 79, remote: true });
+});
+
 // spec: CLOSE-3
 test("removePath takes a path out while the rest goes on", async () => {
   await using cluster = new TestCluster();

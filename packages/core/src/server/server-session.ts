@@ -275,7 +275,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
         this.#reads.handle(event);
         return;
       case "content-done":
-        this.#offers.done(event.offerId, event.code, event.reason);
+        this.#offers.done(event.offerId, event.code, event.reason, event.stopCode);
         return;
       case "remote-path":
         this.#publishRemote(remotePath(event.status));

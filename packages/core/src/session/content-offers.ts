@@ -4,6 +4,7 @@ import type { ContentSource } from "../api/content.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 import type { SendHalf } from "./send-half.ts";
+import { stopErrorOf } from "./stop-error.ts";
 
 /** Blocks of an offered content: each is asked for, verified and delivered as a whole. */
 export const BLOCK_BYTES = 256 * 1024;
@@ -87,15 +88,17 @@ export class ContentOffers {
     return undefined;
   }
 
-  done(offerId: number, code: number, reason: string): void {
+  /** `stopCode` is that of a reader who stopped. */
+  done(offerId: number, code: number, reason: string, stopCode: number | undefined): void {
     const waiting = this.#waiting.get(offerId);
     if (waiting === undefined) return;
     this.#waiting.delete(offerId);
     waiting.wake?.();
     if (code === 0) waiting.resolve();
+    else if (stopCode !== undefined) waiting.reject(stopErrorOf(BigInt(waiting.entry.id), stopCode));
     else {
       const refusal = new StreamError(errorName(code), reason, BigInt(waiting.entry.id), code, { remote: true });
-      // The stream has ended, or nobody reads it: why, comes with the stream, unless its end had arrived before.
+      // The stream has ended: why, comes with the stream, unless its end had arrived before.
       if (code === ErrorCode.STREAM_STATE) void waiting.send.failed().then((why) => waiting.reject(why ?? refusal));
       else waiting.reject(refusal);
     }

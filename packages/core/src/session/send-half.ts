@@ -5,6 +5,7 @@ import { KwikError, StreamError } from "../api/errors.ts";
 import type { Gatherer, Resting, SessionDriver } from "../driver/session-driver.ts";
 import type { BudgetUser, SendBudget } from "./send-budget.ts";
 import type { SlabPool } from "./slab-pool.ts";
+import { stopErrorOf } from "./stop-error.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 
 /**
@@ -246,7 +247,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   #stopError(): StreamError | undefined {
     const code = this.#sender.stream.stopCode;
     if (code === undefined) return undefined;
-    return new StreamError("APPLICATION", `the other side stopped reading with code ${code}`, this.id, code, { remote: true });
+    return stopErrorOf(this.id, code);
   }
 
   get #unsentLimitBytes(): number {

@@ -74,7 +74,7 @@ export class ContentClient {
     const receive = entry?.receive;
     if (entry === undefined || receive === undefined || receive.stopCode !== undefined || receive.resetCode !== undefined) {
       // The stream is over: nobody wants the content any more.
-      this.#done(home, offer, ErrorCode.STREAM_STATE, "the stream is closed");
+      this.#done(home, offer, ErrorCode.STREAM_STATE, "the stream is closed", receive?.stopCode);
       return undefined;
     }
     if (entry.peer !== home) return failure(ErrorCode.PROTOCOL_VIOLATION, `a content for stream ${offer.streamId}, whose home is another`);
@@ -386,7 +386,7 @@ export class ContentClient {
     for (const [requestId, owner] of this.#byRequest) {
       if (owner === fetch) this.#byRequest.delete(requestId);
     }
-    this.#done(fetch.home, fetch.offer, code, reason);
+    this.#done(fetch.home, fetch.offer, code, reason, code === ErrorCode.STREAM_STATE ? fetch.entry.receive?.stopCode : undefined);
     if (fetch.home.isLost && !this.carries(fetch.entry)) this.#endWithoutHome(fetch.entry);
   }
 
@@ -403,8 +403,10 @@ export class ContentClient {
     this.streamEnded(entry, "the server at which the stream lived is gone");
   }
 
-  #done(home: Peer, offer: ContentOffer, code: ErrorCode, reason: string): void {
+  /** The reader's code goes with it: by the time of its STOP_SENDING the home may have forgotten the stream, whose own end was acknowledged. */
+  #done(home: Peer, { streamId, offerId }: ContentOffer, code: ErrorCode, reason: string, stopCode: number | undefined): void {
     if (home.isLost) return;
-    home.control.send(body("contentDone", { streamId: BigInt(offer.streamId), offerId: offer.offerId, code, reason }));
+    const stopped = stopCode !== undefined;
+    home.control.send(body("contentDone", { streamId: BigInt(streamId), offerId, code, reason, stopped, stopCode: BigInt(stopCode ?? 0) }));
   }
 }

@@ -66,6 +66,7 @@ export class ContentServer implements Sendable {
       offerId: message.offerId,
       code: message.code,
       reason: message.reason,
+      stopCode: message.stopped ? Number(message.stopCode) : undefined,
     });
   }
 

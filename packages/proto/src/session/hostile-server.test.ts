@@ -159,6 +159,23 @@ test("a reset of a stream ends the content that was to fill it", () => {
   expect(primary.messages("contentDone")).toEqual([expect.objectContaining({ offerId: 4, code: ErrorCode.STREAM_STATE })]);
 });
 
+// spec: CONTENT-20
+test("the home hears with which code the reader of a content stopped, whatever has become of the stream there", () => {
+  const { stage, primary } = Stage.client();
+  const streamId = streamIdOf(1, "server", "unidirectional", 0);
+  const offer = { streamId: BigInt(streamId), offerId: 4, contentId: "film", version: "1", contentLength: 1_000_000n, length: 1_000_000n };
+  primary.say(partialBody("contentOffer", { ...offer, blockBytes: 64 * KiB }));
+  const entry = stage.session.pollIncomingStream();
+  expect(entry).toBeDefined();
+  stage.session.stopReading(entry as NonNullable<typeof entry>, 79);
+  primary.say(partialBody("contentOffer", { ...offer, offerId: 5, blockBytes: 64 * KiB }));
+  const done = { code: ErrorCode.STREAM_STATE, stopped: true, stopCode: 79n };
+  expect(primary.messages("contentDone")).toEqual([
+    expect.objectContaining({ offerId: 4, ...done }),
+    expect.objectContaining({ offerId: 5, ...done }),
+  ]);
+});
+
 // spec: CONTENT-7
 test("contents under way may have so many blocks together, and no more", () => {
   const { primary } = Stage.client();

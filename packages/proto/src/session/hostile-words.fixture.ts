@@ -255,7 +255,7 @@ export class HostileWords {
           root: new Uint8Array(this.#dice.flag() ? 32 : this.#dice.roll(2)),
         };
       case "contentDone":
-        return { streamId, offerId: this.#dice.small(), code, reason };
+        return { streamId, offerId: this.#dice.small(), code, reason, stopped: this.#dice.roll(2) === 0, stopCode: BigInt(code) };
       case "rangeRequest": {
         const offset = this.#dice.number(2 ** 40);
         return {

@@ -82,8 +82,15 @@ export type SessionEvent =
       readonly offset: number;
       readonly length: number;
     }
-  /** Server: the client has all of an offered content, or gave it up. */
-  | { readonly type: "content-done"; readonly streamId: number; readonly offerId: number; readonly code: number; readonly reason: string }
+  /** Server: the client has all of an offered content, or gave it up: `stopCode` is the reader's, if that one stopped. */
+  | {
+      readonly type: "content-done";
+      readonly streamId: number;
+      readonly offerId: number;
+      readonly code: number;
+      readonly reason: string;
+      readonly stopCode: number | undefined;
+    }
   /** Client: check the SHA-256 and answer with `handleVerified`. */
   | {
       readonly type: "verify-block";

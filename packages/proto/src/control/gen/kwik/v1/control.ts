@@ -253,6 +253,9 @@ export interface ContentDone {
   offerId: number;
   code: number;
   reason: string;
+  /** The reader of the stream stopped, with this code of the application. */
+  stopped: boolean;
+  stopCode: bigint;
 }
 
 export interface RangeRequest {
@@ -1882,7 +1885,7 @@ export function decodeContentHashes(reader: BinaryReader, length?: number): Cont
 }
 
 export function createContentDone(): ContentDone {
-  return { streamId: 0n, offerId: 0, code: 0, reason: "" };
+  return { streamId: 0n, offerId: 0, code: 0, reason: "", stopped: false, stopCode: 0n };
 }
 
 export function encodeContentDone(message: ContentDone, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
@@ -1897,6 +1900,12 @@ export function encodeContentDone(message: ContentDone, writer: BinaryWriter = n
   }
   if (message.reason !== "") {
     writer.uint32(34).string(message.reason);
+  }
+  if (message.stopped !== false) {
+    writer.uint32(40).bool(message.stopped);
+  }
+  if (message.stopCode !== 0n) {
+    writer.uint32(48).uint64(message.stopCode);
   }
   return writer;
 }
@@ -1937,6 +1946,22 @@ export function decodeContentDone(reader: BinaryReader, length?: number): Conten
         }
 
         message.reason = reader.string();
+        continue;
+      }
+      case 5: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.stopped = reader.bool();
+        continue;
+      }
+      case 6: {
+        if (wireType !== 0) {
+          break;
+        }
+
+        message.stopCode = reader.uint64() as bigint;
         continue;
       }
     }
