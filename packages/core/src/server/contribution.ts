@@ -89,7 +89,9 @@ export class OpenContribution implements Contribution {
     return stream.writtenOffset < stream.maxOffset && stream.writtenOffset - stream.sentOffset < UNSENT_BYTES;
   }
 
+  /** All of it has arrived, or nothing more will: those who wait for room wait no longer. */
   #finish(): void {
+    for (const waiter of this.#waiting.splice(0)) waiter.resolve();
     this.#driver.session.server?.contributions.close(this.#sender);
     this.#onDone(this);
   }

@@ -1,0 +1,208 @@
+import { setImmediate as turn, setTimeout as pause } from "node:timers/promises";
+import type { ClientSession, Contribution, ReceiveStream, SendStream, ServerSession, Stream } from "@kwik/core";
+import { SeededRng } from "@kwik/proto";
+import { patternBytes } from "@kwik/testkit";
+import { expect, test } from "vitest";
+import { TestCluster, type TestServer } from "./pair.ts";
+import { film } from "./watching.ts";
+
+/** Cases of each run of the tests; KWIK_RUNS asks for more. */
+const RUNS = Number(process.env.KWIK_RUNS ?? 30);
+const ACTIONS = 80;
+const DATA = patternBytes(4, 0, 1_200_000);
+/** As much as one new stream may send, a little of it, and more than fits. */
+const SIZES = [0, 1, 1000, 256 * 1024, 300_000];
+
+/** Calls that have not been answered yet, by what they are. */
+class Waits {
+  readonly #open = new Map<Promise<unknown>, string>();
+
+  add<T>(what: string, call: () => Promise<T>): Promise<T | undefined> {
+    let promise: Promise<T>;
+    try {
+      promise = call();
+    } catch {
+      return Promise.resolve(undefined);
+    }
+    this.#open.set(promise, what);
+    return promise.then(
+      (value) => (this.#open.delete(promise), value),
+      () => (this.#open.delete(promise), undefined),
+    );
+  }
+
+  get open(): readonly string[] {
+    return [...this.#open.values()];
+  }
+}
+
+/** Does anything with two sessions over two servers and all of their streams, in any order. */
+class Play {
+  readonly waits = new Waits();
+  readonly #rng: SeededRng;
+  readonly #senders: SendStream[] = [];
+  readonly #readers: ReceiveStream[] = [];
+  readonly #contributions: Contribution[] = [];
+  readonly #client: ClientSession;
+  readonly #servers: readonly ServerSession[];
+
+  constructor(rng: SeededRng, client: ClientSession, servers: readonly ServerSession[]) {
+    this.#rng = rng;
+    this.#client = client;
+    this.#servers = servers;
+  }
+
+  whole(most: number): number {
+    return Math.floor(this.#rng.next() * most);
+  }
+
+  oneOf<T>(choices: readonly T[]): T | undefined {
+    return choices[this.whole(choices.length)];
+  }
+
+  act(): void {
+    const session = this.oneOf([this.#client, this.#client, ...this.#servers]) as ClientSession | ServerSession;
+    const sender = this.oneOf(this.#senders);
+    const reader = this.oneOf(this.#readers);
+    switch (this.whole(14)) {
+      case 0:
+      case 1:
+        void this.waits.add("openStreamSync", () => session.openStreamSync(this.#place(session))).then((stream) => this.#keep(stream));
+        return;
+      case 2:
+        void this.waits
+          .add("openUniStreamSync", () => session.openUniStreamSync(this.#place(session)))
+          .then((stream) => stream !== undefined && this.#senders.push(stream));
+        return;
+      case 3:
+        void this.waits.add("acceptStream", () => session.acceptStream()).then((stream) => this.#keep(stream));
+        return;
+      case 4:
+        void this.waits
+          .add("acceptUniStream", () => session.acceptUniStream())
+          .then((stream) => stream !== undefined && this.#readers.push(stream));
+        return;
+      case 5:
+      case 6:
+        if (sender !== undefined) void this.waits.add("write", () => sender.write(new Uint8Array(this.oneOf(SIZES) ?? 0)));
+        return;
+      case 7:
+        if (sender !== undefined) void this.waits.add("close", () => sender.close());
+        return;
+      case 8:
+        if (sender !== undefined) void this.waits.add("flushed", () => sender.flushed());
+        return;
+      case 9:
+        if (reader !== undefined) void this.waits.add("read", () => reader.read());
+        return;
+      case 10:
+        if (reader !== undefined) void this.waits.add("readInto", () => reader.readInto(new Uint8Array(100_000)));
+        return;
+      case 11:
+        if (this.whole(2) === 0) sender?.reset(5);
+        else reader?.stopReading(6);
+        return;
+      case 12:
+        this.#content(sender);
+        return;
+      default:
+        this.#contribute(sender);
+    }
+  }
+
+  #content(sender: SendStream | undefined): void {
+    if (sender === undefined || !("sendContent" in sender)) return;
+    const stream = sender as Stream;
+    void this.waits.add("sendContent", () => stream.sendContent(film(DATA), { end: this.whole(2) === 0 }));
+  }
+
+  #contribute(sender: SendStream | undefined): void {
+    const contribution = this.oneOf(this.#contributions);
+    if (contribution !== undefined && this.whole(2) === 0) {
+      void this.waits.add("contribution.write", () => contribution.write(new Uint8Array(this.oneOf(SIZES) ?? 0)));
+      if (this.whole(3) === 0) void this.waits.add("contribution.close", () => contribution.close());
+      return;
+    }
+    const server = this.oneOf(this.#servers);
+    if (sender === undefined || server === undefined) return;
+    try {
+      if (this.whole(2) === 0) sender.skip(50_000);
+      this.#contributions.push(server.contribute({ streamId: sender.id, offset: 0n }));
+    } catch {
+      // A client's stream, or one of this server's own.
+    }
+  }
+
+  #keep(stream: Stream | undefined): void {
+    if (stream === undefined) return;
+    this.#senders.push(stream);
+    this.#readers.push(stream);
+  }
+
+  #place(session: ClientSession | ServerSession): { pathId?: number } {
+    if (session !== this.#client || this.whole(2) === 0) return {};
+    const id = this.oneOf(session.stats().paths)?.id;
+    return id === undefined ? {} : { pathId: id };
+  }
+}
+
+/** What befalls the sessions in the middle of it. */
+async function trouble(play: Play, cluster: TestCluster, servers: readonly TestServer[]): Promise<void> {
+  const server = play.oneOf(servers) as TestServer;
+  switch (play.whole(4)) {
+    case 0:
+      cluster.network.crash(server.address);
+      return;
+    case 1:
+      void play.waits.add("listener.close", () => server.listener.close());
+      return;
+    case 2:
+      cluster.network.unplug(server.address);
+      await pause(play.whole(30));
+      cluster.network.plug(server.address);
+      return;
+    default:
+  }
+}
+
+async function end(play: Play, client: ClientSession, server: ServerSession): Promise<void> {
+  switch (play.whole(3)) {
+    case 0:
+      void play.waits.add("server.closeWithError", () => server.closeWithError(7, "the end"));
+      break;
+    case 1:
+      void play.waits.add("client.close", () => client.close());
+      break;
+    default:
+  }
+  await (play.whole(2) === 0 ? turn() : pause(5));
+  // A close waits for those who read; the play is over.
+  void play.waits.add("client.closeWithError", () => client.closeWithError(8, "the end"));
+}
+
+// spec: CLOSE-2, CLOSE-3
+test("whatever was called, and however it ends, nobody waits for anything after the end", async () => {
+  for (let run = 0; run < RUNS; run += 1) {
+    const rng = new SeededRng(run + 1);
+    await using cluster = new TestCluster({ shape: { delayMs: Math.floor(rng.next() * 4) } });
+    const content = { open: async () => film(DATA) };
+    const servers = [await cluster.serve({ content }), await cluster.serve({ content })] as const;
+    const client = await cluster.dial(servers[0], { servers: [servers[1].listener.url], limits: { graceMs: 200 } });
+    const sessions = await Promise.all(servers.map((server) => server.next()));
+    const play = new Play(rng, client, sessions);
+    const troubleAt = play.whole(2 * ACTIONS);
+    for (let action = 0; action < ACTIONS; action += 1) {
+      play.act();
+      if (action === troubleAt) await trouble(play, cluster, servers);
+      const rest = play.whole(6);
+      if (rest === 0) await turn();
+      else if (rest === 1) await Promise.resolve();
+      else if (rest === 2) await pause(play.whole(4));
+    }
+    await end(play, client, sessions[0] as ServerSession);
+    await client.closed;
+    // Servers that are out of the client's reach wait for it as long as they may.
+    for (const session of sessions) void play.waits.add("server.closeWithError", () => session.closeWithError(8, "the end"));
+    await expect.poll(() => play.waits.open, { timeout: 20_000, message: `seed ${run + 1}` }).toEqual([]);
+  }
+});
