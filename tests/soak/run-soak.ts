@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { TallyBook } from "../chaos/load/tally.ts";
 import type { ProcessState } from "../chaos/process/process-state.ts";
 import { ChaosProcess } from "../chaos/world/chaos-process.ts";
+import { keptBy } from "../chaos/world/leftovers.ts";
 import type { SoakArgument, Wave } from "./soak-plan.ts";
 
 const MIB = 1024 * 1024;
@@ -108,7 +109,7 @@ function growth(rows: readonly SoakRow[]): string[] {
     return [
       ...above(`${name}: heap`, after.heapBytes - before.heapBytes, MAX_HEAP_GROWTH_BYTES),
       ...above(`${name}: resident memory`, after.residentBytes - before.residentBytes, MAX_RESIDENT_GROWTH_BYTES),
-      ...(after.files > before.files ? [`${name}: ${after.files} open files and sockets, and ${before.files} before`] : []),
+      ...keptBy(name, before, after),
     ];
   });
 }

@@ -29,11 +29,21 @@ export function violationsOf(growths: readonly Growth[]): readonly string[] {
   return growths.flatMap(({ name, before, after }) => [
     ...grown(name, "MiB of heap", before.heapBytes, after.heapBytes, HEAP_GROWTH_BYTES, MIB),
     ...grown(name, "MiB of memory", before.residentBytes, after.residentBytes, RESIDENT_GROWTH_BYTES, MIB),
+    ...keptBy(name, before, after),
+  ]);
+}
+
+/** Threads, files, and what keeps Node's event loop going, that a process has more of than before, in words. */
+export function keptBy(name: string, before: ProcessState, after: ProcessState): readonly string[] {
+  return [
     ...Object.entries(after.threads)
       .filter(([thread]) => thread !== ALLOCATOR_THREAD)
       .flatMap(([thread, count]) => grown(name, `threads "${thread}"`, before.threads[thread] ?? 0, count, 0)),
     ...grown(name, "open files and sockets", before.files, after.files, 0),
-  ]);
+    ...Object.entries(after.resources).flatMap(([kind, count]) =>
+      grown(name, `resources of the event loop "${kind}"`, before.resources[kind] ?? 0, count, 0),
+    ),
+  ];
 }
 
 function grown(name: string, what: string, before: number, after: number, bound: number, unit = 1): string[] {
