@@ -30,6 +30,34 @@ const SOURCES: readonly Source[] = [
       "`listen` takes these too. A *prefix* is the first 24 bits of an IPv4 address, 64 of an IPv6 address; addresses in `proxies` have none. " +
       "`Infinity` turns one off.",
   },
+  {
+    path: "packages/gateway/src/gateway-limits.ts",
+    interfaceName: "GatewayLimits",
+    defaultsName: "DEFAULT_GATEWAY_LIMITS",
+    heading: "## Of a gateway",
+    intro: "`limits` of `Gateway`; `kwik gateway --help` has the flags.",
+  },
+  {
+    path: "packages/gateway/src/origin/origin-limits.ts",
+    interfaceName: "OriginLimits",
+    defaultsName: "DEFAULT_ORIGIN_LIMITS",
+    heading: "## Of a gateway's origins",
+    intro: "`originLimits` of `Gateway`: for responses that come from several replicas.",
+  },
+  {
+    path: "packages/gateway/src/relay/relay-limits.ts",
+    interfaceName: "RelayLimits",
+    defaultsName: "DEFAULT_RELAY_LIMITS",
+    heading: "## Of a relay",
+    intro: "`limits` of `Relay`; `kwik relay --help` has the flags.",
+  },
+  {
+    path: "packages/proxy/src/proxy-limits.ts",
+    interfaceName: "ProxyLimits",
+    defaultsName: "DEFAULT_PROXY_LIMITS",
+    heading: "## Of a proxy",
+    intro: "`limits` of `LocalProxy`; `kwik proxy --help` has the flags.",
+  },
 ];
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");

@@ -25,10 +25,7 @@ class Waits {
       return Promise.resolve(undefined);
     }
     this.#open.set(promise, what);
-    return promise.then(
-      (value) => (this.#open.delete(promise), value),
-      () => (this.#open.delete(promise), undefined),
-    );
+    return promise.catch(() => undefined).finally(() => this.#open.delete(promise));
   }
 
   get open(): readonly string[] {

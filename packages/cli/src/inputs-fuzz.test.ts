@@ -10,6 +10,7 @@ import { CommandError } from "./exit-status.ts";
 import { encodeLine, FileRequestError, parseAnswer, parseEntry, parseRequest } from "./files/file-protocol.ts";
 import { LineReader } from "./files/line-reader.ts";
 import { readTokens } from "./gateway/client-tokens.ts";
+import { MetricText } from "./metrics/metric-text.ts";
 import { parsePeer } from "./serve/session-peers.ts";
 import { parseTarget } from "./target.ts";
 
@@ -35,6 +36,24 @@ test("what a command line names: read, or an error for people", () =>
     },
     fuzzBudget(),
   ));
+
+test("the page of metrics has a line for each value, whatever labels are called: what a client says of itself adds none", () => {
+  const line = /^kwik_clients\{program="(?:[^"\\\n]|\\["\\n])*",kind="x"\} 7$/;
+  return fuzz(
+    {
+      corpus: { plain: { text: "curl/8" }, quote: { text: 'a"} 1\nkwik_up 0\\' }, lines: { text: "a\r\n\n\\n" } },
+      read: (input) => {
+        const program = new TextDecoder().decode(input);
+        const text = new MetricText({ program }).gauge("kwik_clients", "Clients.", [[{ kind: "x" }, 7]]).toString();
+        const lines = text.split("\n");
+        expect(lines).toHaveLength(4);
+        expect(lines[2]).toMatch(line);
+        expect(lines[3]).toBe("");
+      },
+    },
+    fuzzBudget(),
+  );
+});
 
 test("files of settings and tokens: read, or an error for people", () => {
   const file = join(folder, "input");

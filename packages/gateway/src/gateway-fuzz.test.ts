@@ -4,6 +4,7 @@ import { isKwikError } from "@kwik/core";
 import { fuzz, fuzzBudget, type FuzzCorpus, pieces } from "@kwik/testkit";
 import { expect, test } from "vitest";
 import { contentIdOf, parseContentId } from "./origin/content-id.ts";
+import { parseContentRange } from "./origin/content-range.ts";
 import { HeadReader } from "./origin/head-reader.ts";
 import { proxyHeader } from "./proxy-protocol.ts";
 import { kindOfAddress, parseTargetRule } from "./target-rule.ts";
@@ -75,6 +76,28 @@ test("content ids that clients ask for: nothing, or a target, a host and a path 
         expect(contentIdOf(name)).toBe(id);
         expect(`${name.target}${name.host}${name.path}`).toMatch(/^[\x21-\x7e]*$/);
         expect(name.path.startsWith("/")).toBe(true);
+      },
+    },
+    fuzzBudget(),
+  ));
+
+test("ranges that origins say they send: none, or one that lies inside its total and is written the same way again", () =>
+  fuzz(
+    {
+      corpus: {
+        one: { text: "bytes 0-9/20" },
+        unknown: { text: "bytes 0-9/*" },
+        none: { text: "bytes */20" },
+        backwards: { text: "bytes 9-0/20" },
+        long: { text: "bytes 000000000000001-000000000000002/900719925474099" },
+      },
+      read: (input) => {
+        const header = Buffer.from(input).toString("latin1");
+        const range = parseContentRange(header);
+        if (range === undefined) return;
+        const { from, to, total } = range;
+        expect(0 <= from && from <= to && to < total && Number.isSafeInteger(total)).toBe(true);
+        expect(`bytes ${from}-${to}/${total}`).toBe(header.toLowerCase().replace(/\b0+(?=\d)/g, ""));
       },
     },
     fuzzBudget(),

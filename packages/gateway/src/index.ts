@@ -5,6 +5,7 @@ export { Relay, type RelayServerOptions } from "./relay/relay.ts";
 export type { RelayClientStats, RelayEvent, RelayStats } from "./relay/relay-event.ts";
 export { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./relay/relay-limits.ts";
 export { type CheckedTarget, TargetChecks, type TargetHealth, type TargetStatus } from "./target-health.ts";
+export { type ContentRange, parseContentRange } from "./origin/content-range.ts";
 export type { OriginEvent, OriginStats } from "./origin/origin-event.ts";
 export { DEFAULT_ORIGIN_LIMITS, type OriginLimits } from "./origin/origin-limits.ts";
 export type { Origins } from "./origin/origins.ts";

@@ -1,25 +1,6 @@
-import type { Carrier, CarrierReceiver, Link, LinkReceiver } from "@kwik/core";
 import { expect, test } from "vitest";
-import { queryAnswer, queryCertificate } from "./certificate-query.ts";
-
-/** A link whose server the test plays. */
-class PlayedLink {
-  readonly properties = { remoteAddress: "192.0.2.1:4433" };
-  receiver: LinkReceiver | undefined;
-  carrier: { receiver: CarrierReceiver | undefined; send(): void } = { receiver: undefined, send: () => undefined };
-
-  attach(receiver: LinkReceiver): void {
-    this.receiver = receiver;
-  }
-
-  openCarrier(): Carrier {
-    return this.carrier as unknown as Carrier;
-  }
-
-  ask(timeoutMs = 30_000): Promise<string> {
-    return queryCertificate(this as unknown as Link, timeoutMs);
-  }
-}
+import { queryAnswer } from "./certificate-query.ts";
+import { PlayedLink } from "./played-link.fixture.ts";
 
 test("a server that stops or dies before it has shown its certificate is unreachable, not something else than kwik", async () => {
   const link = new PlayedLink();

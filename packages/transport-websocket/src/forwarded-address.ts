@@ -40,5 +40,6 @@ export class ForwardedAddress {
 function clientOf(hop: string): { readonly host: string; readonly port: number } | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)|([0-9a-f:.]+))(?::(\d{1,5}))?$/i.exec(hop.trim());
   const host = match?.[1] ?? match?.[2] ?? match?.[3] ?? "";
-  return isIP(host) === 0 ? undefined : { host, port: Number(match?.[4] ?? 0) };
+  const port = Number(match?.[4] ?? 0);
+  return isIP(host) === 0 || port > 65_535 ? undefined : { host, port };
 }

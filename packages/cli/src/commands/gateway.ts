@@ -27,6 +27,8 @@ interface GatewayFlags extends TlsFlags, LinkFlags, ReplacementFlags {
   readonly originCa?: string;
   readonly originMinBytes: number;
   readonly originConnections: number;
+  readonly originConnectionsPerSession: number;
+  readonly originHashedAhead: number;
   readonly originTimeout: number;
   readonly proxyProtocol?: readonly string[];
   readonly tokens?: string;
@@ -75,6 +77,18 @@ export function addGateway(program: Command): void {
     .option("--origin-ca <file>", "authority of https origins (PEM; default: those of the system)")
     .option("--origin-min-bytes <count>", "smaller responses come from one gateway", count, DEFAULT_ORIGIN_LIMITS.minReplicatedBytes)
     .option("--origin-connections <count>", "for ranges, to one origin", count, DEFAULT_ORIGIN_LIMITS.maxRangeConnections)
+    .option(
+      "--origin-connections-per-session <count>",
+      "of these, for one session of a client",
+      count,
+      DEFAULT_ORIGIN_LIMITS.maxRangesPerSession,
+    )
+    .option(
+      "--origin-hashed-ahead <bytes>",
+      "how far a response may be read and hashed ahead of what its client takes",
+      count,
+      DEFAULT_ORIGIN_LIMITS.maxHashedAheadBytes,
+    )
     .option("--origin-timeout <seconds>", "how long a range of an origin may take", seconds, DEFAULT_ORIGIN_LIMITS.rangeTimeoutMs / 1000)
     .option("--tokens <file>", "lines of NAME TOKEN: only clients with one of them (default: everybody)")
     .option(
@@ -128,6 +142,8 @@ async function runGateway(command: Command): Promise<void> {
     originLimits: {
       minReplicatedBytes: flags.originMinBytes,
       maxRangeConnections: Math.max(1, flags.originConnections),
+      maxRangesPerSession: Math.max(1, flags.originConnectionsPerSession),
+      maxHashedAheadBytes: flags.originHashedAhead,
       rangeTimeoutMs: Math.max(0.001, flags.originTimeout) * 1000,
     },
     proxyProtocol: flags.proxyProtocol ?? [],

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { parseContentRange } from "@kwik/gateway";
 import { requestThrough } from "@kwik/proxy";
 import { type ClientSession, isKwikError } from "kwik";
 import { CommandError, ExitStatus } from "../exit-status.ts";
@@ -53,8 +54,8 @@ function openedFrom(response: IncomingMessage, name: string, offset: number): Op
   if (statusCode !== (offset > 0 ? 206 : 200)) throw refusalOf(statusCode, offset);
   const length = Number(response.headers["content-length"] ?? NaN);
   if (!Number.isSafeInteger(length)) throw new FileRequestError("failed", "the web server does not say how long it is");
-  const [, from, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers["content-range"] ?? "") ?? [];
-  if (offset > 0 && (Number(from) !== offset || Number(total) !== offset + length))
+  const range = parseContentRange(response.headers["content-range"] ?? "");
+  if (offset > 0 && (range?.from !== offset || range.total !== offset + length))
     throw new FileRequestError("failed", "the web server gives another range than was asked for");
   const [etag = ""] = headersDistinct["etag"] ?? [];
   const chunks = response[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;

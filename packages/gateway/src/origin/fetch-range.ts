@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { KwikError } from "@kwik/core";
+import { parseContentRange } from "./content-range.ts";
 import type { OriginPlace } from "./origin-place.ts";
 import { strongEtag } from "./replicable.ts";
 
@@ -82,12 +83,12 @@ async function responseTo(
 async function answerOf(response: IncomingMessage, offset: number, length: number, wanted: string | undefined): Promise<RangeAnswer> {
   const { statusCode, headersDistinct } = response;
   const etag = strongEtag(headersDistinct);
-  const [, from, to, total] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(headersDistinct["content-range"]?.[0] ?? "") ?? [];
+  const range = parseContentRange(headersDistinct["content-range"]?.[0] ?? "");
   if (statusCode !== 206) throw new OtherVersionError(`the origin answers a range with ${statusCode ?? 0}`);
   if (etag === undefined || (wanted !== undefined && etag !== wanted)) throw new OtherVersionError("the origin has another version");
   if (headersDistinct["content-encoding"] !== undefined) throw new OtherVersionError("the origin encodes its ranges");
-  const bytes = wanted === undefined ? Math.min(length, Number(total) - offset) : length;
-  if (bytes < 1 || Number(from) !== offset || Number(to) !== offset + bytes - 1)
+  const bytes = wanted === undefined ? Math.min(length, (range?.total ?? 0) - offset) : length;
+  if (range === undefined || bytes < 1 || range.from !== offset || range.to !== offset + bytes - 1)
     throw new OtherVersionError("the origin gives another range");
   const data = new Uint8Array(bytes);
   let at = 0;
@@ -97,5 +98,5 @@ async function answerOf(response: IncomingMessage, offset: number, length: numbe
     at += chunk.length;
   }
   if (at !== bytes) throw new KwikError("IO", `the origin broke off after ${at} of ${bytes} bytes`);
-  return { data, etag, total: Number(total) };
+  return { data, etag, total: range.total };
 }
