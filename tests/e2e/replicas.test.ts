@@ -146,6 +146,31 @@ test("curl gets every byte right from five gateways, of which one dies, one lags
   expect(await metricsOf(home.gateway)).toMatch(/kwik_gateway_content_offered_total\{server="[a-e]"\} 1/);
 }, 120_000);
 
+test("a gateway whose origin falls silent in the middle of a response is set aside, and told by the log and the page of metrics", async () => {
+  const replicas = await Promise.all(["a", "b", "c"].map(replica));
+  const proxy = await proxyOver(replicas);
+  const home = await nextHome(proxy, replicas);
+  const [silent, other] = replicas.filter((one) => one !== home) as [Replica, Replica];
+  let isNamed = false;
+  let ranges = 0;
+  const never = new Promise<void>(() => undefined);
+  // Behind the trial: a gateway whose trial is late has nothing.
+  silent.origin.beforeRange = () => ((ranges += 1) === 1 ? Promise.resolve() : never);
+  // The others take their time until it is named: three blocks of the silent one have to be fetched elsewhere, a second apart.
+  for (const { origin } of [home, other])
+    origin.beforeRange = () => (isNamed ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, 700)));
+  const file = join(folder, "film");
+  const download = curl("-x", `http://${addressOf(proxy, "http")}`, "-o", file, URL_OF_FILM);
+  const slow = (): unknown[] => logOf(proxy).filter(({ type }) => type === "source-slow");
+  await expect.poll(slow, { timeout: 30_000 }).not.toEqual([]);
+  isNamed = true;
+  expect(slow()[0]).toMatchObject({ code: "TIMEOUT", path: silent.gateway.url.slice("kwik://".length) });
+  expect(await metricsOf(proxy)).toMatch(/kwik_proxy_sources_left_out_total\{code="TIMEOUT"\} [1-9]/);
+  const { status, stderr } = await download;
+  expect([status, stderr]).toEqual([0, ""]);
+  expect(Buffer.compare(await readFile(file), FILM)).toBe(0);
+}, 120_000);
+
 test("curl keeps its response when the gateway that made it dies after its origin has sent everything", async () => {
   const replicas = await Promise.all(["a", "b", "c"].map(replica));
   const proxy = await proxyOver(replicas);
