@@ -51,6 +51,8 @@ export interface ListenerLimits {
   maxPendingAuthorizations: number;
   /** The same over all sessions. The sessions of one prefix have at most as many as they leave to others; of those that wait, those come first that have fewest. */
   maxPendingAuthorizationsInAll: number;
+  /** Calls of `ContentStore.open` under way at once over all sessions, shared in the same way; one session has 16 of them. Its turn ends after `handshakeTimeoutMs`, if the call has not. */
+  maxPendingOpeningsInAll: number;
   /** Prefixes, and as many sites, that are remembered, at most; those that were heard of longest ago are forgotten first. */
   maxPrefixes: number;
 }
@@ -88,6 +90,8 @@ export const DEFAULT_LISTENER_LIMITS: ListenerLimits = {
   maxPendingAuthorizations: 64,
   // A prefix has half of them, which is eight sessions with all that each may have.
   maxPendingAuthorizationsInAll: 1_024,
+  // Eight sessions of a prefix with all that each may have.
+  maxPendingOpeningsInAll: 256,
   // About 2 MB.
   maxPrefixes: 10_000,
 };

@@ -10,7 +10,7 @@ import {
   type StreamSender,
 } from "@kwik/proto";
 import type { Contribution, RawHandler, ServerSession, WaitOptions } from "../api/contract.ts";
-import type { ContentRequest, ContentStore } from "../api/content.ts";
+import type { ContentRequest, ContentSource, ContentStore } from "../api/content.ts";
 import { KwikError, PathError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
 import type { ListenOptions } from "../api/options.ts";
@@ -42,6 +42,8 @@ export interface ServerSessionOptions {
   readonly maxPendingAuthorizations: number;
   /** Its part in the calls of `authorizeStream` of all sessions. */
   readonly streamTurns: TurnShare;
+  /** The same for calls of `ContentStore.open`. */
+  readonly openingTurns: TurnShare;
   /** What it shares with the other sessions of its listener. */
   readonly sendPool: SendPool;
   readonly onNotice: (message: string) => void;
@@ -73,9 +75,8 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     this.#options = options;
     this.#offers = new ContentOffers(this.driver, this.#server.content);
     const storeRequest = (): ContentRequest => ({ clientIdentity: this.clientIdentity, sessionId: this.id });
-    this.#reads = new ContentReads(this.driver, this.#server.content, options.content, storeRequest, (contentId) =>
-      this.#offers.find(contentId),
-    );
+    const find = (contentId: string): ContentSource | undefined => this.#offers.find(contentId);
+    this.#reads = new ContentReads(this.driver, this.#server.content, options.content, storeRequest, find, options.openingTurns);
     this.#gate = this.#makeGate(options);
     this.#minting = new TicketMinting(this.driver, options.authority, {
       clientIdentity: this.clientIdentity,

@@ -40,6 +40,7 @@ export class SessionTable {
   readonly #windowPool: BytePool;
   /** Calls of `authorizeStream`. */
   readonly #streamTurns: FairTurns;
+  readonly #openingTurns: FairTurns;
   readonly #sessions = new Map<string, ServerSessionOverPaths>();
   readonly #suspended: SuspendedSessions;
   readonly #past = { bytesSent: 0, bytesReceived: 0 };
@@ -54,6 +55,7 @@ export class SessionTable {
     this.#suspended = new SuspendedSessions(limits.maxSuspendedSessions);
     this.#windowPool = new BytePool(limits.maxReceiveWindowBytesInAll);
     this.#streamTurns = new FairTurns(limits.maxPendingAuthorizationsInAll, limits.handshakeTimeoutMs, environment.runtime);
+    this.#openingTurns = new FairTurns(limits.maxPendingOpeningsInAll, limits.handshakeTimeoutMs, environment.runtime);
   }
 
   get(id: string): ServerSessionOverPaths | undefined {
@@ -114,6 +116,7 @@ export class SessionTable {
         authorizeStream: options.authorizeStream?.bind(options),
         maxPendingAuthorizations: this.#limits.maxPendingAuthorizations,
         streamTurns: this.#streamTurns.share(network),
+        openingTurns: this.#openingTurns.share(network),
         sendPool: this.#sendPool,
         onNotice: (message) => onNotice?.(message),
         onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session, party) : this.#suspended.hasPath(session)),
@@ -162,6 +165,7 @@ export class SessionTable {
   /** All have ended, and the application is asked nothing more. */
   stop(): void {
     this.#streamTurns.stop();
+    this.#openingTurns.stop();
   }
 
   #forget(id: string): boolean {

@@ -2,6 +2,8 @@ import type { ContentServer, SessionEvent } from "@kwik/proto";
 import { expect, test } from "vitest";
 import type { ContentRequest, ContentSource } from "../api/content.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
+import { systemRuntime } from "../driver/runtime.ts";
+import { FairTurns } from "../server/fair-turns.ts";
 import { ContentReads } from "./content-reads.ts";
 
 type ReadWanted = Extract<SessionEvent, { type: "content-read" }>;
@@ -12,8 +14,12 @@ function wanted(requestId: number, contentId = "a.bin"): ReadWanted {
   return { type: "content-read", requestId, contentId, version: "1", contentLength: LENGTH, offset: 0, length: LENGTH };
 }
 
+function turnsOf(max: number): FairTurns {
+  return new FairTurns(max, 30_000, systemRuntime);
+}
+
 /** Reads over a store whose openings end when the test says so. */
-function staged() {
+function staged(turns = turnsOf(1_000).share("192.0.2.0/24")) {
   const answered: string[] = [];
   const closed: string[] = [];
   const openings: ((source: ContentSource | undefined) => void)[] = [];
@@ -35,6 +41,7 @@ function staged() {
     },
     () => ({ clientIdentity: "ali", sessionId: "01" }),
     () => undefined,
+    turns,
   );
   const source = (name: string, version = "1"): ContentSource => ({
     id: "a.bin",
@@ -178,4 +185,30 @@ test("a source that is read is closed when its last reader is done, though anoth
   reads.close();
   await turn();
   expect(closed).toEqual(["old", "new"]);
+});
+
+test("of all sessions together so many openings are under way, and one network leaves others a turn", async () => {
+  const all = turnsOf(4);
+  const greedy = [staged(all.share("192.0.2.0/24")), staged(all.share("192.0.2.0/24"))] as const;
+  const other = staged(all.share("198.51.100.0/24"));
+  for (let id = 0; id < 5; id += 1) for (const { reads } of greedy) reads.handle(wanted(id, `content ${id}`));
+  await turn();
+  expect(greedy[0].openings.length + greedy[1].openings.length).toBe(2);
+  other.reads.handle(wanted(1));
+  await turn();
+  expect(other.openings.length).toBe(1);
+  other.openings[0]?.(other.source("other"));
+  greedy[0].openings[0]?.(greedy[0].source("first"));
+  await turn();
+  expect(other.answered).toEqual(["read 1"]);
+  expect(greedy[0].openings.length + greedy[1].openings.length).toBe(3);
+  // Whoever leaves waits no more, and holds nothing up.
+  greedy[0].reads.close();
+  expect(all.underWay).toBe(2);
+  for (let round = 0; round < 5; round += 1) {
+    for (const opened of greedy[1].openings) opened(undefined);
+    await turn();
+  }
+  expect(greedy[1].answered.length).toBe(5);
+  all.stop();
 });

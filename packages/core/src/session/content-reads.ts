@@ -2,6 +2,7 @@ import { type ContentServer, ErrorCode, type SessionEvent } from "@kwik/proto";
 import type { ContentRequest, ContentSource, ContentStore } from "../api/content.ts";
 import { KwikError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
+import type { Turn, TurnShare } from "../server/fair-turns.ts";
 
 /** One opening of a content, and what it came to. */
 interface Opening {
@@ -17,7 +18,7 @@ type ReadWanted = Extract<SessionEvent, { type: "content-read" }>;
 /** Sources that stay open between reads, at most, per session. Those that are being read are not closed: reads under way are few (CONTENT-16). */
 const MAX_OPEN_SOURCES = 32;
 
-/** Calls of `ContentStore.open` under way at once, at most, per session; further contents wait for their turn. A client may ask for any id, and each may cost a store a request to elsewhere. */
+/** Calls of `ContentStore.open` under way at once, at most, per session; further contents wait for their turn, also for one of those of all sessions. A client may ask for any id, and each may cost a store a request to elsewhere. */
 const MAX_OPENINGS = 16;
 
 /** Reads what the client asked of this server's contents. */
@@ -29,23 +30,26 @@ export class ContentReads {
   readonly #offered: (contentId: string) => ContentSource | undefined;
   readonly #open = new Map<string, Opening>();
   /** Begin to open contents that wait for their turn. */
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: ((turn: Turn | undefined) => void)[] = [];
+  readonly #turns: TurnShare;
   #openings = 0;
   #isClosed = false;
 
-  /** `request` says for whom contents are opened. */
+  /** `request` says for whom contents are opened; `turns` are this session's part in the openings of all. */
   constructor(
     driver: SessionDriver,
     server: ContentServer,
     store: ContentStore | undefined,
     request: () => ContentRequest,
     offered: (contentId: string) => ContentSource | undefined,
+    turns: TurnShare,
   ) {
     this.#driver = driver;
     this.#server = server;
     this.#store = store;
     this.#request = request;
     this.#offered = offered;
+    this.#turns = turns;
   }
 
   handle(event: ReadWanted): void {
@@ -62,7 +66,8 @@ export class ContentReads {
     this.#isClosed = true;
     for (const opening of this.#open.values()) closeQuietly(opening.source);
     this.#open.clear();
-    for (const begin of this.#waiting.splice(0)) begin();
+    this.#turns.leave();
+    for (const begin of this.#waiting.splice(0)) begin(undefined);
   }
 
   async #read(event: ReadWanted): Promise<void> {
@@ -122,7 +127,9 @@ export class ContentReads {
   #begin(contentId: string): Opening | undefined {
     const store = this.#store;
     if (store === undefined || this.#isClosed) return undefined;
-    const source = new Promise<ContentSource | undefined>((resolve) => this.#waiting.push(() => resolve(this.#openNow(store, contentId))));
+    const source = new Promise<ContentSource | undefined>((resolve) =>
+      this.#waiting.push((turn) => resolve(turn === undefined ? undefined : this.#openNow(store, contentId, turn))),
+    );
     const opening: Opening = { source, readers: 0, isForgotten: false };
     this.#open.set(contentId, opening);
     this.#beginWaiting();
@@ -134,11 +141,18 @@ export class ContentReads {
   }
 
   #beginWaiting(): void {
-    while (this.#openings < MAX_OPENINGS && this.#waiting.length > 0) this.#waiting.shift()?.();
+    while (this.#openings < MAX_OPENINGS && this.#waiting.length > 0) {
+      // One that takes long goes on: only its turn is over.
+      const turn = this.#turns.begin(() => undefined);
+      if (turn === undefined) {
+        this.#turns.wait(() => this.#beginWaiting());
+        return;
+      }
+      this.#waiting.shift()?.(turn);
+    }
   }
 
-  async #openNow(store: ContentStore, contentId: string): Promise<ContentSource | undefined> {
-    if (this.#isClosed) return undefined;
+  async #openNow(store: ContentStore, contentId: string, turn: Turn): Promise<ContentSource | undefined> {
     this.#openings += 1;
     try {
       return await store.open(contentId, this.#request());
@@ -147,7 +161,8 @@ export class ContentReads {
       return undefined;
     } finally {
       this.#openings -= 1;
-      this.#beginWaiting();
+      turn.end();
+      if (!this.#isClosed) this.#beginWaiting();
     }
   }
 
