@@ -39,14 +39,20 @@ class Play {
   readonly #rng: SeededRng;
   readonly #senders: SendStream[] = [];
   readonly #readers: ReceiveStream[] = [];
+  /** A stream is used as a web stream or by its own calls, not both. */
+  readonly #webSenders: SendStream[] = [];
+  readonly #webReaders: ReceiveStream[] = [];
+  readonly #pullers: ReadableStreamDefaultReader<Uint8Array>[] = [];
   readonly #contributions: Contribution[] = [];
   readonly #client: ClientSession;
   readonly #servers: readonly ServerSession[];
+  readonly #addresses: readonly string[];
 
-  constructor(rng: SeededRng, client: ClientSession, servers: readonly ServerSession[]) {
+  constructor(rng: SeededRng, client: ClientSession, servers: readonly ServerSession[], addresses: readonly string[]) {
     this.#rng = rng;
     this.#client = client;
     this.#servers = servers;
+    this.#addresses = addresses;
   }
 
   whole(most: number): number {
@@ -61,23 +67,23 @@ class Play {
     const session = this.oneOf([this.#client, this.#client, ...this.#servers]) as ClientSession | ServerSession;
     const sender = this.oneOf(this.#senders);
     const reader = this.oneOf(this.#readers);
-    switch (this.whole(14)) {
+    switch (this.whole(19)) {
       case 0:
       case 1:
-        void this.waits.add("openStreamSync", () => session.openStreamSync(this.#place(session))).then((stream) => this.#keep(stream));
+        void this.waits
+          .add("openStreamSync", () => session.openStreamSync(this.#place(session)))
+          .then((stream) => this.#keep(stream, stream));
         return;
       case 2:
         void this.waits
           .add("openUniStreamSync", () => session.openUniStreamSync(this.#place(session)))
-          .then((stream) => stream !== undefined && this.#senders.push(stream));
+          .then((stream) => this.#keep(stream, undefined));
         return;
       case 3:
-        void this.waits.add("acceptStream", () => session.acceptStream()).then((stream) => this.#keep(stream));
+        void this.waits.add("acceptStream", () => session.acceptStream()).then((stream) => this.#keep(stream, stream));
         return;
       case 4:
-        void this.waits
-          .add("acceptUniStream", () => session.acceptUniStream())
-          .then((stream) => stream !== undefined && this.#readers.push(stream));
+        void this.waits.add("acceptUniStream", () => session.acceptUniStream()).then((stream) => this.#keep(undefined, stream));
         return;
       case 5:
       case 6:
@@ -102,9 +108,80 @@ class Play {
       case 12:
         this.#content(sender);
         return;
-      default:
+      case 13:
         this.#contribute(sender);
+        return;
+      case 14:
+        this.#webStreams(this.oneOf(this.#webSenders), this.oneOf(this.#webReaders));
+        return;
+      case 15:
+        this.#control();
+        return;
+      case 16:
+        this.#withSignal(session);
+        return;
+      case 17:
+        void this.waits.add("receiveDatagram", () => session.receiveDatagram());
+        session.sendDatagram(new Uint8Array(this.whole(1500)));
+        return;
+      default:
+        void this.waits.add("events", () => session.events()[Symbol.asyncIterator]().next());
     }
+  }
+
+  /** One half belongs to whoever took it first: that a second one is refused is an answer too. */
+  #webStreams(sender: SendStream | undefined, reader: ReceiveStream | undefined): void {
+    if (sender !== undefined && !sender.writable.locked) {
+      const writer = sender.writable.getWriter();
+      void this.waits.add("writer.write", () => writer.write(new Uint8Array(this.oneOf(SIZES) ?? 0)));
+      void this.waits.add("writer.ready", () => writer.ready);
+      void this.waits.add("writer.closed", () => writer.closed);
+      const last = this.whole(3);
+      if (last === 0) void this.waits.add("writer.close", () => writer.close());
+      else if (last === 1) void this.waits.add("writer.abort", () => writer.abort(3));
+    }
+    if (reader === undefined || reader.readable.locked) return;
+    const puller = reader.readable.getReader();
+    void this.waits.add("reader.read", () => puller.read());
+    void this.waits.add("reader.closed", () => puller.closed);
+    this.#pullers.push(puller);
+    if (this.whole(2) === 0) void this.waits.add("reader.cancel", () => puller.cancel(4));
+  }
+
+  /** What has come before the end is there to be read, and the end of a web stream behind it. */
+  readTheRest(): void {
+    const rest = async (puller: ReadableStreamDefaultReader<Uint8Array>): Promise<void> => {
+      while (!(await puller.read()).done);
+    };
+    for (const puller of this.#pullers) void this.waits.add("the rest of a web stream", () => rest(puller));
+  }
+
+  /** What servers ask of their client. */
+  #control(): void {
+    const server = this.oneOf(this.#servers) as ServerSession;
+    const path = this.oneOf(server.allPaths())?.id ?? 0;
+    switch (this.whole(3)) {
+      case 0:
+        void this.waits.add("sendRaw", () => server.sendRaw(new Uint8Array(10), path));
+        return;
+      case 1:
+        void this.waits.add("removePath", () => server.removePath(path, { graceMs: this.whole(20) }));
+        return;
+      default:
+        void this.waits.add("addPath", () => server.addPath(this.oneOf(this.#addresses) ?? "127.0.0.1:1"));
+    }
+  }
+
+  #withSignal(session: ClientSession | ServerSession): void {
+    const stop = new AbortController();
+    const { signal } = stop;
+    void this.waits
+      .add("openStreamSync with a signal", () => session.openStreamSync({ signal }))
+      .then((stream) => this.#keep(stream, stream));
+    void this.waits.add("acceptStream with a signal", () => session.acceptStream({ signal })).then((stream) => this.#keep(stream, stream));
+    void this.waits.add("receiveDatagram with a signal", () => session.receiveDatagram({ signal }));
+    if (this.whole(2) === 0) stop.abort();
+    else setTimeout(() => stop.abort(), this.whole(20));
   }
 
   #content(sender: SendStream | undefined): void {
@@ -130,10 +207,10 @@ class Play {
     }
   }
 
-  #keep(stream: Stream | undefined): void {
-    if (stream === undefined) return;
-    this.#senders.push(stream);
-    this.#readers.push(stream);
+  #keep(sender: SendStream | undefined, reader: ReceiveStream | undefined): void {
+    const isWeb = this.whole(4) === 0;
+    if (sender !== undefined) (isWeb ? this.#webSenders : this.#senders).push(sender);
+    if (reader !== undefined) (isWeb ? this.#webReaders : this.#readers).push(reader);
   }
 
   #place(session: ClientSession | ServerSession): { pathId?: number } {
@@ -186,7 +263,12 @@ test("whatever was called, and however it ends, nobody waits for anything after 
     const servers = [await cluster.serve({ content }), await cluster.serve({ content })] as const;
     const client = await cluster.dial(servers[0], { servers: [servers[1].listener.url], limits: { graceMs: 200 } });
     const sessions = await Promise.all(servers.map((server) => server.next()));
-    const play = new Play(rng, client, sessions);
+    const play = new Play(
+      rng,
+      client,
+      sessions,
+      servers.map(({ address }) => address),
+    );
     const troubleAt = play.whole(2 * ACTIONS);
     for (let action = 0; action < ACTIONS; action += 1) {
       play.act();
@@ -200,6 +282,7 @@ test("whatever was called, and however it ends, nobody waits for anything after 
     await client.closed;
     // Servers that are out of the client's reach wait for it as long as they may.
     for (const session of sessions) void play.waits.add("server.closeWithError", () => session.closeWithError(8, "the end"));
+    play.readTheRest();
     await expect.poll(() => play.waits.open, { timeout: 20_000, message: `seed ${run + 1}` }).toEqual([]);
   }
-});
+}, 120_000);

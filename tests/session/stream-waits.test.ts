@@ -54,3 +54,26 @@ test("a stream that is over before its owner closes it fails instead of waiting"
   expect(await codeOf(stream.close())).toBe("APPLICATION");
   await ended;
 });
+
+test("whoever waits for the end of a web stream without reading hears of it when nothing is left to be read", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const [ended, reset, unread] = [client.openUniStream(), client.openUniStream(), client.openUniStream()];
+  const readers: ReadableStreamDefaultReader<Uint8Array>[] = [];
+  for (const stream of [ended, reset, unread]) {
+    await stream.write(bytes("x"));
+    readers.push((await server.acceptUniStream()).readable.getReader());
+  }
+  const [first, second, third] = readers as [(typeof readers)[0], (typeof readers)[0], (typeof readers)[0]];
+  expect(await first.read()).toMatchObject({ done: false });
+  await ended.close();
+  await first.closed;
+  expect(await second.read()).toMatchObject({ done: false });
+  reset.reset(6);
+  expect(await codeOf(second.closed)).toBe("APPLICATION");
+  // What has come is read before the end is told.
+  await client.closeWithError(7, "over");
+  await server.closed;
+  expect(await third.read()).toMatchObject({ done: false, value: bytes("x") });
+  expect(await codeOf(third.closed)).toBe("APPLICATION");
+});

@@ -21,6 +21,9 @@ export class ReceiveHalf implements ReceiveStream {
   #waiter: Waiter | undefined;
   #error: KwikError | undefined;
   #readable: ReadableStream<Uint8Array> | undefined;
+  /** Of the web stream, until that is over. */
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #isPulling = false;
 
   constructor(entry: StreamEntry, driver: SessionDriver) {
     this.id = BigInt(entry.id);
@@ -49,12 +52,15 @@ export class ReceiveHalf implements ReceiveStream {
   get readable(): ReadableStream<Uint8Array> {
     this.#readable ??= new ReadableStream<Uint8Array>(
       {
-        pull: async (controller) => {
-          const data = await this.read();
-          if (data === null) controller.close();
-          else controller.enqueue(data);
+        start: (controller) => {
+          this.#controller = controller;
+          this.#endReadable();
         },
-        cancel: (reason) => this.stopReading(codeOf(reason)),
+        pull: (controller) => this.#pull(controller),
+        cancel: (reason) => {
+          this.#controller = undefined;
+          this.stopReading(codeOf(reason));
+        },
       },
       { highWaterMark: 0 },
     );
@@ -75,7 +81,10 @@ export class ReceiveHalf implements ReceiveStream {
   /** The state machine says that something changed. */
   update(): void {
     const waiter = this.#waiter;
-    if (waiter === undefined) return;
+    if (waiter === undefined) {
+      this.#endReadable();
+      return;
+    }
     const outcome = this.#take(waiter.target);
     if (outcome === undefined) return;
     this.#waiter = undefined;
@@ -87,6 +96,28 @@ export class ReceiveHalf implements ReceiveStream {
   fail(error: KwikError): void {
     this.#error ??= error;
     this.update();
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    this.#isPulling = true;
+    try {
+      const data = await this.read();
+      if (data !== null && this.#controller !== undefined) controller.enqueue(data);
+    } finally {
+      this.#isPulling = false;
+    }
+    this.#endReadable();
+  }
+
+  /** Whoever waits for the end of the web stream without reading hears of it when nothing is left to be read. */
+  #endReadable(): void {
+    const controller = this.#controller;
+    if (controller === undefined || this.#isPulling) return;
+    const ending = this.#ending();
+    if (ending === undefined) return;
+    this.#controller = undefined;
+    if (ending === "finished") controller.close();
+    else controller.error(ending);
   }
 
   /** Whether reading has earned credit that is to be announced, or moved a content on. */
@@ -108,18 +139,28 @@ export class ReceiveHalf implements ReceiveStream {
   /** What is here for a reader; undefined if it has to wait. */
   #take(target: Uint8Array | undefined): Taken | KwikError | undefined {
     const { receive } = this.#entry;
-    const atEnd = target === undefined ? null : 0;
     // Its memory may have gone while it waited.
     const problem = target === undefined ? undefined : problemOf(target);
     if (problem !== undefined) return problem;
-    if (receive === undefined) return atEnd;
-    if (receive.stopCode === undefined && receive.resetCode === undefined) {
+    if (receive !== undefined && receive.stopCode === undefined && receive.resetCode === undefined) {
       const taken = this.#read(target);
       if (taken !== undefined) {
         if (this.#hasEarned()) this.#driver.schedule();
         return taken;
       }
-      if (receive.isFinished) return atEnd;
+    }
+    const ending = this.#ending();
+    if (ending !== "finished") return ending;
+    return target === undefined ? null : 0;
+  }
+
+  /** How reading has ended, or undefined while bytes are here or may come. */
+  #ending(): KwikError | "finished" | undefined {
+    const { receive } = this.#entry;
+    if (receive === undefined) return "finished";
+    if (receive.stopCode === undefined && receive.resetCode === undefined) {
+      if (receive.readableBytes > 0) return undefined;
+      if (receive.isFinished) return "finished";
     }
     if (this.#error !== undefined) return this.#error;
     const code = receive.resetCode;
