@@ -14,6 +14,19 @@ type PathRequested = Extract<SessionEvent, { type: "path-requested" }>;
 const IDENTITY = /^sha256:[0-9a-f]{64}$/;
 const IDENTITY_WORDS = "an identity reads sha256: and 64 hex digits";
 
+/** A path whose link is there, about to join the session. */
+export interface Joining {
+  readonly path: SessionPath;
+  readonly address: ServerAddress;
+  readonly link: Link;
+  /** What the server has proven to be; empty if nothing. */
+  readonly identity: string;
+  /** Empty where it joins without one. */
+  readonly ticket: string;
+  /** Who gave the ticket. */
+  readonly voucher: MemberId | undefined;
+}
+
 /** What of the session's dialer is needed for them. */
 export interface AdvertisedDialer {
   readonly maxPaths: number;
@@ -23,14 +36,7 @@ export interface AdvertisedDialer {
   /** Why it may not. */
   full(): KwikError;
   dial(address: ServerAddress, identity: string | undefined): Promise<Link>;
-  join(
-    path: SessionPath,
-    address: ServerAddress,
-    link: Link,
-    identity: string,
-    ticket: string,
-    voucher: MemberId | undefined,
-  ): Promise<void>;
+  join(joining: Joining): Promise<void>;
 }
 
 /** Addresses that servers name for their client to dial: whether it does, and what they hear of it. spec: PATH-15 */
@@ -168,7 +174,7 @@ export class AdvertisedAddresses {
       if (ticket === undefined || ticket.code !== 0) {
         throw new KwikError("TICKET_REFUSED", ticket === undefined ? "the server that wanted the path gave no ticket" : ticket.reason);
       }
-      await this.#dialer.join(path, address, link, proven, ticket.ticket, event.fromMember);
+      await this.#dialer.join({ path, address, link, identity: proven, ticket: ticket.ticket, voucher: event.fromMember });
     } catch (error) {
       const problem = KwikError.from(error);
       link.close(codeOf(problem), "");

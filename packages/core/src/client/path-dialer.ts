@@ -8,7 +8,7 @@ import type { SessionKey } from "../session-key/session-key.ts";
 import { formatAddress, formatServer, parseAddress, type Relay, type ServerAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { Transport } from "../transport/transport.ts";
-import { AdvertisedAddresses } from "./advertised-addresses.ts";
+import { AdvertisedAddresses, type Joining } from "./advertised-addresses.ts";
 import { type RedialledServer, Redials } from "./redials.ts";
 import { trustFor } from "./server-trust.ts";
 import { type ReachedServer, reachFirst, ServerWays } from "./server-ways.ts";
@@ -86,7 +86,7 @@ export class PathDialer {
       maxPaths: this.#maxPaths,
       full: () => this.#full(),
       dial: (address, identity) => this.#dial(address, identity, this.#abort.signal),
-      join: (path, address, link, identity, ticket, voucher) => this.#join(path, address, link, identity, ticket, voucher),
+      join: (joining) => this.#join(joining),
     });
     driver.session.state.prospects = () => this.#redials.count;
   }
@@ -241,18 +241,12 @@ export class PathDialer {
       session.linkLost(runtime.now(), path.id, ErrorCode.TICKET_REFUSED, problem.message);
       throw problem;
     }
-    await this.#join(path, address, link, proven ?? "", isTicketed ? ticket.ticket : "", isTicketed ? ticket.fromMember : undefined);
+    const credential = isTicketed ? { ticket: ticket.ticket, voucher: ticket.fromMember } : { ticket: "", voucher: undefined };
+    await this.#join({ path, address, link, identity: proven ?? "", ...credential });
     return path;
   }
 
-  async #join(
-    path: SessionPath,
-    address: ServerAddress,
-    link: Link,
-    identity: string,
-    ticket: string,
-    voucher: MemberId | undefined,
-  ): Promise<void> {
+  async #join({ path, address, link, identity, ticket, voucher }: Joining): Promise<void> {
     const { session, runtime } = this.#driver;
     const statement = { sessionId: this.#options.sessionId(), pathId: path.id, memberId: path.member, identity, ticket };
     const proof = await this.#options.key.sign(joinTranscript(statement));
