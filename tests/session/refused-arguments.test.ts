@@ -11,7 +11,13 @@ test("numbers that no frame can carry are refused where they are given", async (
     expect(() => stream.stopReading(code)).toThrow(/code/);
     expect(await codeOf(client.closeWithError(code, ""))).toBe("INVALID_ARGUMENT");
   }
-  for (const priority of [-1, 256, 1.5, Number.NaN]) expect(() => client.openStream({ priority })).toThrow(/priority/);
+  for (const priority of [-1, 256, 1.5, Number.NaN]) {
+    expect(() => client.openStream({ priority })).toThrow(/priority/);
+    expect(() => {
+      stream.priority = priority;
+    }).toThrow(/priority/);
+  }
+  expect(stream.priority).toBe(128);
   expect(() => server.contribute({ streamId: -3n, offset: 0n })).toThrow(/stream/);
   expect(() => server.contribute({ streamId: 2n ** 60n, offset: 0n })).toThrow(/stream/);
   await stream.write(bytes("alive"));
@@ -34,4 +40,19 @@ test("an offer that no client would take is refused to the one who makes it", as
   let text = "";
   for await (const data of await client.acceptStream()) text += new TextDecoder().decode(data);
   expect(text).toBe("fine");
+});
+
+test("bytes can be left out as long as the stream goes on, and within what has an offset", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  expect(() => client.openStream().skip(5)).toThrow(expect.objectContaining({ code: "NOT_SUPPORTED" }));
+  const [open, closed, reset] = [server.openStream(), server.openStream(), server.openStream()];
+  for (const count of [-1, 1.5, Number.NaN, 2 ** 53])
+    expect(() => open.skip(count)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+  open.skip(Number.MAX_SAFE_INTEGER);
+  expect(() => open.skip(1)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+  void closed.close();
+  expect(() => closed.skip(5)).toThrow(expect.objectContaining({ code: "CLOSED" }));
+  reset.reset(4);
+  expect(() => reset.skip(5)).toThrow(expect.objectContaining({ code: "APPLICATION" }));
 });

@@ -33,7 +33,8 @@ export interface SendStream {
    */
   write(data: Uint8Array): Promise<void>;
   /**
-   * Leaves out the next `bytes`: another server contributes them. Server only, on streams whose home it is.
+   * Leaves out the next `bytes`: another server contributes them. Server only, on streams whose home it is. Throws INVALID_ARGUMENT for what is no whole number
+   * or reaches beyond offset 2^53 - 1, NOT_SUPPORTED at a client, CLOSED after `close`, and what `write` would reject with once the stream has failed.
    */
   skip(bytes: number | bigint): void;
   /**
@@ -45,7 +46,7 @@ export interface SendStream {
   flushed(): Promise<void>;
   /** Gives up this direction at once; the peer's reads reject with `code`, a whole number from 0 to 2^53 - 1 (else it throws INVALID_ARGUMENT). */
   reset(code: number): void;
-  /** 0 to 255, higher first; may be changed at any time. */
+  /** 0 to 255, higher first; may be changed at any time. Throws INVALID_ARGUMENT for any other number, and stays as it was. */
   priority: number;
   /** The same half as a web stream; use one of the two. */
   readonly writable: WritableStream<Uint8Array>;

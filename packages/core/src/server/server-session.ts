@@ -13,6 +13,7 @@ import type { Contribution, RawHandler, ServerSession, WaitOptions } from "../ap
 import type { ContentRequest, ContentSource, ContentStore } from "../api/content.ts";
 import { KwikError, PathError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
+import { checkPriority, Priority } from "../api/priority.ts";
 import type { ListenOptions } from "../api/options.ts";
 import type { PathInfo } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
@@ -171,9 +172,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
       );
     }
     this.#assertOpen();
-    const priority = options.priority ?? 128;
-    if (!Number.isInteger(priority) || priority < 0 || priority > 255)
-      throw new KwikError("INVALID_ARGUMENT", `a priority is a whole number from 0 to 255, not ${priority}`);
+    const priority = checkPriority(options.priority ?? Priority.NORMAL);
     if (options.signal?.aborted === true) throw new KwikError("ABORTED", "addPath was aborted", { cause: options.signal.reason });
     const requestId = this.#server.paths.request(text, options.identity ?? "", priority);
     this.driver.schedule();

@@ -10,8 +10,9 @@ import {
   type StreamEntry,
 } from "@kwik/proto";
 import type { DatagramOptions, ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
-import { KwikError, PathError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
+import { PathError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
 import { checkCode, MAX_CLOSE_CODE } from "../api/application-code.ts";
+import { checkPriority } from "../api/priority.ts";
 import type { CloseInfo, PathInfo, SessionEvent as PublicEvent, SessionStats, TransportChoice } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { SessionDriver, type SessionObserver } from "../driver/session-driver.ts";
@@ -237,9 +238,7 @@ export abstract class BaseSession implements Session {
   /** Its owner is there before anything can happen to the stream: nobody is told of it a second time. */
   #open(direction: StreamDirection, options: StreamOptions): OwnedStream {
     if (this.#endError !== undefined) throw this.#endError;
-    const { priority } = options;
-    if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= 255))
-      throw new KwikError("INVALID_ARGUMENT", `a priority is a whole number from 0 to 255, not ${priority}`);
+    if (options.priority !== undefined) checkPriority(options.priority);
     const member = this.memberFor(options);
     if (member === undefined) throw new PathError("NO_PATHS", "every server of the session is lost; openStreamSync waits for another", "");
     const entry = this.proto.openStream(member, direction, options.priority, options.contributions);

@@ -2,6 +2,7 @@ import { errorName, type StreamEntry, type StreamSender } from "@kwik/proto";
 import type { SendStream } from "../api/contract.ts";
 import { checkCode, codeOf } from "../api/application-code.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
+import { checkPriority } from "../api/priority.ts";
 import type { Gatherer, Resting, SessionDriver } from "../driver/session-driver.ts";
 import type { BudgetUser, SendBudget } from "./send-budget.ts";
 import type { SlabPool } from "./slab-pool.ts";
@@ -63,7 +64,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   }
 
   set priority(value: number) {
-    this.#driver.session.setPriority(this.#entry, Math.min(255, Math.max(0, Math.trunc(value))));
+    this.#driver.session.setPriority(this.#entry, checkPriority(value));
     this.#driver.schedule();
   }
 
@@ -91,23 +92,17 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
 
   skip(bytes: number | bigint): void {
     const count = Number(bytes);
-    if (!Number.isSafeInteger(count) || count < 0)
-      throw new KwikError("INVALID_ARGUMENT", `skip needs a whole number of bytes, not ${bytes}`);
+    if (!Number.isSafeInteger(count + this.writtenOffset) || count < 0)
+      throw new KwikError("INVALID_ARGUMENT", `skip needs a whole number of bytes, up to offset 2^53 - 1 of the stream, not ${bytes}`);
     if (this.#driver.session.state.isClient)
       throw new KwikError("NOT_SUPPORTED", "only a server can leave bytes of its stream to other servers");
-    this.#flush();
-    this.#driver.session.skip(this.#entry, count);
+    this.#leaveOut(count, "skip");
     this.#driver.schedule();
   }
 
   /** Skips `bytes` that a content will bring; answers where they begin. */
   takePosition(bytes: number): number {
-    if (this.#error !== undefined) throw this.#error;
-    if (this.#isClosed) throw new KwikError("CLOSED", "sendContent after close; the stream's sending side has ended");
-    this.#flush();
-    const position = this.#sender.stream.writtenOffset;
-    this.#driver.session.skip(this.#entry, bytes);
-    return position;
+    return this.#leaveOut(bytes, "sendContent");
   }
 
   close(): Promise<void> {
@@ -235,6 +230,16 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
     for (const waiter of this.#flushing.splice(0)) waiter.reject(error);
     for (const resolve of this.#failing.splice(0)) resolve(error);
     for (const { resolve } of this.#crediting.splice(0)) resolve(false);
+  }
+
+  /** Answers where what others bring begins. */
+  #leaveOut(bytes: number, call: string): number {
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#isClosed) throw new KwikError("CLOSED", `${call} after close; the stream's sending side has ended`);
+    this.#flush();
+    const position = this.#sender.stream.writtenOffset;
+    this.#driver.session.skip(this.#entry, bytes);
+    return position;
   }
 
   #tellCredit(): void {
