@@ -6,7 +6,11 @@ import { RttEstimator } from "./rtt-estimator.ts";
 const KiB = 1024;
 
 /** The bound of a path whose rate stays the same, after its start. */
-function steadyBound(bytesPerMs: number, burstBytes: number, maxInFlightBytes = 100_000_000): number {
+function steadyBound(
+  rttMs: number,
+  { bytesPerMs, burstBytes = 0 }: { bytesPerMs: number; burstBytes?: number },
+  maxInFlightBytes = 100_000_000,
+): number {
   const rate = { bytesPerMs, burstBytes, sampleCount: 0 };
   const rtt = new RttEstimator();
   const window = new InFlightWindow(
@@ -15,9 +19,9 @@ function steadyBound(bytesPerMs: number, burstBytes: number, maxInFlightBytes = 
     rtt,
   );
   for (let number = 0; number < 20; number += 1) {
-    rtt.update(20, 0, number * 30);
+    rtt.update(rttMs, 0, number * 60);
     rate.sampleCount += 1;
-    window.handleAck(number * 30, 16 * KiB, 0, number, number + 1, 16 * KiB);
+    window.handleAck(number * 60, 16 * KiB, 0, number, number + 1, 16 * KiB);
   }
   expect(window.isStartup).toBe(false);
   return window.limitBytes;
@@ -25,12 +29,20 @@ function steadyBound(bytesPerMs: number, burstBytes: number, maxInFlightBytes = 
 
 // spec: PATH-11
 test("the bound is 1.25 times rate and round trip, one burst of acknowledgements, and 2 ms of the rate", () => {
-  expect(steadyBound(1_000, 0)).toBe(1.25 * 20_000 + 32 * KiB + 2_000);
-  expect(steadyBound(5_000, 0)).toBe(1.25 * 100_000 + 50_000 + 10_000);
-  expect(steadyBound(10_000, 0)).toBe(1.25 * 200_000 + 64 * KiB + 20_000);
-  expect(steadyBound(100_000, 300_000)).toBe(1.25 * 2_000_000 + 300_000 + 200_000);
-  expect(steadyBound(100_000, 5_000_000)).toBe(1.25 * 2_000_000 + 1_000_000 + 200_000);
-  expect(steadyBound(100_000, 5_000_000, 8_000_000 / 4)).toBe(2_000_000);
+  expect(steadyBound(50, { bytesPerMs: 10_000 })).toBe(1.25 * 500_000 + 64 * KiB + 20_000);
+  expect(steadyBound(50, { bytesPerMs: 100_000, burstBytes: 300_000 })).toBe(1.25 * 5_000_000 + 300_000 + 200_000);
+  expect(steadyBound(50, { bytesPerMs: 100_000, burstBytes: 5_000_000 })).toBe(1.25 * 5_000_000 + 1_000_000 + 200_000);
+  expect(steadyBound(50, { bytesPerMs: 100_000, burstBytes: 5_000_000 }, 2_000_000)).toBe(2_000_000);
+  // 16 ms of the rate are no long queue anywhere.
+  expect(steadyBound(4, { bytesPerMs: 1_000_000 })).toBe(1.25 * 4_000_000 + 1536 * KiB);
+});
+
+// spec: PATH-11
+test("where that is nearly twice rate and round trip, the bound is 11 ms below that, or rate and round trip with burst and 2 ms", () => {
+  expect(steadyBound(30, { bytesPerMs: 5_000 })).toBe(2 * 150_000 - 11 * 5_000);
+  expect(steadyBound(20, { bytesPerMs: 5_000 })).toBe(100_000 + 50_000 + 10_000);
+  expect(steadyBound(20, { bytesPerMs: 1_000 })).toBe(20_000 + 32 * KiB + 2_000);
+  expect(steadyBound(8, { bytesPerMs: 10_000 })).toBe(80_000 + 64 * KiB + 20_000);
 });
 
 /** What may be in flight after each acknowledgement of a packet, while the rate grows with what is in flight: a path without a queue. */
@@ -53,10 +65,10 @@ test("while the rate grows, the bound grows by what is acknowledged, up to twice
   window.handleSent(before);
   acknowledge(1, 20);
   expect(window.isStartup).toBe(true);
-  expect(window.limitBytes).toBeLessThanOrEqual(Math.max(before + 16 * KiB, 1.25 * 400 * KiB + 64 * KiB + 40 * KiB));
+  expect(window.limitBytes).toBeLessThanOrEqual(Math.max(before + 16 * KiB, 2 * 400 * KiB - 11 * 20 * KiB));
   acknowledge(2, 20 * 1.5 + 5);
   expect(window.isStartup).toBe(false);
-  expect(window.limitBytes).toBe(1.25 * 400 * KiB + 64 * KiB + 40 * KiB);
+  expect(window.limitBytes).toBe(2 * 400 * KiB - 11 * 20 * KiB);
 });
 
 // spec: PATH-11

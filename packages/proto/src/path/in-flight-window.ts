@@ -16,7 +16,14 @@ const MAX_BURST_MS = 10;
 const MAX_SLACK_BYTES = 1536 * KiB;
 const STEADY_GAIN = 1.25;
 /** What was acknowledged lets as much more go out: twice as much in each round. Beyond twice the product it would be a queue of more than one, and late news of trouble. */
-const MAX_STARTUP_GAIN = 2;
+const MAX_GAIN = 2;
+/**
+ * So much time of the rate below that when the startup is over, since the event loops of both ends make the product look larger than the line's, and bursts make the queue swing.
+ * docs/decisions/0063-a-queue-of-less-than-a-product.md
+ */
+const QUEUE_RESERVE_MS = 11;
+/** So little in flight is no long queue on any line, and covers the turns of event loops on fast ones. */
+const LEAST_CAP_MS = 16;
 /** The startup goes on while a round brings at least this factor … */
 const STARTUP_GROWTH = 1.25;
 /** … and ends after this many rounds without. */
@@ -86,14 +93,21 @@ export class InFlightWindow {
     if (rate === 0 || minRttMs === undefined) return;
     if (this.#isStartup) this.#grow(now, ackedBytes, rate, minRttMs, largestAcked, nextNumber);
     const bdpBytes = rate * minRttMs;
-    let target = STEADY_GAIN * bdpBytes + this.#slackBytes(rate);
+    let target = this.#steadyBytes(rate, bdpBytes);
     if (this.#isStartup) {
-      target = Math.max(target, Math.min(this.#startupBytes, MAX_STARTUP_GAIN * bdpBytes));
+      target = Math.max(target, Math.min(this.#startupBytes, MAX_GAIN * bdpBytes));
     } else {
       this.#keepDraining(now, inFlightBytes, largestAcked, nextNumber, minRttMs, drainBytes(bdpBytes, packetBytes));
       if (this.#drainStart !== undefined) target = drainBytes(bdpBytes, packetBytes);
     }
     this.#limitBytes = Math.floor(Math.min(target, this.#maxBytes));
+  }
+
+  /** A quarter more than the product, and slack; where that would be a long queue, no more than the product and slack. */
+  #steadyBytes(rate: number, bdpBytes: number): number {
+    const slackBytes = this.#slackBytes(rate);
+    const capBytes = Math.max(MAX_GAIN * bdpBytes - QUEUE_RESERVE_MS * rate, LEAST_CAP_MS * rate, bdpBytes + slackBytes);
+    return Math.min(STEADY_GAIN * bdpBytes + slackBytes, capBytes);
   }
 
   /** Ten milliseconds of the rate, or the bursts in which acknowledgements come if these are larger, and two milliseconds of the rate. */
