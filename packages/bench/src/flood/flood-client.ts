@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Role } from "../process/role.ts";
 import { Attack, type AttackKind } from "./attack.ts";
@@ -35,10 +36,11 @@ export async function floodClient(argument: { readonly port: number }): Promise<
           for (const due = ((performance.now() - start) / 1000) * perSecond; struck < due; struck += 1) begun.strike();
         }, TICK_MS);
       },
-      /** Takes so much of a processor and attacks nobody: 0.5 is half of the time. */
+      /** Takes so much of a processor and attacks nobody: 0.5 is half of the time. Answers when all its threads run, so that their beginning is not counted. */
       idle: async ({ share }: { share: number }) => {
         attack = undefined;
         idlers = Array.from({ length: IDLE_THREADS }, () => new Worker(IDLE_THREAD, { eval: true, workerData: share / IDLE_THREADS }));
+        await Promise.all(idlers.map((idler) => once(idler, "online")));
       },
       /** Answers how many connections and datagrams there were. */
       end: async () => {
