@@ -8,6 +8,7 @@ import type { OwnContributions } from "./own-contributions.ts";
 import type { Peer } from "./peer.ts";
 import type { RawExchange } from "./raw-exchange.ts";
 import type { RawForwarding } from "./raw-forwarding.ts";
+import type { ReceiveCredit } from "./receive-credit.ts";
 import type { SessionPath } from "./session-event.ts";
 import type { SessionState } from "./session-state.ts";
 import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
@@ -16,6 +17,7 @@ import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
 export interface FrameTargets {
   readonly state: SessionState;
   readonly content: ContentClient;
+  readonly credit: ReceiveCredit;
   readonly grants: ContributionGrants;
   readonly raw: RawForwarding;
   /** Present on a server. */
@@ -23,8 +25,6 @@ export interface FrameTargets {
   /** An acknowledgement arrived, on whichever path. */
   handleAck(ack: AckFrame, from: Peer): ProtocolFailure | undefined;
   handlePathClose(pathId: PathId, code: number, reason: string, from: Peer): void;
-  /** The application read from the stream or it dropped bytes: give credit back. */
-  settleCredit(entry: StreamEntry): void;
 }
 
 type Outcome = ProtocolFailure | undefined;
@@ -229,7 +229,7 @@ export class PathSink implements PacketSink {
     let signal = 0;
     if (receive.readableBytes > 0) signal |= StreamSignal.readable;
     if (receive.resetCode !== undefined || receive.isFinished) signal |= StreamSignal.ended | StreamSignal.readable;
-    this.#targets.settleCredit(entry);
+    this.#targets.credit.settle(entry);
     if (signal !== 0) this.#state.streams.signal(entry, signal);
     this.#state.streams.releaseIfFinished(entry);
   }

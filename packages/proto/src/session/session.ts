@@ -23,6 +23,7 @@ import type { FrameTargets } from "./path-sink.ts";
 import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
 import { RawForwarding } from "./raw-forwarding.ts";
+import { ReceiveCredit } from "./receive-credit.ts";
 import { PriorityFrame } from "./single-frames.ts";
 import type { PathAcceptanceParts } from "./path-acceptance.ts";
 import type { ServerSide } from "./server-side.ts";
@@ -47,6 +48,7 @@ export interface ServerBeginning {
 export class Session implements FrameTargets, ControlTargets {
   readonly state: SessionState;
   readonly content: ContentClient;
+  readonly credit: ReceiveCredit;
   readonly grants: ContributionGrants;
   readonly raw: RawForwarding;
   readonly lifecycle: PathLifecycle;
@@ -58,11 +60,6 @@ export class Session implements FrameTargets, ControlTargets {
   readonly opening: PathOpening;
   readonly #control: ControlReader;
   readonly #writer: PacketWriter;
-  readonly #giveBack = (member: MemberId, bytes: number): void => {
-    const peer = this.state.peerOf(member);
-    peer.receiveWindow.consumed(bytes, this.state.now, this.#rttOf(peer));
-    if (peer.receiveWindow.pollUpdate() !== undefined) peer.frames.push(peer.creditFrame);
-  };
 
   /** With `beginning` a server's, else a client's. */
   constructor(config: SessionConfig, now: Instant, beginning?: ServerBeginning) {
@@ -70,6 +67,7 @@ export class Session implements FrameTargets, ControlTargets {
     this.state = state;
     if (beginning !== undefined) state.id = beginning.sessionId;
     this.content = new ContentClient(state);
+    this.credit = new ReceiveCredit(state);
     this.grants = new ContributionGrants(state);
     state.streams.onRemoved = (entry) => this.grants.streamEnded(entry);
     this.raw = new RawForwarding(state);
@@ -287,7 +285,7 @@ export class Session implements FrameTargets, ControlTargets {
     entry.peer.frames.push(entry.stopFrame);
     this.content.streamEnded(entry, "the reader stopped");
     this.grants.streamEnded(entry);
-    this.settleCredit(entry);
+    this.credit.settle(entry);
     this.state.streams.releaseIfFinished(entry);
   }
 
@@ -307,20 +305,10 @@ export class Session implements FrameTargets, ControlTargets {
 
   #consumed(now: Instant, entry: StreamEntry, bytes: number): void {
     this.state.now = now;
-    entry.receive?.window.consumed(bytes, now, this.#rttOf(entry.peer));
+    this.credit.consumed(entry, bytes);
     if (this.content.hasFetches) this.content.handleRead(entry);
-    this.settleCredit(entry);
+    this.credit.settle(entry);
     if (entry.receive?.isFinished === true) this.state.streams.releaseIfFinished(entry);
-  }
-
-  settleCredit(entry: StreamEntry): void {
-    const { receive } = entry;
-    if (receive === undefined) return;
-    receive.takeReleased(this.#giveBack);
-    if (receive.window.pollUpdate() === undefined) return;
-    if (entry.creditFrame !== undefined) entry.peer.frames.push(entry.creditFrame);
-    if (entry.contributors === undefined) return;
-    for (const [peer, frame] of entry.contributors) peer.frames.push(frame);
   }
 
   // Datagrams -------------------------------------------------------------------------------------------------------------
@@ -401,15 +389,5 @@ export class Session implements FrameTargets, ControlTargets {
       const isAwaited = peer.control.unacknowledgedCount > 0 || (this.content.hasFetches && this.content.outstandingFrom(path.member) > 0);
       path.setExpecting(now, isAwaited);
     }
-  }
-
-  /** The longest round trip to the peer: a window has to last for what comes over any of its paths. */
-  #rttOf(peer: Peer): number | undefined {
-    let longest: number | undefined;
-    for (const path of this.state.paths.usableOf(peer.member)) {
-      const rtt = path.smoothedRttMs;
-      if (rtt !== undefined && (longest === undefined || rtt > longest)) longest = rtt;
-    }
-    return longest;
   }
 }
