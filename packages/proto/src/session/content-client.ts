@@ -3,8 +3,8 @@ import type { MemberId } from "../base/ids.ts";
 import type { Instant } from "../base/time.ts";
 import { ContentFetch } from "../content/content-fetch.ts";
 import { blockCountOf, MAX_BLOCKS, type ContentOffer } from "../content/content-offer.ts";
-import type { IsolatedSource } from "../content/fetch-source.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
+import { ContentSources } from "./content-sources.ts";
 import { ContentWindows } from "./content-windows.ts";
 import type { Peer } from "./peer.ts";
 import type { SessionState } from "./session-state.ts";
@@ -35,17 +35,18 @@ interface Fetch {
 /** The client's side of contents: which are being fetched, from whom, and their bytes into streams. spec: CONTENT-2 … CONTENT-5 */
 export class ContentClient {
   readonly #state: SessionState;
+  readonly #sources: ContentSources;
   readonly #windows: ContentWindows;
   readonly #fetches = new Map<number, Fetch>();
   /** Of the contents that are over. */
   #endedDuplicateBytes = 0;
   readonly #byRequest = new Map<number, Fetch>();
-  readonly #liars = new Set<MemberId>();
   #nextFetch = 1;
   #nextRequest = 1;
 
   constructor(state: SessionState) {
     this.#state = state;
+    this.#sources = new ContentSources(state);
     this.#windows = new ContentWindows(state.limits.maxContentWindowBytes);
   }
 
@@ -92,7 +93,7 @@ export class ContentClient {
     const fetch: Fetch = { fetchId: this.#nextFetch++, home, offer, content, entry, starvedSince: undefined };
     this.#fetches.set(fetch.fetchId, fetch);
     this.#shareWindow();
-    for (const peer of this.#state.peers.values()) this.#updateSource(fetch, peer);
+    for (const peer of this.#state.peers.values()) this.#sources.update(content, home, peer);
     this.#advance(fetch);
     return undefined;
   }
@@ -156,7 +157,7 @@ export class ContentClient {
   /** The paths to a member changed: it may be a source now, or no longer. */
   memberChanged(peer: Peer): void {
     for (const fetch of this.#fetches.values()) {
-      this.#updateSource(fetch, peer);
+      this.#sources.update(fetch.content, fetch.home, peer);
       this.#advance(fetch);
     }
   }
@@ -282,20 +283,6 @@ export class ContentClient {
     return bytes;
   }
 
-  #updateSource(fetch: Fetch, peer: Peer): void {
-    const now = this.#state.now;
-    const paths = peer.isLost ? [] : this.#state.paths.usableOf(peer.member);
-    // Who is not believed about others' contents may bring its own: they are measured by its own hashes. spec: CONTENT-3
-    if (paths.length === 0 || !peer.isKnown || (this.#liars.has(peer.member) && peer !== fetch.home)) {
-      fetch.content.removeSource(peer.member, now);
-      return;
-    }
-    const best = paths.find((path) => !path.isSuspect);
-    fetch.content.addSource(peer.member, now, best?.smoothedRttMs, peer.isGoingAway);
-    if (best === undefined) fetch.content.suspectSource(peer.member, now);
-    else fetch.content.recoverSource(peer.member, now);
-  }
-
   #advance(fetch: Fetch): void {
     const { content, entry } = fetch;
     for (let wanted = content.pollVerify(); wanted !== undefined; wanted = content.pollVerify()) {
@@ -317,11 +304,8 @@ export class ContentClient {
       hasNew = true;
     }
     if (hasNew && (entry.receive?.readableBytes ?? 0) > 0) this.#state.streams.signal(entry, StreamSignal.readable);
-    for (let gone = content.pollIsolated(); gone !== undefined; gone = content.pollIsolated()) {
-      // Who lied once is not asked again in this session. spec: CONTENT-3
-      if (gone.code === ErrorCode.CONTENT_CORRUPT) this.#liars.add(gone.member);
-      this.#tell(gone, fetch.offer.contentId);
-    }
+    for (let gone = content.pollIsolated(); gone !== undefined; gone = content.pollIsolated())
+      this.#sources.isolated(gone, fetch.offer.contentId);
     this.#request(fetch);
     if (content.isComplete) this.#drop(fetch, ErrorCode.NO_ERROR, "");
     else if (content.failure !== undefined) {
@@ -329,17 +313,6 @@ export class ContentClient {
       this.#drop(fetch, code, reason);
       entry.failure ??= { code, reason };
       this.#state.streams.signal(entry, StreamSignal.ended | StreamSignal.readable);
-    }
-  }
-
-  /** Says who is not asked, to the application and to the servers that may know. spec: CONTENT-19 */
-  #tell({ member: memberId, code, reason, version }: IsolatedSource, contentId: string): void {
-    const type = code === ErrorCode.TIMEOUT ? "source-slow" : "source-isolated";
-    const pathId = this.#state.paths.ofMember(memberId).at(-1)?.id ?? 0;
-    this.#state.emit({ type, member: memberId, pathId, contentId, code, reason, version });
-    for (const peer of this.#state.peers.values()) {
-      if (peer.isVouched && peer.isKnown && !peer.isLost && !peer.isAway)
-        peer.control.send(body("sourceReport", { memberId, pathId, contentId, code, reason }));
     }
   }
 
