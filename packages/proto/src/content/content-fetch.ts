@@ -4,7 +4,6 @@ import type { MemberId } from "../base/ids.ts";
 import type { Limits } from "../base/limits.ts";
 import type { DurationMs, Instant } from "../base/time.ts";
 import type { BlockAttempt, BlockSource } from "./block-attempt.ts";
-import { BlockHashes } from "./block-hashes.ts";
 import { BlockTable } from "./block-table.ts";
 import { MIN_WINDOW_BLOCKS, validateOffer } from "./content-offer.ts";
 import type { ContentFetchOptions } from "./content-fetch-options.ts";
@@ -14,6 +13,7 @@ import { FetchLedger } from "./fetch-ledger.ts";
 import { FetchPlanner } from "./fetch-planner.ts";
 import { FetchSource, type IsolatedSource } from "./fetch-source.ts";
 import type { FetchSourceStats } from "./fetch-source.ts";
+import { VerificationQueue } from "./verification-queue.ts";
 
 export type { ContentOffer, FetchCommand, FetchSourceStats, FetchVerification };
 
@@ -34,12 +34,9 @@ export class ContentFetch {
   readonly #allocateRequestId: () => number;
   readonly #table: BlockTable;
   readonly #ledger: FetchLedger;
-  readonly #hashes: BlockHashes;
+  readonly #verification: VerificationQueue;
   readonly #sources = new Map<MemberId, BlockSource>();
   readonly #planner: FetchPlanner;
-  /** Complete blocks: those whose hash is known, and those that wait for it. */
-  #toVerify: BlockAttempt[] = [];
-  #toHash: BlockAttempt[] = [];
   readonly #deliveries: { readonly offset: number; readonly data: Uint8Array }[] = [];
   readonly #isolated: IsolatedSource[] = [];
   #windowBytes: number;
@@ -63,7 +60,7 @@ export class ContentFetch {
     this.#allocateRequestId = options.allocateRequestId;
     this.#table = new BlockTable(offer);
     this.#ledger = new FetchLedger(this.#table);
-    this.#hashes = new BlockHashes(this.#table.blockCount);
+    this.#verification = new VerificationQueue(this.#table.blockCount);
     this.#planner = new FetchPlanner(this.#table, this.#sources);
     this.#consumed = -(options.bytesAhead ?? 0);
     this.#maxWindowBytes = this.#limits.maxContentWindowBytes;
@@ -72,7 +69,7 @@ export class ContentFetch {
 
   /** Every byte was verified and handed out, and the root matched. */
   get isComplete(): boolean {
-    return this.#table.isAllVerified && this.#deliveries.length === 0 && this.#hashes.isRootMatched;
+    return this.#table.isAllVerified && this.#deliveries.length === 0 && this.#verification.isRootMatched;
   }
 
   /** Why the fetch ended without its bytes. */
@@ -89,7 +86,7 @@ export class ContentFetch {
 
   /** Whether every hash is here: from then on the home is not needed. spec: CONTENT-5 */
   get hasAllHashes(): boolean {
-    return this.#hashes.knownBlocks === this.#table.blockCount;
+    return this.#verification.hasAllHashes;
   }
 
   get windowBytes(): number {
@@ -181,12 +178,10 @@ export class ContentFetch {
 
   /** Hashes of the blocks from `firstBlock` on (32 bytes each), in order; the root with the last. spec: CONTENT-8 */
   handleHashes(firstBlock: number, hashes: Uint8Array, root: Uint8Array | undefined): ProtocolFailure | undefined {
-    const bad = this.#hashes.accept(firstBlock, hashes, root);
-    if (bad !== undefined) return bad;
-    const waiting = this.#toHash;
-    this.#toHash = [];
-    for (const attempt of waiting) this.#enqueue(attempt);
-    return undefined;
+    const isAwaited = this.#verification.isAwaitingHashes;
+    const bad = this.#verification.acceptHashes(firstBlock, hashes, root);
+    if (bad === undefined && isAwaited) this.#mustReplan = true;
+    return bad;
   }
 
   /** Bytes of a request at a content offset, in any order and cut. Bytes of requests that are over are ignored. */
@@ -211,7 +206,10 @@ export class ContentFetch {
       const wasOpen = attempt.state === "live" || attempt.state === "lingering";
       const bad = this.#ledger.accept(attempt, inBlock, count === data.length ? data : data.subarray(taken, taken + count), this.#room);
       if (bad !== undefined) return bad;
-      if (wasOpen && attempt.state === "complete") this.#enqueue(attempt);
+      if (wasOpen && attempt.state === "complete") {
+        this.#mustReplan = true;
+        this.#verification.add(attempt);
+      }
       taken += count;
       at += count;
     }
@@ -247,15 +245,7 @@ export class ContentFetch {
   /** What to compare next: SHA-256 of the parts (of all hashes, for the root) with `expected`. */
   pollVerify(): FetchVerification | undefined {
     if (this.#failure !== undefined) return undefined;
-    const root = this.#hashes.pollRoot();
-    if (root !== undefined) return { kind: "root", ...root };
-    for (;;) {
-      const attempt = this.#toVerify.shift();
-      if (attempt === undefined) return undefined;
-      const expected = this.#hashes.of(attempt.block);
-      if (attempt.state !== "complete" || expected === undefined) continue;
-      return { kind: "block", block: attempt.block, attempt: attempt.number, parts: attempt.pieces.parts(), expected };
-    }
+    return this.#verification.poll();
   }
 
   /**
@@ -264,7 +254,7 @@ export class ContentFetch {
    */
   handleVerified(_now: Instant, kind: FetchVerification["kind"], block: number, attemptNumber: number, isMatch: boolean): void {
     if (kind === "root") {
-      if (isMatch) this.#hashes.markRootMatched();
+      if (isMatch) this.#verification.markRootMatched();
       else this.giveUp(ErrorCode.CONTENT_CORRUPT, "the home's hashes do not match their root");
       return;
     }
@@ -302,7 +292,7 @@ export class ContentFetch {
     if (this.#failure !== undefined || this.isComplete) return;
     this.#failure = { code, reason };
     for (const source of this.#sources.values()) this.#dropOpen(source);
-    for (const attempt of [...this.#toVerify, ...this.#toHash]) this.#ledger.drop(attempt);
+    for (const attempt of this.#verification.waiting()) this.#ledger.drop(attempt);
   }
 
   /** When `handleTimeout` and `pollRequest` are due if nothing happens before. */
@@ -375,13 +365,6 @@ export class ContentFetch {
     const start = first * this.offer.blockBytes;
     const stop = (end - 1) * this.offer.blockBytes + this.#table.lengthOf(end - 1);
     return { kind: "request", member: source.member, requestId, offset: this.offer.contentOffset + start, length: stop - start, isUrgent };
-  }
-
-  #enqueue(attempt: BlockAttempt): void {
-    this.#mustReplan = true;
-    if (attempt.state !== "complete") return;
-    if (attempt.block < this.#hashes.knownBlocks) this.#toVerify.push(attempt);
-    else this.#toHash.push(attempt);
   }
 
   #isolate(source: BlockSource, code: ErrorCode, reason: string, version: string): void {
