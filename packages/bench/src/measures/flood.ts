@@ -119,8 +119,7 @@ function withProcessorForServer(
 ): Measurement[] {
   const value = middle(attacked, "megabytesPerSecond");
   const raw = middle(idled, "megabytesPerSecond");
-  // Less what the flow of the attacked rounds costs the server without the attack.
-  const taken = Math.max(0, middle(attacked, "server") - middle(idled, "server") * (value / raw));
+  const taken = takenOfServer(attacked, idled);
   return [
     {
       name: `flood, ${transport}: ${note}`,
@@ -163,9 +162,15 @@ function withNothingPinned({ transport, note }: FloodCase, { alone, attacked, id
       unit: "MB/s",
       raw,
       ratio: beside / raw,
-      note: `processors of server and the others: ${processors(idled)}; under attack it keeps ${(value / beside).toFixed(2)} of this`,
+      note: `processors of server and the others: ${processors(idled)}; under attack it keeps ${(value / beside).toFixed(2)} of this, and the attack takes ${takenOfServer(attacked, idled).toFixed(2)} of a processor from the server`,
     },
   ];
+}
+
+/** Of a processor: what the server takes under attack, less what the flow of the attacked rounds costs it without the attack. */
+function takenOfServer(attacked: readonly Flow[], idled: readonly Flow[]): number {
+  const share = middle(attacked, "megabytesPerSecond") / middle(idled, "megabytesPerSecond");
+  return Math.max(0, middle(attacked, "server") - middle(idled, "server") * share);
 }
 
 function middle(flows: readonly Flow[], what: keyof Flow): number {
