@@ -40,6 +40,20 @@ test("nothing of a stream hangs when its home is gone while other servers go on"
   await still.write(bytes("the primary is there"));
 });
 
+test("what was written to a server that is lost does not count on the session any more, and does not keep others from writing", async () => {
+  await using cluster = new TestCluster();
+  const [a, b] = [await cluster.serve(), await cluster.serve()];
+  const client = await cluster.dial(a, { servers: [b.listener.url], limits: { graceMs: 100, maxSessionSendBufferBytes: 256 * 1024 } });
+  await Promise.all([a.next(), b.next()]);
+  await expect.poll(() => client.stats().paths.filter((path) => path.state === "active").length).toBe(2);
+  const atB = client.stats().paths.find((path) => path.address === b.address)?.id ?? -1;
+  const streams = [client.openUniStream({ pathId: atB }), client.openUniStream({ pathId: atB })];
+  cluster.network.crash(b.address);
+  const writing = streams.map((stream) => codeOf(stream.write(new Uint8Array(200_000)).then(() => stream.flushed())));
+  expect(await Promise.all(writing)).toEqual(["HOME_LOST", "HOME_LOST"]);
+  await client.openUniStream().write(bytes("the primary is there"));
+});
+
 // spec: CONTENT-5, CLOSE-2
 test("a stream whose home is gone ends with an error after the content that others brought, and its writer at once", async () => {
   await using cluster = new TestCluster();

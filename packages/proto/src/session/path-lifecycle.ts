@@ -210,6 +210,8 @@ export class PathLifecycle {
     this.#parts.content.homeLost(peer, reason);
     for (const entry of [...this.#state.streams.values()]) {
       if (entry.peer !== peer) continue;
+      // Nobody takes what was written: it need not be held, nor count on what a session may hold.
+      entry.sender?.stream.reset(ErrorCode.HOME_LOST);
       if (this.#parts.content.carries(entry)) {
         // What is to be read still comes from others; what was to be sent has nowhere to go.
         entry.sendFailure ??= { code: ErrorCode.HOME_LOST, reason };
