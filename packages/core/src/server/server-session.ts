@@ -9,8 +9,9 @@ import {
   type StreamEntry,
   type StreamSender,
 } from "@kwik/proto";
+import { byteProblem } from "../api/byte-argument.ts";
 import type { Contribution, RawHandler, ServerSession, WaitOptions } from "../api/contract.ts";
-import type { ContentRequest, ContentSource, ContentStore } from "../api/content.ts";
+import type { ContentRequest, ContentStore } from "../api/content.ts";
 import { KwikError, PathError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
 import { checkPriority, Priority } from "../api/priority.ts";
@@ -76,8 +77,14 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     this.#options = options;
     this.#offers = new ContentOffers(this.driver, this.#server.content);
     const storeRequest = (): ContentRequest => ({ clientIdentity: this.clientIdentity, sessionId: this.id });
-    const find = (contentId: string): ContentSource | undefined => this.#offers.find(contentId);
-    this.#reads = new ContentReads(this.driver, this.#server.content, options.content, storeRequest, find, options.openingTurns);
+    this.#reads = new ContentReads(
+      this.driver,
+      this.#server.content,
+      options.content,
+      storeRequest,
+      (contentId, isAsked) => this.#offers.find(contentId, isAsked),
+      options.openingTurns,
+    );
     this.#gate = this.#makeGate(options);
     this.#minting = new TicketMinting(this.driver, options.authority, {
       clientIdentity: this.clientIdentity,
@@ -203,6 +210,8 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   async sendRaw(data: Uint8Array, pathId: number, options: WaitOptions = {}): Promise<Uint8Array> {
     this.#assertOpen();
+    const problem = byteProblem(data, "sendRaw");
+    if (problem !== undefined) throw problem;
     const { maxRawBytes, maxRawOutstanding } = this.proto.state.limits;
     if (data.length > maxRawBytes)
       throw new KwikError("TOO_LARGE", `a raw message has at most ${maxRawBytes} bytes, not ${data.length} (limits.maxRawBytes)`);

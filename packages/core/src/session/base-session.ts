@@ -12,6 +12,7 @@ import {
 import type { DatagramOptions, ReceiveStream, SendStream, Session, Stream, StreamOptions, WaitOptions } from "../api/contract.ts";
 import { PathError, SessionClosedError, StreamLimitError } from "../api/errors.ts";
 import { checkCode, MAX_CLOSE_CODE } from "../api/application-code.ts";
+import { byteProblem } from "../api/byte-argument.ts";
 import { checkPriority } from "../api/priority.ts";
 import type { CloseInfo, PathInfo, SessionEvent as PublicEvent, SessionStats, TransportChoice } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
@@ -56,7 +57,8 @@ export abstract class BaseSession implements Session {
   readonly #datagrams = new AsyncQueue<Uint8Array>();
   readonly #eventReaders = new EventReaders();
   readonly #slabs = new WeakMap<StreamEntry["peer"], SlabPool>();
-  readonly #sendBudget: SendBudget;
+  /** What all that is written here counts on. */
+  protected readonly sendBudget: SendBudget;
   readonly #openings = new StreamOpenings();
   #resolveClosed!: (info: CloseInfo) => void;
   #closeInfo: CloseInfo | undefined;
@@ -67,7 +69,7 @@ export abstract class BaseSession implements Session {
 
   /** `sendPool` is what it shares with other sessions. */
   constructor(proto: ProtocolSession, runtime: Runtime, sendPool?: SendPool) {
-    this.#sendBudget = new SendBudget(proto.state.limits.maxSessionSendBufferBytes, sendPool);
+    this.sendBudget = new SendBudget(proto.state.limits.maxSessionSendBufferBytes, sendPool);
     this.proto = proto;
     this.runtime = runtime;
     this.closed = new Promise((resolve) => {
@@ -129,6 +131,8 @@ export abstract class BaseSession implements Session {
   }
 
   sendDatagram(data: Uint8Array, options: DatagramOptions = {}): boolean {
+    const problem = byteProblem(data, "sendDatagram");
+    if (problem !== undefined) throw problem;
     for (const binding of this.driver.links()) this.proto.setLinkDatagramBytes(binding.pathId, binding.link.maxDatagramBytes);
     const sent = this.proto.sendDatagram(this.runtime.now(), data, options.over);
     if (sent) this.driver.schedule();
@@ -260,7 +264,7 @@ export abstract class BaseSession implements Session {
 
   #own(entry: StreamEntry): OwnedStream {
     const send =
-      entry.sender === undefined ? undefined : new SendHalf(entry, entry.sender, this.driver, this.#slabsOf(entry.peer), this.#sendBudget);
+      entry.sender === undefined ? undefined : new SendHalf(entry, entry.sender, this.driver, this.#slabsOf(entry.peer), this.sendBudget);
     const receive = entry.receive === undefined ? undefined : new ReceiveHalf(entry, this.driver);
     const stream = send !== undefined && receive !== undefined ? new DuplexStream(entry, send, receive, this.contentOfferer) : undefined;
     const owned = { send, receive, stream };
@@ -372,7 +376,7 @@ export abstract class BaseSession implements Session {
     this.#datagrams.end(this.#endError);
     this.#eventReaders.end(this.#endError);
     this.#openings.wake();
-    this.#sendBudget.end();
+    this.sendBudget.end();
     this.onEnded();
     this.#resolveClosed(this.#closeInfo);
   }

@@ -82,10 +82,15 @@ export class ContentOffers {
     await done;
   }
 
-  /** A source that is on offer in this session, by id; it need not be in the content store. */
-  find(contentId: string): ContentSource | undefined {
-    for (const { source } of this.#waiting.values()) if (source.id === contentId) return source;
-    return undefined;
+  /** A source that is on offer in this session, by id; it need not be in the content store. One that `isAsked` comes before other versions. */
+  find(contentId: string, isAsked: (source: ContentSource) => boolean): ContentSource | undefined {
+    let other: ContentSource | undefined;
+    for (const { source } of this.#waiting.values()) {
+      if (source.id !== contentId) continue;
+      if (isAsked(source)) return source;
+      other ??= source;
+    }
+    return other;
   }
 
   /** `stopCode` is that of a reader who stopped. */
@@ -129,7 +134,7 @@ export class ContentOffers {
       }
       waiting.wake?.();
     };
-    void follow();
+    follow().catch((error: unknown) => this.#fail(offerId, error));
     const mustWait = (at: number): boolean =>
       streamOffset + at - (hashesAheadBytes ?? Infinity) > send.creditOffset && this.#waiting.has(offerId) && !send.isDone;
     const wait = async (at: number): Promise<void> => {
@@ -193,9 +198,9 @@ export class ContentOffers {
     if (waiting === undefined) return;
     this.#waiting.delete(offerId);
     waiting.wake?.();
-    waiting.reject(KwikError.from(error));
-    this.#driver.session.reset(waiting.entry, 0x01);
-    this.#driver.schedule();
+    const reason = KwikError.from(error);
+    waiting.reject(reason);
+    waiting.send.giveUp(ErrorCode.INTERNAL_ERROR, reason);
   }
 }
 

@@ -13,6 +13,9 @@ interface Opening {
   isForgotten: boolean;
 }
 
+/** A source on offer by its id: one that `isAsked`, else another version, if there is one. */
+type FindOffered = (contentId: string, isAsked: (source: ContentSource) => boolean) => ContentSource | undefined;
+
 type ReadWanted = Extract<SessionEvent, { type: "content-read" }>;
 
 /** Sources that stay open between reads, at most, per session. Those that are being read are not closed: reads under way are few (CONTENT-16). */
@@ -27,7 +30,7 @@ export class ContentReads {
   readonly #server: ContentServer;
   readonly #store: ContentStore | undefined;
   readonly #request: () => ContentRequest;
-  readonly #offered: (contentId: string) => ContentSource | undefined;
+  readonly #offered: FindOffered;
   readonly #open = new Map<string, Opening>();
   /** Begin to open contents that wait for their turn. */
   readonly #waiting: ((turn: Turn | undefined) => void)[] = [];
@@ -41,7 +44,7 @@ export class ContentReads {
     server: ContentServer,
     store: ContentStore | undefined,
     request: () => ContentRequest,
-    offered: (contentId: string) => ContentSource | undefined,
+    offered: FindOffered,
     turns: TurnShare,
   ) {
     this.#driver = driver;
@@ -71,21 +74,21 @@ export class ContentReads {
   }
 
   async #read(event: ReadWanted): Promise<void> {
-    const offered = this.#offered(event.contentId);
-    if (offered !== undefined) return this.#answer(event, offered);
     const { contentId } = event;
+    const offered = this.#offered(contentId, (source) => isAsked(source, event));
+    if (offered !== undefined && isAsked(offered, event)) return this.#answer(event, offered);
     const isKept = this.#open.has(contentId);
     // What was opened before may have become another version meanwhile: it is opened anew then, once.
     for (let isLast = !isKept; ; isLast = true) {
       const opening = this.#taken(contentId);
-      if (opening === undefined) return this.#answer(event, undefined);
+      if (opening === undefined) return this.#answer(event, offered);
       try {
         const source = await opening.source;
         const isUsable = source === undefined || isAsked(source, event);
         // Another version is not kept.
         if (!isUsable) this.#forget(contentId, opening);
         if (isUsable || isLast) {
-          await this.#answer(event, source);
+          await this.#answer(event, source ?? offered);
           return;
         }
       } finally {

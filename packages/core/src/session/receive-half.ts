@@ -1,6 +1,7 @@
 import { errorName, type StreamEntry } from "@kwik/proto";
 import type { ReceiveStream } from "../api/contract.ts";
 import { checkCode, codeOf } from "../api/application-code.ts";
+import { byteProblem } from "../api/byte-argument.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 
@@ -103,6 +104,10 @@ export class ReceiveHalf implements ReceiveStream {
     try {
       const data = await this.read();
       if (data !== null && this.#controller !== undefined) controller.enqueue(data);
+    } catch (error) {
+      // The rejection ends the web stream: it takes no other end after that.
+      this.#controller = undefined;
+      throw error;
     } finally {
       this.#isPulling = false;
     }
@@ -180,9 +185,9 @@ export class ReceiveHalf implements ReceiveStream {
   }
 }
 
-/** What makes a target of no use; whoever calls from JavaScript may give anything. */
-function problemOf(target: unknown): KwikError | undefined {
-  if (!(target instanceof Uint8Array)) return new KwikError("INVALID_ARGUMENT", "readInto needs a Uint8Array as its target");
-  if (target.length > 0) return undefined;
+/** What makes a target of no use. */
+function problemOf(target: Uint8Array): KwikError | undefined {
+  const problem = byteProblem(target, "readInto");
+  if (problem !== undefined || target.length > 0) return problem;
   return new KwikError("INVALID_ARGUMENT", "readInto needs a target of at least one byte, whose memory stays until it is filled");
 }

@@ -1,6 +1,7 @@
 import { errorName, type StreamEntry, type StreamSender } from "@kwik/proto";
 import type { SendStream } from "../api/contract.ts";
 import { checkCode, codeOf } from "../api/application-code.ts";
+import { byteProblem } from "../api/byte-argument.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import { checkPriority } from "../api/priority.ts";
 import type { Gatherer, Resting, SessionDriver } from "../driver/session-driver.ts";
@@ -69,8 +70,8 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   }
 
   write(data: Uint8Array): Promise<void> {
-    if (this.#error !== undefined) return Promise.reject(this.#error);
-    if (this.#isClosed) return Promise.reject(new KwikError("CLOSED", "write after close; the stream's sending side has ended"));
+    const problem = byteProblem(data, "write") ?? this.#endFor("write");
+    if (problem !== undefined) return Promise.reject(problem);
     if (data.length > 0) {
       this.#buffer.append(data, this.#handOn);
       this.#gather();
@@ -81,8 +82,8 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
 
   /** As `write`, for bytes that the caller gives away for good: no copy. */
   writeOwned(data: Uint8Array): Promise<void> {
-    if (this.#error !== undefined) return Promise.reject(this.#error);
-    if (this.#isClosed) return Promise.reject(new KwikError("CLOSED", "write after close; the stream's sending side has ended"));
+    const problem = this.#endFor("write");
+    if (problem !== undefined) return Promise.reject(problem);
     this.#flush();
     this.#handOn(data);
     this.#account();
@@ -154,9 +155,14 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
 
   reset(code: number): void {
     checkCode(code);
+    this.giveUp(code, new StreamError("APPLICATION", `the stream was reset here with code ${code}`, this.id, code));
+  }
+
+  /** Resets the stream with `code`, because of `error`. */
+  giveUp(code: number, error: KwikError): void {
     if (this.#error !== undefined || this.#sender.stream.state === "finished") return;
     this.#driver.session.reset(this.#entry, code);
-    this.fail(new StreamError("APPLICATION", `the stream was reset here with code ${code}`, this.id, code));
+    this.fail(error);
     this.#driver.schedule();
   }
 
@@ -167,13 +173,20 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
           this.#controller = controller;
           if (this.#error !== undefined) controller.error(this.#error);
         },
-        write: (chunk) => this.write(chunk),
+        write: (chunk) => this.#writeChunk(chunk),
         close: () => this.close(),
         abort: (reason) => this.reset(codeOf(reason)),
       },
       { highWaterMark: 1 },
     );
     return this.#writable;
+  }
+
+  /** What the web stream cannot take ends it without a word to its sink: the other side has to hear of it from here. */
+  #writeChunk(chunk: Uint8Array): Promise<void> {
+    const problem = byteProblem(chunk, "a writer");
+    if (problem !== undefined) this.giveUp(0, problem);
+    return this.write(chunk);
   }
 
   /** Bytes written and not acknowledged. */
@@ -233,13 +246,19 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   }
 
   /** Answers where what others bring begins. */
-  #leaveOut(bytes: number, call: string): number {
-    if (this.#error !== undefined) throw this.#error;
-    if (this.#isClosed) throw new KwikError("CLOSED", `${call} after close; the stream's sending side has ended`);
+  #leaveOut(bytes: number, taker: string): number {
+    const problem = this.#endFor(taker);
+    if (problem !== undefined) throw problem;
     this.#flush();
     const position = this.#sender.stream.writtenOffset;
     this.#driver.session.skip(this.#entry, bytes);
     return position;
+  }
+
+  /** Why nothing more can be put into the stream by the method `taker`. */
+  #endFor(taker: string): KwikError | undefined {
+    if (this.#error !== undefined || !this.#isClosed) return this.#error;
+    return new KwikError("CLOSED", `${taker} after close; the stream's sending side has ended`);
   }
 
   #tellCredit(): void {

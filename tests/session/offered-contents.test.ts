@@ -1,0 +1,87 @@
+import { isKwikError } from "@kwik/core";
+import { expect, test } from "vitest";
+import { bytes, TestCluster, textOf } from "./pair.ts";
+import { codeOf, watch } from "./watching.ts";
+
+const LENGTH = 600_000;
+
+function source(version: string, fill: number, length = LENGTH) {
+  const read = async (_offset: bigint, count: number) => new Uint8Array(count).fill(fill);
+  return { id: "film", version, length: BigInt(length), read };
+}
+
+function broken() {
+  const read = () => Promise.reject(new Error("the disk is gone"));
+  return { ...source("1", 0), read };
+}
+
+test("a source that fails ends its stream on both sides, and nobody waits on it", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  for (const end of [false, true]) {
+    const stream = server.openStream();
+    const other = server.openStream();
+    expect(await codeOf(stream.sendContent(broken(), { end }))).toBe("IO");
+    expect(await codeOf(stream.write(bytes("more")))).toBe("IO");
+    expect(await codeOf(stream.flushed())).toBe("IO");
+    expect(await codeOf(stream.close())).toBe("IO");
+    expect(() => stream.skip(1)).toThrow(expect.objectContaining({ code: "IO" }));
+    expect(await codeOf((await client.acceptStream()).read())).toBe("APPLICATION");
+    await other.write(bytes("x"));
+    expect(await (await client.acceptStream()).read()).toEqual(bytes("x"));
+  }
+});
+
+test("two versions of one content go out at once, each whole", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const streams = [server.openStream(), server.openStream(), server.openStream()];
+  const sending = streams.map((stream, at) => codeOf(stream.sendContent(source(String(at), at), { end: true })));
+  for (const fill of [0, 1, 2]) {
+    let got = 0;
+    for await (const data of await client.acceptStream()) {
+      expect(data.every((value) => value === fill)).toBe(true);
+      got += data.length;
+    }
+    expect(got).toBe(LENGTH);
+  }
+  expect(await Promise.all(sending)).toEqual(["no error", "no error", "no error"]);
+});
+
+test("the store is asked for a version that is not on offer", async () => {
+  await using cluster = new TestCluster();
+  const a = await cluster.serve();
+  const b = await cluster.serve({ content: { open: async () => source("2", 2) } });
+  const client = await cluster.dial(a, { servers: [b.listener.url] });
+  const [home, other] = await Promise.all([a.next(), b.next()]);
+  await expect.poll(() => client.stats().paths.filter((path) => path.state === "active").length).toBe(2);
+  const happened = watch(client);
+  // The other server is busy with an older version on a stream of its own.
+  const older = codeOf(other.openStream().sendContent(source("1", 1)));
+  const far = await client.acceptStream();
+  const newer = codeOf(home.openStream().sendContent(source("2", 2), { end: true }));
+  let got = 0;
+  for await (const data of await client.acceptStream()) got += data.length;
+  expect(got).toBe(LENGTH);
+  expect(await newer).toBe("no error");
+  const isolated = happened.seen.filter((event) => event.type === "source-isolated");
+  expect(isolated.filter(({ version }) => version === "1")).toEqual([]);
+  far.stopReading(3);
+  expect(await older).toMatch(/APPLICATION|no error/);
+});
+
+test("what onProgress throws ends the offer, and nothing else", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const onProgress = (): void => {
+    throw new Error("mine");
+  };
+  const sending = server.openStream().sendContent(source("1", 1, 20 * 1024 * 1024), { end: true, onProgress });
+  const ended = sending.then(
+    () => "no error",
+    (error: unknown) => (isKwikError(error) ? error.message : String(error)),
+  );
+  const far = await client.acceptStream();
+  expect(await codeOf(textOf(far))).toBe("APPLICATION");
+  expect(await ended).toMatch(/mine/);
+});
