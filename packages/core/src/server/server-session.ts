@@ -241,7 +241,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     const entry = this.proto.state.streams.get(Number(target.streamId));
     const own = (entry?.owner as { send?: SendHalf } | undefined)?.send;
     if (own !== undefined && entry?.sender === sender) return new HomeContribution(own);
-    const contribution = new OpenContribution(sender, this.driver, () => this.#contributions.delete(sender));
+    const contribution = new OpenContribution(sender, this.driver, this.sendBudget, () => this.#contributions.delete(sender));
     this.#contributions.set(sender, contribution);
     this.driver.schedule();
     return contribution;
