@@ -32,8 +32,13 @@ export async function processState(): Promise<ProcessState> {
     residentBytes: rss,
     threads: counted(readdirSync("/proc/self/task").map(threadName)),
     files: readdirSync("/proc/self/fd").length,
-    resources: counted(process.getActiveResourcesInfo()),
+    resources: activeResources(),
   };
+}
+
+/** What keeps the event loop of this process alive, by kind. */
+export function activeResources(): Readonly<Record<string, number>> {
+  return counted(process.getActiveResourcesInfo());
 }
 
 function threadName(id: string): string {

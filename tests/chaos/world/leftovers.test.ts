@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { expect, test } from "vitest";
-import type { ProcessState } from "../process/process-state.ts";
+import { activeResources, type ProcessState } from "../process/process-state.ts";
 import { growthsOf, violationsOf } from "./leftovers.ts";
 
 const MIB = 1024 * 1024;
@@ -11,16 +11,9 @@ function state(change: Partial<ProcessState> = {}): ProcessState {
     residentBytes: 200 * MIB,
     threads: { node: 10 },
     files: 20,
-    resources: { Timeout: 1, ...active() },
+    resources: { Timeout: 1, ...activeResources() },
     ...change,
   };
-}
-
-/** By kind, of this process. */
-function active(): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const kind of process.getActiveResourcesInfo()) counts[kind] = (counts[kind] ?? 0) + 1;
-  return counts;
 }
 
 function complaints(after: ProcessState, before = state()): readonly string[] {
@@ -40,11 +33,11 @@ test("each kind of thing that stays is named with its process", () => {
 });
 
 test("a timer and a socket that nobody let go of are seen", async () => {
-  const before = state({ resources: active() });
+  const before = state({ resources: activeResources() });
   const timer = setTimeout(() => undefined, 60_000);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const left = complaints(state({ resources: active() }), before);
+  const left = complaints(state({ resources: activeResources() }), before);
   clearTimeout(timer);
   await new Promise((resolve) => server.close(resolve));
   expect(left.join(" ")).toContain('"Timeout"');
