@@ -6,6 +6,7 @@ import { streamFrameOverhead, type PacketEncoder } from "../wire/packet-encoder.
 import type { SentFrame } from "./sent-frame.ts";
 import type { SessionState } from "./session-state.ts";
 import type { Sendable } from "./sendable.ts";
+import type { StreamEntry } from "./stream-entry.ts";
 
 /** Ranges that a client may have under way at this server. */
 const MAX_RANGE_REQUESTS = 1024;
@@ -15,7 +16,8 @@ const CONTENT_PRIORITY = 128;
 export class ContentServer implements Sendable {
   readonly #state: SessionState;
   readonly #ranges = new RangeQueue({ maxRequests: MAX_RANGE_REQUESTS });
-  readonly #offers = new Map<number, number>();
+  /** Of each, the stream; no entry for one that is over already. */
+  readonly #offers = new Map<number, { readonly streamId: bigint; readonly entry: StreamEntry | undefined }>();
   #nextOffer = 1;
   isQueued = false;
 
@@ -44,22 +46,28 @@ export class ContentServer implements Sendable {
   /** Offers a content as the next part of a stream. Answers the number of the offer; a `content-done` event ends it. */
   offer(offer: Omit<ControlMessage<"contentOffer">, "offerId">): number {
     const offerId = this.#nextOffer++;
-    this.#offers.set(offerId, Number(offer.streamId));
+    const { streamId } = offer;
+    const entry = this.#state.streams.get(Number(streamId));
+    if (entry !== undefined) entry.offers += 1;
+    this.#offers.set(offerId, { streamId, entry });
     this.#control().send(body("contentOffer", { ...offer, offerId }));
     return offerId;
   }
 
   /** Tells hashes of consecutive blocks, 32 bytes each, and with the last of them the root. */
   sendHashes(offerId: number, firstBlock: number, hashes: Uint8Array, root: Uint8Array | undefined): void {
-    const streamId = this.#offers.get(offerId);
-    if (streamId === undefined) return;
+    const offer = this.#offers.get(offerId);
+    if (offer === undefined) return;
     this.#control().send(
-      body("contentHashes", { streamId: BigInt(streamId), offerId, firstBlock, hashes, root: root ?? new Uint8Array(0) }),
+      body("contentHashes", { streamId: offer.streamId, offerId, firstBlock, hashes, root: root ?? new Uint8Array(0) }),
     );
   }
 
   handleDone(message: ControlMessage<"contentDone">): void {
-    if (!this.#offers.delete(message.offerId)) return;
+    const offer = this.#offers.get(message.offerId);
+    if (offer === undefined) return;
+    this.#offers.delete(message.offerId);
+    if (offer.entry !== undefined) this.#state.streams.offerDone(offer.entry);
     this.#state.emit({
       type: "content-done",
       streamId: Number(message.streamId),

@@ -29,6 +29,34 @@ test("streams that are opened and reset before anybody accepted them count on th
   expect(client.frames("maxStreams").at(-1)?.[2]).toBeGreaterThan(100);
 });
 
+// spec: CONTENT-21
+test("a stream with a content that its client is not done with counts on the limit, however over it is", () => {
+  const { stage, client } = Stage.server({ maxStreams: 100 });
+  const { session } = stage;
+  const offers: number[] = [];
+  for (let sequence = 0; sequence < 100; sequence += 1) {
+    const id = streamIdOf(1, "client", "bidirectional", sequence);
+    client.packet((encoder) => encoder.stream(id, 0, Uint8Array.of(1), true));
+    const entry = session.pollIncomingStream();
+    if (entry === undefined) throw new Error("no stream");
+    session.read(stage.now, entry);
+    session.skip(entry, 100);
+    const content = { contentId: "film", version: "1", contentLength: 100n, contentOffset: 0n, length: 100n, blockBytes: 262_144, end: true };
+    offers.push(session.server?.content.offer({ streamId: BigInt(id), streamOffset: 0n, ...content }) ?? 0);
+    session.finish(entry);
+    stage.settle();
+    client.acknowledge();
+  }
+  expect([session.state.streams.size, client.messages("contentOffer").length]).toEqual([0, 100]);
+  expect(client.frames("maxStreams")).toEqual([]);
+  for (const offerId of offers.slice(0, 50)) client.say(partialBody("contentDone", { offerId }));
+  // Told an eighth at a time.
+  expect(client.frames("maxStreams").at(-1)?.[2]).toBe(140);
+  // Once for each.
+  for (const offerId of offers.slice(0, 50)) client.say(partialBody("contentDone", { offerId }));
+  expect(client.frames("maxStreams").at(-1)?.[2]).toBe(140);
+});
+
 // spec: CTRL-9
 test("a client that goes on talking on the control carrier before it was answered is refused", () => {
   const acceptor = new PathAcceptor({ limits: DEFAULT_LIMITS, checksum: undefined, requireChecksum: false });

@@ -38,6 +38,8 @@ export class StreamEntry {
   isRemoved = false;
   /** The application has it: streams of the peer that nobody has taken yet count on its limit, even when they are over. */
   isTaken: boolean;
+  /** Contents that this side offers in it, and with which the client is not done: with one it counts on the client's limit, even when it is over. spec: CONTENT-21 */
+  offers = 0;
   /** Why nothing more can be sent, while what is to be read still comes. */
   sendFailure: ProtocolFailure | undefined = undefined;
   /** Why the stream cannot go on, if it is neither the peer's reset nor the end. */

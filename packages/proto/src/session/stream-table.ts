@@ -146,17 +146,25 @@ export class StreamTable implements SenderObserver {
       entry.peer.dequeue(entry.sender);
     }
     this.onRemoved(entry);
-    if (entry.isIncoming && entry.isTaken) this.#allowAnother(entry);
+    this.#allowAnother(entry);
   }
 
   /** The application has a stream of the peer's; only then can one that is over make room for another. */
   take(entry: StreamEntry): void {
     if (entry.isTaken) return;
     entry.isTaken = true;
-    if (entry.isRemoved) this.#allowAnother(entry);
+    this.#allowAnother(entry);
   }
 
+  /** The client is done with a content in it. */
+  offerDone(entry: StreamEntry): void {
+    entry.offers -= 1;
+    this.#allowAnother(entry);
+  }
+
+  /** The peer may open another in the place of one with which everybody is done. */
   #allowAnother(entry: StreamEntry): void {
+    if (!entry.isIncoming || !entry.isRemoved || !entry.isTaken || entry.offers > 0) return;
     const direction = directionOf(entry.id);
     const incoming = entry.peer.incoming[direction];
     incoming.closed();
