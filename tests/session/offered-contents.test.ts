@@ -85,3 +85,35 @@ test("what onProgress throws ends the offer, and nothing else", async () => {
   expect(await codeOf(textOf(far))).toBe("APPLICATION");
   expect(await ended).toMatch(/mine/);
 });
+
+test("as many contents go out at once as there are streams", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const count = 300;
+  const sending = Array.from({ length: count }, (_, at) =>
+    codeOf(server.openStream().sendContent(source(String(at), at % 200, 1000), { end: true })),
+  );
+  const streams = await Promise.all(Array.from({ length: count }, () => client.acceptStream()));
+  for (const [at, stream] of streams.entries()) expect((await stream.read())?.at(-1)).toBe(at % 200);
+  expect(new Set(await Promise.all(sending))).toEqual(new Set(["no error"]));
+});
+
+test("further contents of one stream wait for those before them", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const both = server.openStream();
+  const count = 300;
+  const sending = Array.from({ length: count }, (_, at) =>
+    codeOf(both.sendContent(source(String(at), at % 200, 1000), { end: at === count - 1 })),
+  );
+  const far = await client.acceptStream();
+  let got = 0;
+  for await (const data of far) {
+    for (const value of data) {
+      if (value !== Math.floor(got / 1000) % 200) throw new Error(`byte ${got} is ${value}`);
+      got += 1;
+    }
+  }
+  expect(got).toBe(count * 1000);
+  expect(new Set(await Promise.all(sending))).toEqual(new Set(["no error"]));
+});

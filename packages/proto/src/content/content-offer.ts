@@ -25,6 +25,8 @@ export interface ContentOffer {
   readonly end: boolean;
 }
 
+/** Contents of one home under way beyond the first of each stream, at most. spec: CONTENT-22 */
+export const MAX_FURTHER_CONTENTS = 256;
 export const MIN_BLOCK_BYTES = 16 * 1024;
 export const MAX_BLOCK_BYTES = 4 * 1024 * 1024;
 

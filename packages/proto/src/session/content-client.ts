@@ -2,7 +2,7 @@ import { ErrorCode, failure, type ProtocolFailure } from "../base/error-codes.ts
 import type { MemberId } from "../base/ids.ts";
 import type { Instant } from "../base/time.ts";
 import { ContentFetch } from "../content/content-fetch.ts";
-import { blockCountOf, MAX_BLOCKS, type ContentOffer } from "../content/content-offer.ts";
+import { blockCountOf, MAX_BLOCKS, MAX_FURTHER_CONTENTS, type ContentOffer } from "../content/content-offer.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
 import { ContentSources } from "./content-sources.ts";
 import { ContentWindows } from "./content-windows.ts";
@@ -10,8 +10,6 @@ import type { Peer } from "./peer.ts";
 import type { SessionState } from "./session-state.ts";
 import { StreamSignal, type StreamEntry } from "./stream-entry.ts";
 
-/** Contents under way in one session, at most. */
-const MAX_FETCHES = 256;
 /** Blocks of all contents under way, at most: bounds the memory that hashes can take (128 MiB). */
 const MAX_BLOCKS_AT_ONCE = 4 * MAX_BLOCKS;
 
@@ -66,10 +64,13 @@ export class ContentClient {
     };
     const problem = ContentFetch.validate(offer, this.#state.limits);
     if (problem !== undefined) return problem;
-    if (this.#fetches.size >= MAX_FETCHES) return failure(ErrorCode.LIMIT_REACHED, `more than ${MAX_FETCHES} contents at once`);
     let blocks = blockCountOf(offer);
     for (const fetch of this.#fetches.values()) blocks += blockCountOf(fetch.offer);
-    if (blocks > MAX_BLOCKS_AT_ONCE) return failure(ErrorCode.LIMIT_REACHED, `contents of more than ${MAX_BLOCKS_AT_ONCE} blocks at once`);
+    // spec: CONTENT-22
+    const ofHome = [...this.#fetches.values()].filter((fetch) => fetch.home === home);
+    const streams = new Set(ofHome.map((fetch) => fetch.offer.streamId));
+    const isTooMany = streams.has(offer.streamId) && ofHome.length - streams.size >= MAX_FURTHER_CONTENTS;
+    if (isTooMany || blocks > MAX_BLOCKS_AT_ONCE) return failure(ErrorCode.LIMIT_REACHED, "too many contents at once");
     const entry = this.#state.streams.admit(home, offer.streamId);
     if (entry !== undefined && "code" in entry) return entry;
     const receive = entry?.receive;

@@ -1,6 +1,7 @@
 import { CLIENT_MEMBER } from "../base/ids.ts";
 import { RangeQueue } from "../content/range-queue.ts";
 import { body, type ControlMessage } from "../control/control-body.ts";
+import { OfferTurns } from "./offer-turns.ts";
 import type { ErrorCode, ProtocolFailure } from "../base/error-codes.ts";
 import { streamFrameOverhead, type PacketEncoder } from "../wire/packet-encoder.ts";
 import type { SentFrame } from "./sent-frame.ts";
@@ -16,6 +17,7 @@ const CONTENT_PRIORITY = 128;
 export class ContentServer implements Sendable {
   readonly #state: SessionState;
   readonly #ranges = new RangeQueue({ maxRequests: MAX_RANGE_REQUESTS });
+  readonly #turns: OfferTurns;
   /** Of each, the stream; no entry for one that is over already. */
   readonly #offers = new Map<number, { readonly streamId: bigint; readonly entry: StreamEntry | undefined }>();
   #nextOffer = 1;
@@ -23,6 +25,7 @@ export class ContentServer implements Sendable {
 
   constructor(state: SessionState) {
     this.#state = state;
+    this.#turns = new OfferTurns((message) => this.#control().send(message));
   }
 
   get priority(): number {
@@ -50,7 +53,7 @@ export class ContentServer implements Sendable {
     const entry = this.#state.streams.get(Number(streamId));
     if (entry !== undefined) entry.offers += 1;
     this.#offers.set(offerId, { streamId, entry });
-    this.#control().send(body("contentOffer", { ...offer, offerId }));
+    this.#turns.offer(offerId, streamId, body("contentOffer", { ...offer, offerId }));
     return offerId;
   }
 
@@ -58,7 +61,8 @@ export class ContentServer implements Sendable {
   sendHashes(offerId: number, firstBlock: number, hashes: Uint8Array, root: Uint8Array | undefined): void {
     const offer = this.#offers.get(offerId);
     if (offer === undefined) return;
-    this.#control().send(
+    this.#turns.say(
+      offerId,
       body("contentHashes", { streamId: offer.streamId, offerId, firstBlock, hashes, root: root ?? new Uint8Array(0) }),
     );
   }
@@ -67,6 +71,7 @@ export class ContentServer implements Sendable {
     const offer = this.#offers.get(message.offerId);
     if (offer === undefined) return;
     this.#offers.delete(message.offerId);
+    this.#turns.done(message.offerId);
     if (offer.entry !== undefined) this.#state.streams.offerDone(offer.entry);
     this.#state.emit({
       type: "content-done",

@@ -41,7 +41,15 @@ test("a stream with a content that its client is not done with counts on the lim
     if (entry === undefined) throw new Error("no stream");
     session.read(stage.now, entry);
     session.skip(entry, 100);
-    const content = { contentId: "film", version: "1", contentLength: 100n, contentOffset: 0n, length: 100n, blockBytes: 262_144, end: true };
+    const content = {
+      contentId: "film",
+      version: "1",
+      contentLength: 100n,
+      contentOffset: 0n,
+      length: 100n,
+      blockBytes: 262_144,
+      end: true,
+    };
     offers.push(session.server?.content.offer({ streamId: BigInt(id), streamOffset: 0n, ...content }) ?? 0);
     session.finish(entry);
     stage.settle();

@@ -378,3 +378,27 @@ function answerAll(stage: Stage, peer: PlayedPeer): void {
     stage.pass(20);
   }
 }
+
+// spec: CONTENT-22
+test("a content in each stream is taken, and 256 further ones", () => {
+  const { primary } = Stage.client();
+  const offer = (offerId: number, sequence: number): void => {
+    const streamId = BigInt(streamIdOf(1, "server", "unidirectional", sequence));
+    const part = {
+      streamOffset: BigInt(offerId * 100),
+      contentId: "film",
+      version: "1",
+      contentLength: 100n,
+      length: 100n,
+      blockBytes: 64 * 1024,
+    };
+    primary.say(partialBody("contentOffer", { streamId, offerId, ...part }));
+  };
+  for (let offerId = 0; offerId < 500; offerId += 1) offer(offerId, offerId);
+  for (let offerId = 500; offerId < 756; offerId += 1) offer(offerId, offerId % 500);
+  expect(primary.closed).toBeUndefined();
+  offer(756, 500);
+  expect(primary.closed).toBeUndefined();
+  offer(757, 1);
+  expect(primary.closed?.code).toBe(ErrorCode.LIMIT_REACHED);
+});
