@@ -62,7 +62,8 @@ export class OwnContributions {
     this.#requests.delete(sender);
     const list = this.#own.get(sender.stream.id);
     if (list?.includes(sender) !== true) return;
-    sender.peer.dequeue(sender);
+    // What was sent and is lost still goes out: the client gives credit back only for what it gets.
+    if (!sender.isReady) sender.peer.dequeue(sender);
     const rest = list.filter((other) => other !== sender);
     if (rest.length === 0) this.#own.delete(sender.stream.id);
     else this.#own.set(sender.stream.id, rest);

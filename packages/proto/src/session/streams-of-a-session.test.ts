@@ -332,3 +332,23 @@ test("the first copy of a datagram counts, whichever way it came; a frame that i
   client.packet((encoder) => encoder.datagram(4, new Uint8Array(101)));
   expect(client.closed?.code).toBe(ErrorCode.TOO_LARGE);
 });
+
+// spec: CREDIT-4
+test("what a contribution that was given up has sent goes out again if it was lost: the client gives credit back for what it gets", () => {
+  const { stage, client } = Stage.server();
+  const contributions = stage.session.server?.contributions;
+  const id = streamIdOf(2, "server", "unidirectional", 0);
+  const sender = contributions?.open(id, 0);
+  if (contributions === undefined || sender === undefined || "code" in sender) throw new Error("no contribution");
+  stage.settle();
+  client.packet((encoder) => encoder.maxStreamData(id, 1000));
+  sender.stream.write(new Uint8Array(100));
+  sender.peer.enqueue(sender);
+  stage.settle();
+  expect(client.frames("streamData")).toHaveLength(1);
+  stage.session.linkLost(stage.now, 0, ErrorCode.LINK_LOST, "cut");
+  sender.stream.reset(0);
+  contributions.close(sender);
+  const again = stage.accept(1);
+  expect(again.frames("streamData").map((call) => [call[1], call[2]])).toEqual([[id, 0]]);
+});
