@@ -13,6 +13,17 @@ const DATA = patternBytes(4, 0, 1_200_000);
 /** As much as one new stream may send, a little of it, and more than fits. */
 const SIZES = [0, 1, 1000, 256 * 1024, 300_000];
 
+/** A content whose disk fails in the middle. */
+const BROKEN = {
+  id: "broken",
+  version: "1",
+  length: BigInt(DATA.length),
+  read: async (offset: bigint, length: number) => {
+    if (offset > 0n) throw new Error("the disk is gone");
+    return DATA.slice(0, length);
+  },
+};
+
 /** Calls that have not been answered yet, by what they are. */
 class Waits {
   readonly #open = new Map<Promise<unknown>, string>();
@@ -187,7 +198,8 @@ class Play {
   #content(sender: SendStream | undefined): void {
     if (sender === undefined || !("sendContent" in sender)) return;
     const stream = sender as Stream;
-    void this.waits.add("sendContent", () => stream.sendContent(film(DATA), { end: this.whole(2) === 0 }));
+    const source = this.whole(3) === 0 ? BROKEN : film(DATA);
+    void this.waits.add("sendContent", () => stream.sendContent(source, { end: this.whole(2) === 0 }));
   }
 
   #contribute(sender: SendStream | undefined): void {
@@ -201,9 +213,10 @@ class Play {
     if (sender === undefined || server === undefined) return;
     try {
       if (this.whole(2) === 0) sender.skip(50_000);
-      this.#contributions.push(server.contribute({ streamId: sender.id, offset: 0n }));
+      const at = this.whole(3) === 0 ? 25_000n : 0n;
+      this.#contributions.push(server.contribute({ streamId: sender.id, offset: at }));
     } catch {
-      // A client's stream, or one of this server's own.
+      // A client's stream, one of this server's own, or one that has ended.
     }
   }
 
@@ -284,5 +297,6 @@ test("whatever was called, and however it ends, nobody waits for anything after 
     for (const session of sessions) void play.waits.add("server.closeWithError", () => session.closeWithError(8, "the end"));
     play.readTheRest();
     await expect.poll(() => play.waits.open, { timeout: 20_000, message: `seed ${run + 1}` }).toEqual([]);
+    for (const { listener } of servers) expect(listener.stats().sendBufferBytes, `seed ${run + 1}`).toBe(0);
   }
 }, 120_000);

@@ -16,6 +16,17 @@ export function listenerMetrics(listener: Pick<Listener, "stats">, name: string 
       "The same, by reason: a limit, credentials, each flaw of a ticket.",
       Object.entries(stats.refusals).map(([reason, count]) => [{ reason }, count]),
     )
+    .counter("kwik_streams_refused_total", "Streams that authorizeStream refused.", stats.refusedStreams)
+    .counter(
+      "kwik_hook_faults_total",
+      "Hooks of the application that failed or gave no answer.",
+      Object.entries(stats.hookFaults).map(([hook, count]) => [{ hook }, count]),
+    )
+    .counter(
+      "kwik_sessions_ended_total",
+      "Sessions that have ended, by code.",
+      Object.entries(stats.endings).map(([code, count]) => [{ code }, count]),
+    )
     .counter("kwik_sent_bytes_total", "Bytes sent to clients.", stats.bytesSent)
     .counter("kwik_received_bytes_total", "Bytes received from clients.", stats.bytesReceived);
 }

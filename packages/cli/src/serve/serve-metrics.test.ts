@@ -10,6 +10,9 @@ const LISTENER = {
   acceptedSessions: 4,
   refusedSessions: 3,
   refusals: { credentials: 2, "ticket-expired": 1 },
+  refusedStreams: 5,
+  hookFaults: { "ContentStore.open": 6 },
+  endings: { LIMIT_REACHED: 7 },
   bytesSent: 10,
   bytesReceived: 20,
 } as unknown as ListenerStats;
@@ -44,7 +47,10 @@ test("faults of sources are counted by code over sessions, also over those that 
   }
 });
 
-test("refusals are counted by reason", () => {
+test("refusals, faults of hooks and ends of sessions are counted by reason", () => {
   const text = new ServeMetrics({ stats: () => LISTENER }, undefined).text();
   expect(text).toContain('kwik_refusals_total{reason="credentials"} 2\nkwik_refusals_total{reason="ticket-expired"} 1\n');
+  expect(text).toContain("kwik_streams_refused_total 5\n");
+  expect(text).toContain('kwik_hook_faults_total{hook="ContentStore.open"} 6\n');
+  expect(text).toContain('kwik_sessions_ended_total{code="LIMIT_REACHED"} 7\n');
 });

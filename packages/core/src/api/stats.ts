@@ -83,6 +83,9 @@ export interface SessionStats {
   readonly paths: readonly PathInfo[];
 }
 
+/** What a listener asks the application, for counts and logs. */
+export type HookName = "authorizeStream" | "ContentStore.open" | "ContentSource.read" | "onRaw";
+
 export interface ListenerStats {
   /** Sessions that live, suspended ones among them. */
   readonly sessions: number;
@@ -97,6 +100,12 @@ export interface ListenerStats {
   readonly refusedSessions: number;
   /** The same, by reason. */
   readonly refusals: Partial<Record<RefusalReason, number>>;
+  /** Streams of clients that `authorizeStream` has refused. */
+  readonly refusedStreams: number;
+  /** How often a hook of the application has failed, or given no answer in time; the client was told no more than a code. */
+  readonly hookFaults: Partial<Record<HookName, number>>;
+  /** Sessions that have ended, by the code of `closed`: LIMIT_REACHED or PROTOCOL_VIOLATION, where it was for what a client did. */
+  readonly endings: Readonly<Record<string, number>>;
   /** Clients that were sent on to another process (`ListenOptions.redirect`). They count as neither accepted nor refused. */
   readonly redirectedSessions: number;
   /** Connections that are there and belong to no session yet. */

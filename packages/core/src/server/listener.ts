@@ -10,12 +10,13 @@ import { AsyncQueue } from "../session/async-queue.ts";
 import { formatAddress, parseAddress, type TransportName } from "../transport/address.ts";
 import type { Link } from "../transport/link.ts";
 import type { TransportListener } from "../transport/transport.ts";
+import type { RefusalReason } from "../api/refusal-reason.ts";
+import { CountedNotices } from "./counted-notices.ts";
 import { ConnectionGate } from "./connection-gate.ts";
 import { Draining } from "./draining.ts";
 import { type AdmissionOwner, LinkAdmission } from "./link-admission.ts";
 import type { ListenEnvironment } from "./listen-environment.ts";
 import { type Refusal, refusalOf, shuttingDown } from "./refusal.ts";
-import { RefusalLog } from "./refusal-log.ts";
 import { replacementText } from "./replacement-text.ts";
 import { SessionAdmission } from "./session-admission.ts";
 import { SessionTable } from "./session-table.ts";
@@ -36,7 +37,7 @@ class SessionListener implements Listener, AdmissionOwner {
   readonly #limits: ListenLimits;
   readonly #gate: ConnectionGate;
   readonly #admission: SessionAdmission;
-  readonly #refusals: RefusalLog;
+  readonly #refusals: CountedNotices<RefusalReason>;
   readonly #sessions: SessionTable;
   readonly #queue = new AsyncQueue<ServerSession>();
   readonly #waiting: WaitingLinks;
@@ -61,7 +62,7 @@ class SessionListener implements Listener, AdmissionOwner {
     this.#limits = limits;
     const proxies = (options.proxies ?? []).map((text) => AddressRange.parse(text));
     this.#gate = new ConnectionGate(limits, now, proxies);
-    this.#refusals = new RefusalLog(now, onNotice);
+    this.#refusals = new CountedNotices(now, onNotice);
     // Over all transports: each of them bounds those of its own before they get here.
     this.#waiting = new WaitingLinks(limits.maxHandshakes * 4, limits.maxBytesBeforeAuthInAll);
     this.#draining = new Draining(runtime);
@@ -89,7 +90,7 @@ class SessionListener implements Listener, AdmissionOwner {
       proxies: this.#options.proxies,
       limits: this.#limits,
       onConnection: (remoteAddress) => this.#connection(remoteAddress),
-      onRefused: (remoteAddress, reason) => this.#refusals.add(remoteAddress, reason, undefined),
+      onRefused: (_remoteAddress, reason) => this.#refusals.add(reason, undefined),
       onLink: (link) => this.#admit(link),
       ...(onNotice === undefined ? {} : { onNotice }),
     });
@@ -208,7 +209,7 @@ class SessionListener implements Listener, AdmissionOwner {
   onRefused(admission: LinkAdmission, { text, reason }: Refusal): void {
     this.#waiting.delete(admission);
     if (reason === "redirected") this.#redirected += 1;
-    else this.#refusals.add(admission.link.properties.remoteAddress, reason, text);
+    else this.#refusals.add(reason, `refused ${admission.link.properties.remoteAddress}: ${text}`);
   }
 
   onGone(admission: LinkAdmission): void {
@@ -217,7 +218,7 @@ class SessionListener implements Listener, AdmissionOwner {
 
   #connection(remoteAddress: string): Refusal | undefined {
     const refusal = this.#draining.isOver ? refusalOf(shuttingDown()) : this.#gate.handshake(remoteAddress);
-    if (refusal !== undefined) this.#refusals.add(remoteAddress, refusal.reason, refusal.text);
+    if (refusal !== undefined) this.#refusals.add(refusal.reason, `refused ${remoteAddress}: ${refusal.text}`);
     return refusal;
   }
 

@@ -12,11 +12,11 @@ import {
 import { byteProblem } from "../api/byte-argument.ts";
 import type { Contribution, RawHandler, ServerSession, WaitOptions } from "../api/contract.ts";
 import type { ContentRequest, ContentStore } from "../api/content.ts";
-import { KwikError, PathError } from "../api/errors.ts";
+import { KwikError, PathError, type SessionClosedError } from "../api/errors.ts";
 import type { JoinAuthority } from "../api/join-authority.ts";
 import { checkPriority, Priority } from "../api/priority.ts";
 import type { ListenOptions } from "../api/options.ts";
-import type { PathInfo } from "../api/stats.ts";
+import type { HookName, PathInfo } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 import { BaseSession } from "../session/base-session.ts";
@@ -48,10 +48,13 @@ export interface ServerSessionOptions {
   readonly openingTurns: TurnShare;
   /** What it shares with the other sessions of its listener. */
   readonly sendPool: SendPool;
-  readonly onNotice: (message: string) => void;
+  /** A hook of the application failed. */
+  readonly onFault: (hook: HookName, why: string) => void;
+  /** The application has refused a stream. */
+  readonly onStreamRefused: () => void;
   /** It has no path any more, or has one again. */
   readonly onSuspended: (isSuspended: boolean) => void;
-  readonly onEnded: (isExpired: boolean) => void;
+  readonly onEnded: (error: SessionClosedError) => void;
 }
 
 /** A server's side of a session. */
@@ -84,6 +87,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
       storeRequest,
       (contentId, isAsked) => this.#offers.find(contentId, isAsked),
       options.openingTurns,
+      options.onFault,
     );
     this.#gate = this.#makeGate(options);
     this.#minting = new TicketMinting(this.driver, options.authority, {
@@ -92,18 +96,21 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     });
   }
 
-  #makeGate({ authorizeStream: authorize, maxPendingAuthorizations, streamTurns, onNotice }: ServerSessionOptions): StreamGate | undefined {
+  #makeGate({ authorizeStream: authorize, maxPendingAuthorizations, streamTurns, ...told }: ServerSessionOptions): StreamGate | undefined {
     if (authorize === undefined) return undefined;
     const owner = {
       admit: (entry: StreamEntry) => this.deliver(entry),
-      refuse: (entry: StreamEntry, code: number) => this.turnAway(entry, code),
+      refuse: (entry: StreamEntry, code: number) => {
+        this.turnAway(entry, code);
+        told.onStreamRefused();
+      },
     };
     return new StreamGate(owner, {
       authorize,
       facts: () => ({ clientIdentity: this.clientIdentity, sessionId: this.id, role: this.role }),
       maxPending: Math.max(1, maxPendingAuthorizations),
       turns: streamTurns,
-      onNotice,
+      onFault: (why) => told.onFault("authorizeStream", why),
     });
   }
 
@@ -307,13 +314,13 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
 
   protected override onEnded(): void {
     this.#gate?.close();
-    const error = this.endError as KwikError;
+    const error = this.endError as SessionClosedError;
     this.#requests.end(error);
     this.#raws.end(error);
     for (const contribution of [...this.#contributions.values()]) contribution.fail(error);
     this.#offers.end(error);
     this.#reads.close();
-    this.#options.onEnded(error.code === "NO_PATHS");
+    this.#options.onEnded(error);
   }
 
   get #server() {
@@ -359,8 +366,9 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
         code = ErrorCode.TOO_LARGE;
         reply = new Uint8Array(0);
       }
-    } catch {
+    } catch (error) {
       code = ErrorCode.INTERNAL_ERROR;
+      this.#options.onFault("onRaw", KwikError.from(error).message);
     }
     this.#server.raw.reply(requestId, code, reply);
     this.driver.schedule();

@@ -1,11 +1,13 @@
 import { type Opening, SeededRng, ServerSide, Session, schedulerFactory, type SchedulerFactory } from "@kwik/proto";
 import type { ListenLimits } from "../api/listener-limits.ts";
 import type { ListenOptions } from "../api/options.ts";
-import type { ListenerStats } from "../api/stats.ts";
+import type { SessionClosedError } from "../api/errors.ts";
+import type { HookName, ListenerStats } from "../api/stats.ts";
 import type { Runtime } from "../driver/runtime.ts";
 import { SendPool } from "../session/send-budget.ts";
 import { BytePool } from "./byte-pool.ts";
 import { CERTIFICATE_REVOKED } from "./client-check.ts";
+import { CountedNotices } from "./counted-notices.ts";
 import { FairTurns } from "./fair-turns.ts";
 import type { ListenEnvironment } from "./listen-environment.ts";
 import { trafficOf } from "../session/traffic.ts";
@@ -28,6 +30,9 @@ export interface SessionStart {
   readonly onEnded: () => void;
 }
 
+/** Ends of sessions of which nobody has to hear. */
+const EVERYDAY_ENDS: ReadonlySet<string> = new Set(["NO_ERROR", "APPLICATION", "GOING_AWAY", "NO_PATHS", "TIMEOUT"]);
+
 const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** The sessions of a listener: what they share, what they came to, and an end for those that nobody uses. */
@@ -43,6 +48,9 @@ export class SessionTable {
   readonly #openingTurns: FairTurns;
   readonly #sessions = new Map<string, ServerSessionOverPaths>();
   readonly #suspended: SuspendedSessions;
+  readonly #faults: CountedNotices<HookName>;
+  readonly #endings: CountedNotices<string>;
+  #refusedStreams = 0;
   readonly #past = { bytesSent: 0, bytesReceived: 0 };
   #idleTimer: unknown;
 
@@ -51,6 +59,9 @@ export class SessionTable {
     this.#options = options;
     this.#limits = limits;
     this.#scheduler = schedulerFactory(options.scheduler);
+    const now = (): number => environment.runtime.now();
+    this.#faults = new CountedNotices(now, environment.onNotice);
+    this.#endings = new CountedNotices(now, environment.onNotice);
     this.#sendPool = new SendPool(limits.maxSendBufferBytesInAll);
     this.#suspended = new SuspendedSessions(limits.maxSuspendedSessions);
     this.#windowPool = new BytePool(limits.maxReceiveWindowBytesInAll);
@@ -77,6 +88,9 @@ export class SessionTable {
     return {
       sessions: this.#sessions.size,
       suspendedSessions: this.#suspended.count,
+      refusedStreams: this.#refusedStreams,
+      hookFaults: this.#faults.counts(),
+      endings: this.#endings.counts() as Record<string, number>,
       resumedSessions: this.#suspended.resumed,
       expiredSessions: this.#suspended.expired,
       bytesSent,
@@ -88,7 +102,7 @@ export class SessionTable {
 
   begin(id: string, start: SessionStart): ServerSessionOverPaths {
     const { sessionId, member, clientIdentity, certificateIdentities, network, opening, onEnded } = start;
-    const { runtime, agent, identity, checksum, authority, onNotice } = this.#environment;
+    const { runtime, agent, identity, checksum, authority } = this.#environment;
     const options = this.#options;
     const windows = this.#windowPool.share();
     // Behind a proxy there is no network to count by, but there may be an identity.
@@ -118,10 +132,12 @@ export class SessionTable {
         streamTurns: this.#streamTurns.share(network),
         openingTurns: this.#openingTurns.share(network),
         sendPool: this.#sendPool,
-        onNotice: (message) => onNotice?.(message),
+        onFault: (hook, why) => this.#faults.add(hook, `${hook} failed: ${why}`),
+        onStreamRefused: () => (this.#refusedStreams += 1),
         onSuspended: (isSuspended) => (isSuspended ? this.#suspended.suspended(session, party) : this.#suspended.hasPath(session)),
-        onEnded: (isExpired) => {
-          this.#suspended.ended(session, isExpired);
+        onEnded: (error) => {
+          this.#endings.add(error.code, noticeOf(id, error));
+          this.#suspended.ended(session, error.code === "NO_PATHS");
           windows.giveBack();
           if (this.#forget(id)) onEnded();
         },
@@ -177,6 +193,12 @@ export class SessionTable {
     this.#past.bytesReceived += traffic.bytesReceived;
     return true;
   }
+}
+
+/** What is said of a session's end here: for what its client did, or for a fault of ours. */
+function noticeOf(id: string, { code, reason, remote }: SessionClosedError): string | undefined {
+  if (remote || EVERYDAY_ENDS.has(code)) return undefined;
+  return `session ${id.slice(0, 8)} ended with ${code}${reason === "" ? "" : `: ${reason}`}`;
 }
 
 function seedOf(runtime: Runtime): number {

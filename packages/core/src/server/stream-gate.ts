@@ -18,7 +18,8 @@ export interface StreamGateOptions {
   readonly maxPending: number;
   /** This session's part in the questions of all. */
   readonly turns: TurnShare;
-  readonly onNotice: (message: string) => void;
+  /** The application was asked and failed, or gave no answer in time. */
+  readonly onFault: (why: string) => void;
 }
 
 /**
@@ -97,12 +98,12 @@ export class StreamGate {
 
   #late(entry: StreamEntry, afterMs: number): void {
     const turn = this.#pending.get(entry);
-    this.#options.onNotice(`authorizeStream gave no answer within ${afterMs} ms`);
+    this.#options.onFault(`no answer within ${afterMs} ms`);
     if (turn !== undefined) this.#decided(entry, turn, false);
   }
 
   #failed(entry: StreamEntry, turn: Turn, error: unknown): void {
-    this.#options.onNotice(`authorizeStream failed: ${KwikError.from(error).message}`);
+    this.#options.onFault(KwikError.from(error).message);
     this.#decided(entry, turn, false);
   }
 

@@ -21,13 +21,18 @@ function turnsOf(max: number): FairTurns {
 /** Reads over a store whose openings end when the test says so. */
 function staged(turns = turnsOf(1_000).share("192.0.2.0/24")) {
   const answered: string[] = [];
+  const faults: string[] = [];
+  const reasons: string[] = [];
   const closed: string[] = [];
-  const openings: ((source: ContentSource | undefined) => void)[] = [];
+  const openings: ((source: ContentSource | Error | undefined) => void)[] = [];
   const requests: (ContentRequest | undefined)[] = [];
   const driver = { schedule: () => undefined };
   const server = {
     handleRead: (requestId: number) => answered.push(`read ${requestId}`),
-    handleReadFailed: (requestId: number) => answered.push(`failed ${requestId}`),
+    handleReadFailed: (requestId: number, _offset: number, _code: number, reason: string) => {
+      answered.push(`failed ${requestId}`);
+      reasons.push(reason);
+    },
   };
   // Only these calls are made.
   const reads = new ContentReads(
@@ -36,12 +41,13 @@ function staged(turns = turnsOf(1_000).share("192.0.2.0/24")) {
     {
       open: (_id, request) => {
         requests.push(request);
-        return new Promise((resolve) => openings.push(resolve));
+        return new Promise((resolve, reject) => openings.push((source) => (source instanceof Error ? reject(source) : resolve(source))));
       },
     },
     () => ({ clientIdentity: "ali", sessionId: "01" }),
     () => undefined,
     turns,
+    (hook, why) => faults.push(`${hook}: ${why}`),
   );
   const source = (name: string, version = "1"): ContentSource => ({
     id: "a.bin",
@@ -50,7 +56,7 @@ function staged(turns = turnsOf(1_000).share("192.0.2.0/24")) {
     read: () => Promise.resolve(new Uint8Array(LENGTH)),
     close: async () => void closed.push(name),
   });
-  return { reads, answered, closed, openings, requests, source };
+  return { reads, answered, faults, reasons, closed, openings, requests, source };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -211,4 +217,17 @@ test("of all sessions together so many openings are under way, and one network l
   }
   expect(greedy[1].answered.length).toBe(5);
   all.stop();
+});
+
+test("what a store or a source says when it fails is told here, and to the client only that it failed", async () => {
+  const { reads, answered, faults, reasons, openings, source } = staged();
+  reads.handle(wanted(1));
+  openings[0]?.(new Error("EACCES: /srv/private"));
+  await turn();
+  reads.handle(wanted(2));
+  openings[1]?.({ ...source("first"), read: () => Promise.reject(new Error("EIO: /srv/private/a.bin")) });
+  await turn();
+  expect(answered).toEqual(["failed 1", "failed 2"]);
+  expect(faults).toEqual(['ContentStore.open: "a.bin": EACCES: /srv/private', 'ContentSource.read: "a.bin": EIO: /srv/private/a.bin']);
+  expect(reasons.join(" ")).not.toContain("/srv");
 });

@@ -1,6 +1,7 @@
 import { type ContentServer, ErrorCode, type SessionEvent } from "@kwik/proto";
 import type { ContentRequest, ContentSource, ContentStore } from "../api/content.ts";
 import { KwikError } from "../api/errors.ts";
+import type { HookName } from "../api/stats.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 import type { Turn, TurnShare } from "../server/fair-turns.ts";
 
@@ -35,10 +36,11 @@ export class ContentReads {
   /** Begin to open contents that wait for their turn. */
   readonly #waiting: ((turn: Turn | undefined) => void)[] = [];
   readonly #turns: TurnShare;
+  readonly #onFault: (hook: HookName, why: string) => void;
   #openings = 0;
   #isClosed = false;
 
-  /** `request` says for whom contents are opened; `turns` are this session's part in the openings of all. */
+  /** `request` says for whom contents are opened; `turns` are this session's part in the openings of all; `onFault` is told what a store or a source says when it fails. */
   constructor(
     driver: SessionDriver,
     server: ContentServer,
@@ -46,6 +48,7 @@ export class ContentReads {
     request: () => ContentRequest,
     offered: FindOffered,
     turns: TurnShare,
+    onFault: (hook: HookName, why: string) => void,
   ) {
     this.#driver = driver;
     this.#server = server;
@@ -53,13 +56,16 @@ export class ContentReads {
     this.#request = request;
     this.#offered = offered;
     this.#turns = turns;
+    this.#onFault = onFault;
   }
 
   handle(event: ReadWanted): void {
     this.#read(event).then(
       () => this.#driver.schedule(),
       (error: unknown) => {
-        this.#refuse(event, ErrorCode.INTERNAL_ERROR, `reading failed: ${KwikError.from(error).message}`, "");
+        // What a disk says is for who owns it: the client may be anybody.
+        this.#onFault("ContentSource.read", `"${event.contentId}": ${KwikError.from(error).message}`);
+        this.#refuse(event, ErrorCode.INTERNAL_ERROR, "reading failed", "");
       },
     );
   }
@@ -159,8 +165,9 @@ export class ContentReads {
     this.#openings += 1;
     try {
       return await store.open(contentId, this.#request());
-    } catch {
+    } catch (error) {
       // A store that fails has nothing here.
+      this.#onFault("ContentStore.open", `"${contentId}": ${KwikError.from(error).message}`);
       return undefined;
     } finally {
       this.#openings -= 1;
