@@ -60,13 +60,57 @@ const SOURCES: readonly Source[] = [
   },
 ];
 
+/** Constants that bound what somebody else can have, and are no options: by file. */
+const FIXED: Readonly<Record<string, readonly string[]>> = {
+  "packages/proto/src/base/ids.ts": ["MAX_MEMBERS"],
+  "packages/proto/src/session/link-input.ts": ["MAX_CARRIERS"],
+  "packages/core/src/pipe/pipe-link.ts": ["MAX_OPEN_CARRIERS", "MAX_EARLY_BYTES"],
+  "packages/proto/src/control/control-channel.ts": ["MAX_SENT_CONTROL_BYTES"],
+  "packages/proto/src/path/ack-tracker.ts": ["MAX_RANGES"],
+  "packages/proto/src/data/assembler.ts": ["MAX_LOOSE_PIECES"],
+  "packages/proto/src/data/contribution-ledger.ts": ["MAX_RANGES"],
+  "packages/proto/src/session/contribution-grants.ts": ["MAX_EARLY_REQUESTS", "MAX_STOPS"],
+  "packages/proto/src/content/content-offer.ts": ["MAX_FURTHER_CONTENTS", "MAX_BLOCKS"],
+  "packages/proto/src/session/content-client.ts": ["MAX_BLOCKS_AT_ONCE"],
+  "packages/proto/src/data/receive-stream.ts": ["MAX_CONTENT_REGIONS"],
+  "packages/proto/src/content/fetch-source.ts": ["MAX_OPEN_REQUESTS"],
+  "packages/proto/src/session/content-server.ts": ["MAX_RANGE_REQUESTS"],
+  "packages/core/src/session/content-reads.ts": ["MAX_OPEN_SOURCES", "MAX_OPENINGS"],
+  "packages/core/src/session/send-budget.ts": ["FLOOR_BYTES"],
+  "packages/core/src/session/event-readers.ts": ["MAX_WAITING_EVENTS"],
+  "packages/core/src/server/ticket-minting.ts": ["MAX_UNDER_WAY"],
+  "packages/proto/src/session/server-paths.ts": ["MAX_REMOTE_PATHS"],
+  "packages/proto/src/session/path-lifecycle.ts": ["MAX_ENDED_PATHS"],
+  "packages/proto/src/session/client-paths.ts": ["MAX_REMOVALS"],
+  "packages/proto/src/session/departures.ts": ["MAX_REPLACEMENTS"],
+  "packages/proto/src/session/raw-forwarding.ts": ["MAX_REPLY_BACKLOG_BYTES"],
+  "packages/resolve/src/resolve-server.ts": ["MAX_CHECKED_ADDRESSES"],
+  "packages/tls/src/listen-limits.ts": ["MAX_UNDECIDED_CONNECTIONS"],
+  "packages/transport-websocket/src/limits.ts": ["MAX_MESSAGE_BYTES"],
+  "packages/transport-websocket/src/http-limits.ts": ["MAX_HEADER_BYTES"],
+  "packages/transport-websocket/src/forwarded-address.ts": ["MAX_HOPS"],
+  "packages/transport-webtransport/src/http3-connection.ts": ["MAX_REQUESTS"],
+  "packages/transport-webtransport/src/settings.ts": ["MAX_FIELD_SECTION_BYTES"],
+  "packages/transport-webtransport/src/control-stream.ts": ["MAX_SETTINGS_BYTES"],
+  "packages/transport-webtransport/src/request-stream.ts": ["MAX_EARLY_BYTES"],
+  "packages/tunnel/src/tunnel-stream.ts": ["MAX_TUNNEL_BODY_BYTES"],
+  "packages/gateway/src/connect-target.ts": ["MAX_ADDRESSES"],
+  "packages/gateway/src/udp-association.ts": ["MAX_REMEMBERED"],
+  "packages/proxy/src/http-listener.ts": ["MAX_PIPELINED"],
+  "packages/proxy/src/http-head-limit.ts": ["MAX_HTTP_HEAD_BYTES"],
+};
+
+const FIXED_INTRO =
+  "What nobody has had a reason to change yet, or the protocol says. Whoever goes beyond is refused with the code that the rule names, or waits.";
+
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const pagePath = join(root, "docs/limits.md");
 
 const present = SOURCES.filter((source) => existsSync(join(root, source.path)));
 const page = `<!-- generated from ${present.map(({ path }) => path).join(" and ")}; change it there and run npm run generate -->
 
-${(await Promise.all(present.map(render))).join("\n")}`;
+${(await Promise.all(present.map(render))).join("\n")}
+${fixedLimits()}`;
 
 if (!process.argv.includes("--check")) writeFileSync(pagePath, page);
 else if (!existsSync(pagePath) || readFileSync(pagePath, "utf8") !== page) {
@@ -109,6 +153,46 @@ ${intro}
 | --- | --- | --- |
 ${rows.join("\n")}
 `;
+}
+
+function fixedLimits(): string {
+  const values = new Map<string, number>();
+  const rows = Object.entries(FIXED).flatMap(([path, names]) => {
+    const source = ts.createSourceFile(path, readFileSync(join(root, path), "utf8"), ts.ScriptTarget.ESNext, true);
+    return names.map((name) => {
+      const statement = source.statements
+        .filter(ts.isVariableStatement)
+        .find(({ declarationList }) => declarationList.declarations[0]?.name.getText(source) === name);
+      const initializer = statement?.declarationList.declarations[0]?.initializer;
+      if (statement === undefined || initializer === undefined) throw new Error(`${path} has no constant ${name}`);
+      const meaning = docOf(statement);
+      if (meaning === "") throw new Error(`${name} of ${path} has no comment`);
+      const value = valueOf(initializer, values);
+      values.set(name, value);
+      return `| [\`${name}\`](../${path}) | ${shown(name.includes("BYTES") ? "Bytes" : "", value)} | ${meaning} |`;
+    });
+  });
+  return `## Fixed
+
+${FIXED_INTRO}
+
+| constant | value | meaning |
+| --- | --- | --- |
+${rows.join("\n")}
+`;
+}
+
+/** Of arithmetic with numbers, and constants that came before. */
+function valueOf(node: ts.Expression, known: ReadonlyMap<string, number>): number {
+  if (ts.isNumericLiteral(node)) return Number(node.text);
+  if (ts.isIdentifier(node) && known.has(node.text)) return known.get(node.text) ?? 0;
+  if (ts.isBinaryExpression(node)) {
+    const [left, right] = [valueOf(node.left, known), valueOf(node.right, known)];
+    if (node.operatorToken.kind === ts.SyntaxKind.AsteriskToken) return left * right;
+    if (node.operatorToken.kind === ts.SyntaxKind.MinusToken) return left - right;
+    if (node.operatorToken.kind === ts.SyntaxKind.LessThanLessThanToken) return left << right;
+  }
+  throw new Error(`${node.getText()} is no number that can be shown`);
 }
 
 function docOf(node: ts.Node): string {

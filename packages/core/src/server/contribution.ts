@@ -5,6 +5,7 @@ import { KwikError, StreamError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 import type { BudgetUser, SendBudget } from "../session/send-budget.ts";
 
+/** `write` waits while this much was written and not yet sent. */
 const UNSENT_BYTES = 1024 * 1024;
 
 /** Bytes on their way into a stream at an offset. */
