@@ -167,7 +167,7 @@ function fixedLimits(): string {
       if (statement === undefined || initializer === undefined) throw new Error(`${path} has no constant ${name}`);
       const meaning = docOf(statement);
       if (meaning === "") throw new Error(`${name} of ${path} has no comment`);
-      const value = valueOf(initializer, values);
+      const value = numberOf(initializer, values);
       values.set(name, value);
       return `| [\`${name}\`](../${path}) | ${shown(name.includes("BYTES") ? "Bytes" : "", value)} | ${meaning} |`;
     });
@@ -183,11 +183,11 @@ ${rows.join("\n")}
 }
 
 /** Of arithmetic with numbers, and constants that came before. */
-function valueOf(node: ts.Expression, known: ReadonlyMap<string, number>): number {
+function numberOf(node: ts.Expression, known: ReadonlyMap<string, number>): number {
   if (ts.isNumericLiteral(node)) return Number(node.text);
   if (ts.isIdentifier(node) && known.has(node.text)) return known.get(node.text) ?? 0;
   if (ts.isBinaryExpression(node)) {
-    const [left, right] = [valueOf(node.left, known), valueOf(node.right, known)];
+    const [left, right] = [numberOf(node.left, known), numberOf(node.right, known)];
     if (node.operatorToken.kind === ts.SyntaxKind.AsteriskToken) return left * right;
     if (node.operatorToken.kind === ts.SyntaxKind.MinusToken) return left - right;
     if (node.operatorToken.kind === ts.SyntaxKind.LessThanLessThanToken) return left << right;

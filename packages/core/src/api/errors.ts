@@ -86,7 +86,7 @@ export class StreamLimitError extends KwikError {
   readonly limit: number;
 
   constructor(limit: number) {
-    super("STREAM_LIMIT", `the peer allows ${limit} streams at once and all are in use; close one, or use openStreamSync to wait`);
+    super("STREAM_LIMIT", `all ${limit} streams that the peer allows are in use; close one, or use openStreamSync to wait`);
     this.limit = limit;
   }
 }

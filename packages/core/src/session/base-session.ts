@@ -244,7 +244,7 @@ export abstract class BaseSession implements Session {
     if (this.#endError !== undefined) throw this.#endError;
     if (options.priority !== undefined) checkPriority(options.priority);
     const member = this.memberFor(options);
-    if (member === undefined) throw new PathError("NO_PATHS", "every server of the session is lost; openStreamSync waits for another", "");
+    if (member === undefined) throw new PathError("NO_PATHS", "every server is lost; openStreamSync waits for another", "");
     const entry = this.proto.openStream(member, direction, options.priority, options.contributions);
     if (entry === undefined) throw new StreamLimitError(this.proto.state.peerOf(member).outgoing[direction].limit);
     this.driver.schedule();

@@ -132,7 +132,7 @@ export class ReceiveHalf implements ReceiveStream {
   }
 
   #next(target: Uint8Array | undefined): Promise<Taken> {
-    if (this.#waiter !== undefined) return Promise.reject(new KwikError("INVALID_ARGUMENT", "a read is already waiting on this stream"));
+    if (this.#waiter !== undefined) return Promise.reject(new KwikError("INVALID_ARGUMENT", "a read is waiting already"));
     const outcome = this.#take(target);
     if (outcome instanceof KwikError) return Promise.reject(outcome);
     if (outcome !== undefined) return Promise.resolve(outcome);
@@ -189,5 +189,5 @@ export class ReceiveHalf implements ReceiveStream {
 function problemOf(target: Uint8Array): KwikError | undefined {
   const problem = byteProblem(target, "readInto");
   if (problem !== undefined || target.length > 0) return problem;
-  return new KwikError("INVALID_ARGUMENT", "readInto needs a target of at least one byte, whose memory stays until it is filled");
+  return new KwikError("INVALID_ARGUMENT", "readInto needs a target of at least one byte that stays");
 }

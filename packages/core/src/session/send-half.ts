@@ -258,7 +258,7 @@ export class SendHalf implements SendStream, Gatherer, Resting, BudgetUser {
   /** Why nothing more can be put into the stream by the method `taker`. */
   #endFor(taker: string): KwikError | undefined {
     if (this.#error !== undefined || !this.#isClosed) return this.#error;
-    return new KwikError("CLOSED", `${taker} after close of the stream`);
+    return new KwikError("CLOSED", `${taker} after close`);
   }
 
   #tellCredit(): void {

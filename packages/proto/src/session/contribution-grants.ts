@@ -48,6 +48,11 @@ export class ContributionGrants {
     for (const peer of contributors.keys()) this.#stop(peer, entry.id, ErrorCode.STREAM_STATE);
   }
 
+  /** A member is lost: nobody opens its streams any more, and whoever waited for one is told. */
+  memberLost(): void {
+    for (const { from, id } of this.#early.splice(0)) this.handleBlocked(this.#state.peerOf(from), id);
+  }
+
   /** A stream has appeared; contributors may have been waiting for it. */
   streamOpened(entry: StreamEntry): void {
     for (let i = this.#early.length - 1; i >= 0; i -= 1) {

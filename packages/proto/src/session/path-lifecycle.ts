@@ -3,6 +3,7 @@ import { earlier, type DurationMs, type Instant } from "../base/time.ts";
 import { Absences } from "./absences.ts";
 import type { ClientPaths } from "./client-paths.ts";
 import type { ContentClient } from "./content-client.ts";
+import type { ContributionGrants } from "./contribution-grants.ts";
 import type { PathWire } from "./path-wire.ts";
 import type { Peer } from "./peer.ts";
 import type { RawForwarding } from "./raw-forwarding.ts";
@@ -18,6 +19,7 @@ const FORGET_EVERY = 100;
 
 interface Parts {
   readonly content: ContentClient;
+  readonly grants: ContributionGrants;
   readonly raw: RawForwarding;
   /** Present on a client. */
   readonly clientPaths: ClientPaths | undefined;
@@ -224,6 +226,7 @@ export class PathLifecycle {
       this.#state.streams.remove(entry);
     }
     this.#parts.content.memberChanged(peer);
+    this.#parts.grants.memberLost();
     this.#state.emit({ type: "member-lost", member: peer.member, reason });
     this.#parts.succession?.review();
     if (this.#hasMember()) return;

@@ -78,6 +78,7 @@ export class Session implements FrameTargets, ControlTargets {
     const succession = this.clientPaths === undefined ? undefined : new Succession(state, this.clientPaths);
     this.lifecycle = new PathLifecycle(state, {
       content: this.content,
+      grants: this.grants,
       raw: this.raw,
       clientPaths: this.clientPaths,
       succession,

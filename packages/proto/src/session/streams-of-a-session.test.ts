@@ -352,3 +352,21 @@ test("what a contribution that was given up has sent goes out again if it was lo
   const again = stage.accept(1);
   expect(again.frames("streamData").map((call) => [call[1], call[2]])).toEqual([[id, 0]]);
 });
+
+// spec: STREAM-7
+test("whoever waits to contribute to a stream that its home never opened hears of it when the home is lost", () => {
+  const { stage, vouched } = trio();
+  const [first, second] = [0, 1].map((sequence) => streamIdOf(1, "server", "unidirectional", sequence)) as [number, number];
+  vouched.packet((encoder) => {
+    encoder.streamDataBlocked(first, 0);
+    encoder.streamDataBlocked(second, 0);
+  });
+  expect(vouched.frames("stopSending")).toEqual([]);
+  stage.session.linkLost(stage.now, 0, ErrorCode.LINK_LOST, "cut");
+  for (let seconds = 0; seconds < 40 && !stage.session.state.peerOf(1).isLost; seconds += 1) {
+    vouched.acknowledge();
+    stage.pass(1000);
+  }
+  expect(stage.session.state.peerOf(1).isLost).toBe(true);
+  expect(new Set(vouched.frames("stopSending").map((call) => call[1]))).toEqual(new Set([first, second]));
+});
