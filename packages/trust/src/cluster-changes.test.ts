@@ -1,5 +1,5 @@
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { JoinAuthority } from "@kwik/core";
@@ -195,6 +195,7 @@ test("a client's certificate is for a client and no host", async () => {
   expect((await stat(client.keyFile)).mode & 0o777).toBe(0o600);
   await expect(issueClient(dir, { name: "a" })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
   await expect(issueClient(dir, { name: "../up" })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  await expect(renewServer(dir, { name: "ali" })).rejects.toMatchObject({ message: expect.stringContaining("is a client") });
 });
 
 test("a damaged folder is named, and nothing is changed in it", async () => {
@@ -205,4 +206,21 @@ test("a damaged folder is named, and nothing is changed in it", async () => {
     await expect(change()).rejects.toMatchObject({ code: "INVALID_ARGUMENT", message: expect.stringContaining("damaged") });
   expect(await readFile(join(dir, "ticket.key"), "utf8")).toBe(before);
   expect((await readdir(dir)).includes("revoked.jws")).toBe(false);
+});
+
+test("a list of revoked keys that cannot be read is not taken for none: nobody is believed again because of a disk", async () => {
+  await revoke(dir, { who: "b" });
+  const file = await readFile(a.clusterFile, "utf8");
+  await rename(join(dir, "revoked.jws"), join(root, "revoked.jws"));
+  // There, and not to be read.
+  await mkdir(join(dir, "revoked.jws"));
+  const changes = [() => rotateTicketKeys(dir), () => renewServer(dir, { name: "a" }), () => issueServer(dir, { hosts: ["c.example"] })];
+  for (const change of changes)
+    await expect(change()).rejects.toMatchObject({ code: "IO", message: expect.stringContaining("revoked.jws") });
+  expect(await readFile(a.clusterFile, "utf8")).toBe(file);
+  await rm(join(dir, "revoked.jws"), { recursive: true });
+  await rename(join(root, "revoked.jws"), join(dir, "revoked.jws"));
+  await rm(join(dir, "a", "server.pem"));
+  await mkdir(join(dir, "a", "server.pem"));
+  await expect(rotateTicketKeys(dir)).rejects.toMatchObject({ code: "IO", message: expect.stringContaining("server.pem") });
 });

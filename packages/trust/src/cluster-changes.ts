@@ -53,6 +53,8 @@ export interface ClusterChange {
 export async function renewServer(dir: string, options: RenewServerOptions): Promise<IssuedServer> {
   const folder = await readClusterFolder(dir);
   const issued = issuedServerAt(join(dir, options.name), "");
+  if (await exists(join(dir, options.name, ClusterFileName.clientKey)))
+    throw new KwikError("INVALID_ARGUMENT", `${options.name} is a client, which is issued anew: under another name, with a new key`);
   if (!(await exists(issued.keyFile))) {
     throw new KwikError(
       "INVALID_ARGUMENT",

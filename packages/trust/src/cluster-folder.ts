@@ -47,11 +47,11 @@ export interface ClusterFolder {
   readonly revokedText: string | undefined;
 }
 
-/** Reads a cluster. Rejects with INVALID_ARGUMENT if there is none, or if it is damaged. */
+/** Reads a cluster. Rejects with INVALID_ARGUMENT if there is none, or if it is damaged; with IO if a file of it is there and cannot be read. */
 export async function readClusterFolder(dir: string): Promise<ClusterFolder> {
-  const optional = (file: string): Promise<string | undefined> => readFile(join(dir, file), "utf8").catch(() => undefined);
+  const optional = (file: string): Promise<string | undefined> => textOf(join(dir, file));
   const required = async (file: string): Promise<string> => {
-    const text = await optional(file);
+    const text = await readFile(join(dir, file), "utf8").catch(() => undefined);
     if (text !== undefined) return text;
     throw new KwikError("INVALID_ARGUMENT", `${dir} holds no cluster (${file} cannot be read); make one with \`kwik cluster init ${dir}\``);
   };
@@ -89,6 +89,17 @@ export async function readClusterFolder(dir: string): Promise<ClusterFolder> {
   }
 }
 
+/** The text of a file, or undefined if there is none. One that is there and cannot be read is not taken for none: what it says may be who is not to be believed. */
+async function textOf(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new KwikError("IO", `${file} cannot be read: ${message}`, { cause: error });
+  }
+}
+
 /** What a server of the cluster is given as cluster.json. */
 export function clusterFileOf({ ca, tickets, revokedText }: ClusterFolder): ClusterFile {
   const verify = [tickets.current, tickets.next?.verify, tickets.previous].filter((key) => key !== undefined);
@@ -122,7 +133,7 @@ export async function membersOf(dir: string): Promise<ClusterMember[]> {
     if (!entry.isDirectory()) continue;
     for (const isServer of [true, false]) {
       const file = isServer ? ClusterFileName.serverCert : ClusterFileName.clientCert;
-      const pem = await readFile(join(dir, entry.name, file), "utf8").catch(() => undefined);
+      const pem = await textOf(join(dir, entry.name, file));
       if (pem !== undefined) members.push({ name: entry.name, identity: identityOf(pem), isServer });
     }
   }
