@@ -1,13 +1,15 @@
 // npm run fuzz: every decoder, and the state machine with hostile peers, for longer than npm test does. `--seconds 60` for each of them, `--seed N` as a failure says, `--only http3` for some files.
 import { spawn } from "node:child_process";
-import { parseArgs } from "node:util";
+import { parseOptions } from "./parse-options.ts";
 
 const USAGE = "npm run fuzz -- [--seconds N] [--seed N] [--only WORD]";
 /** Beyond the time that is given: starting, and an input that takes long. */
 const MARGIN_MS = 120_000;
 
-const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "30" }, seed: { type: "string" }, only: { type: "string" } },
+const values = parseOptions("fuzz", USAGE, {
+  seconds: { type: "string", default: "30" },
+  seed: { type: "string" },
+  only: { type: "string" },
 });
 const seconds = Number(values.seconds);
 if (!(seconds > 0) || (values.seed !== undefined && !Number.isInteger(Number(values.seed)))) {

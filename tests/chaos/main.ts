@@ -1,8 +1,8 @@
 // npm run chaos: servers and clients as processes on a network of namespaces, and everything goes wrong. See docs/reliability.md.
 import { randomInt } from "node:crypto";
-import { parseArgs } from "node:util";
 import { NETWORK_PROGRAMS, prepareTools } from "@kwik/bench/network";
 import { FAULT_KINDS, type FaultKind } from "./plan/fault.ts";
+import { parseOptions } from "../../scripts/parse-options.ts";
 import { jsonOf, progressLine, summaryOf } from "./report.ts";
 import { runChaos } from "./run-chaos.ts";
 
@@ -12,14 +12,12 @@ const QUIET_LINE_S = 10;
 
 const isTerminal = process.stderr.isTTY;
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "600" },
-    seed: { type: "string" },
-    faults: { type: "string" },
-    json: { type: "boolean", default: false },
-    quiet: { type: "boolean", default: false },
-  },
+const values = parseOptions("chaos", USAGE, {
+  seconds: { type: "string", default: "600" },
+  seed: { type: "string" },
+  faults: { type: "string" },
+  json: { type: "boolean", default: false },
+  quiet: { type: "boolean", default: false },
 });
 
 const seconds = number("seconds", values.seconds, 5, 86_400);

@@ -1,18 +1,16 @@
 // npm run soak: sessions and streams without number, and flat memory. See docs/reliability.md.
-import { parseArgs } from "node:util";
+import { parseOptions } from "../../scripts/parse-options.ts";
 import { threadCount } from "../chaos/world/leftovers.ts";
 import { runSoak, type SoakRow } from "./run-soak.ts";
 
 const USAGE = "npm run soak -- [--sessions N] [--streams N] [--rows N] [--json]";
 const MIB = 1024 * 1024;
 
-const { values } = parseArgs({
-  options: {
-    sessions: { type: "string", default: "10000" },
-    streams: { type: "string", default: "1000000" },
-    rows: { type: "string", default: "20" },
-    json: { type: "boolean", default: false },
-  },
+const values = parseOptions("soak", USAGE, {
+  sessions: { type: "string", default: "10000" },
+  streams: { type: "string", default: "1000000" },
+  rows: { type: "string", default: "20" },
+  json: { type: "boolean", default: false },
 });
 const [sessions, streams, waves] = [values.sessions, values.streams, values.rows].map(Number) as [number, number, number];
 if (![sessions, streams, waves].every((value) => Number.isInteger(value) && value > 0) || streams < sessions || waves > sessions) {
