@@ -117,3 +117,42 @@ test("further contents of one stream wait for those before them", async () => {
   expect(got).toBe(count * 1000);
   expect(new Set(await Promise.all(sending))).toEqual(new Set(["no error"]));
 });
+
+test("calls of a content store are under way for all clients together up to maxPendingOpeningsInAll, and one network leaves others half of what is left", async () => {
+  let host = "203.0.113.1";
+  await using cluster = new TestCluster({ clientHost: () => host });
+  const open = new Map<string, (() => void)[]>();
+  const asked = (): number => [...open.values()].reduce((sum, calls) => sum + calls.length, 0);
+  const content = {
+    open: (_id: string, request?: { readonly sessionId: string }) =>
+      new Promise<undefined>((resolve) => {
+        const calls = open.get(request?.sessionId ?? "") ?? [];
+        open.set(request?.sessionId ?? "", calls);
+        calls.push(() => resolve(undefined));
+      }),
+  };
+  const home = await cluster.serve();
+  const store = await cluster.serve({ content, limits: { maxPendingOpeningsInAll: 8, handshakeTimeoutMs: 30_000 } });
+  /** A client that asks the store for ten contents; its home has them all, and keeps them to itself for now. */
+  const begin = async (): Promise<string> => {
+    const client = await cluster.dial(home, { servers: [store.listener.url] });
+    const session = await home.next();
+    await store.next();
+    await expect.poll(() => session.activePaths().length).toBe(2);
+    for (let id = 0; id < 10; id += 1) {
+      const hashes = async () => [new Uint8Array(32)];
+      const part = { id: String(id), version: "1", length: 1000n, hashes, read: () => new Promise<Uint8Array>(() => undefined) };
+      void codeOf(session.openStream().sendContent(part, { end: true }));
+    }
+    return client.id;
+  };
+  await begin();
+  await begin();
+  await expect.poll(asked).toBe(4);
+  host = "198.51.100.1";
+  const other = await begin();
+  await expect.poll(() => open.get(other)?.length).toBe(2);
+  expect(asked()).toBe(6);
+  for (const calls of open.values()) for (const answer of calls) answer();
+  await expect.poll(asked).toBeGreaterThan(6);
+});
