@@ -37,3 +37,7 @@ test("pieces are as long as the cuts say, in turns, and none is empty", () => {
   expect(lengths(3, [0])).toEqual([1, 1, 1]);
   expect(lengths(0, [5])).toEqual([]);
 });
+
+test("a target without any kept input is a mistake", async () => {
+  await expect(fuzz({ corpus: {}, read: () => undefined }, { ms: 0 })).rejects.toThrow("without a kept input");
+});

@@ -41,6 +41,8 @@ const cuts = fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 40 }), 
 export async function fuzz(target: FuzzTarget, budget: FuzzBudget): Promise<FuzzOutcome> {
   const { ms, seed = Date.now() % 2 ** 31 } = budget;
   const entries = Object.entries(target.corpus);
+  // A name that is written wrong would leave a target with nothing but noise, and nobody would see it.
+  if (entries.length === 0) throw new Error("a target without a kept input: is its corpus named as in fuzz-corpus.json?");
   for (const [name, entry] of entries) {
     for (const cut of [[1], [3, 50], [100_000]]) {
       try {
