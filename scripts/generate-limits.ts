@@ -62,7 +62,6 @@ const SOURCES: readonly Source[] = [
 
 /** Constants that bound what somebody else can have, and are no options: by file. */
 const FIXED: Readonly<Record<string, readonly string[]>> = {
-  "packages/proto/src/base/ids.ts": ["MAX_MEMBERS"],
   "packages/proto/src/session/link-input.ts": ["MAX_CARRIERS"],
   "packages/core/src/pipe/pipe-link.ts": ["MAX_OPEN_CARRIERS", "MAX_EARLY_BYTES"],
   "packages/proto/src/control/control-channel.ts": ["MAX_SENT_CONTROL_BYTES"],
@@ -109,8 +108,7 @@ const pagePath = join(root, "docs/limits.md");
 const present = SOURCES.filter((source) => existsSync(join(root, source.path)));
 const page = `<!-- generated from ${present.map(({ path }) => path).join(" and ")}; change it there and run npm run generate -->
 
-${(await Promise.all(present.map(render))).join("\n")}
-${fixedLimits()}`;
+${[...(await Promise.all(present.map(render))), ...fixedLimits()].join("\n")}`;
 
 if (!process.argv.includes("--check")) writeFileSync(pagePath, page);
 else if (!existsSync(pagePath) || readFileSync(pagePath, "utf8") !== page) {
@@ -155,9 +153,11 @@ ${rows.join("\n")}
 `;
 }
 
-function fixedLimits(): string {
+/** The section, if there is anything in it. */
+function fixedLimits(): string[] {
   const values = new Map<string, number>();
-  const rows = Object.entries(FIXED).flatMap(([path, names]) => {
+  const files = Object.entries(FIXED).filter(([path]) => existsSync(join(root, path)));
+  const rows = files.flatMap(([path, names]) => {
     const source = ts.createSourceFile(path, readFileSync(join(root, path), "utf8"), ts.ScriptTarget.ESNext, true);
     return names.map((name) => {
       const statement = source.statements
@@ -172,7 +172,8 @@ function fixedLimits(): string {
       return `| [\`${name}\`](../${path}) | ${shown(name.includes("BYTES") ? "Bytes" : "", value)} | ${meaning} |`;
     });
   });
-  return `## Fixed
+  if (rows.length === 0) return [];
+  const section = `## Fixed
 
 ${FIXED_INTRO}
 
@@ -180,6 +181,7 @@ ${FIXED_INTRO}
 | --- | --- | --- |
 ${rows.join("\n")}
 `;
+  return [section];
 }
 
 /** Of arithmetic with numbers, and constants that came before. */

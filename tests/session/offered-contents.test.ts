@@ -156,3 +156,38 @@ test("calls of a content store are under way for all clients together up to maxP
   for (const calls of open.values()) for (const answer of calls) answer();
   await expect.poll(asked).toBeGreaterThan(6);
 });
+
+// spec: CONTENT-21
+test("however a content ends, its stream makes room for another", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair({ limits: { maxStreams: 8, contentReadTimeoutMs: 20 } });
+  const contents = [
+    () => source("1", 1),
+    broken,
+    () => source("2", 2, 30_000_000),
+    () => ({ ...source("3", 3), read: () => new Promise<Uint8Array>(() => undefined) }),
+  ];
+  let served = 0;
+  void (async () => {
+    for await (const stream of server.incomingStreams()) {
+      const at = served++;
+      const sending = stream.sendContent((contents[at % 4] as () => ReturnType<typeof source>)(), { end: at % 3 === 0 });
+      sending.then(
+        () => stream.close(),
+        () => undefined,
+      );
+      if (at % 10 === 9) stream.reset(4);
+    }
+  })();
+  for (let count = 0; count < 100; count += 1) {
+    const stream = await client.openStreamSync();
+    await stream.close();
+    const reading = stream.read();
+    if (count % 5 === 4 || count % 4 >= 2) stream.stopReading(6);
+    await reading.catch(() => undefined);
+    // What was not read to its end would stay open, as any stream.
+    if (count % 4 < 2) for (let data = await stream.read().catch(() => null); data !== null; data = await stream.read().catch(() => null));
+  }
+  await expect.poll(() => [client.stats().openStreams, server.stats().openStreams]).toEqual([0, 0]);
+  expect(served).toBe(100);
+});

@@ -53,6 +53,8 @@ export interface ListenerLimits {
   maxPendingAuthorizationsInAll: number;
   /** Calls of `ContentStore.open` under way at once over all sessions, shared in the same way; one session has 16 of them. Its turn ends after `handshakeTimeoutMs`, if the call has not. */
   maxPendingOpeningsInAll: number;
+  /** How long a read of a content may take with its opening, in milliseconds; then the client is told that it failed, and others get its place: eight of a session are under way at once. */
+  contentReadTimeoutMs: number;
   /** Prefixes, and as many sites, that are remembered, at most; those that were heard of longest ago are forgotten first. */
   maxPrefixes: number;
 }
@@ -92,6 +94,8 @@ export const DEFAULT_LISTENER_LIMITS: ListenerLimits = {
   maxPendingAuthorizationsInAll: 1_024,
   // Eight sessions of a prefix with all that each may have.
   maxPendingOpeningsInAll: 256,
+  // Three times what a gateway gives an origin.
+  contentReadTimeoutMs: 30_000,
   // About 2 MB.
   maxPrefixes: 10_000,
 };

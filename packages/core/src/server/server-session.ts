@@ -46,6 +46,7 @@ export interface ServerSessionOptions {
   readonly streamTurns: TurnShare;
   /** The same for calls of `ContentStore.open`. */
   readonly openingTurns: TurnShare;
+  readonly contentReadTimeoutMs: number;
   /** What it shares with the other sessions of its listener. */
   readonly sendPool: SendPool;
   /** A hook of the application failed. */
@@ -88,6 +89,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
       (contentId, isAsked) => this.#offers.find(contentId, isAsked),
       options.openingTurns,
       options.onFault,
+      options.contentReadTimeoutMs,
     );
     this.#gate = this.#makeGate(options);
     this.#minting = new TicketMinting(this.driver, options.authority, {

@@ -131,6 +131,7 @@ export class SessionTable {
         maxPendingAuthorizations: this.#limits.maxPendingAuthorizations,
         streamTurns: this.#streamTurns.share(network),
         openingTurns: this.#openingTurns.share(network),
+        contentReadTimeoutMs: this.#limits.contentReadTimeoutMs,
         sendPool: this.#sendPool,
         onFault: (hook, why) => this.#faults.add(hook, `${hook} failed: ${why}`),
         onStreamRefused: () => (this.#refusedStreams += 1),

@@ -19,14 +19,14 @@ function turnsOf(max: number): FairTurns {
 }
 
 /** Reads over a store whose openings end when the test says so. */
-function staged(turns = turnsOf(1_000).share("192.0.2.0/24")) {
+function staged(turns = turnsOf(1_000).share("192.0.2.0/24"), timeoutMs = 30_000) {
   const answered: string[] = [];
   const faults: string[] = [];
   const reasons: string[] = [];
   const closed: string[] = [];
   const openings: ((source: ContentSource | Error | undefined) => void)[] = [];
   const requests: (ContentRequest | undefined)[] = [];
-  const driver = { schedule: () => undefined };
+  const driver = { schedule: () => undefined, runtime: systemRuntime };
   const server = {
     handleRead: (requestId: number) => answered.push(`read ${requestId}`),
     handleReadFailed: (requestId: number, _offset: number, _code: number, reason: string) => {
@@ -48,6 +48,7 @@ function staged(turns = turnsOf(1_000).share("192.0.2.0/24")) {
     () => undefined,
     turns,
     (hook, why) => faults.push(`${hook}: ${why}`),
+    timeoutMs,
   );
   const source = (name: string, version = "1"): ContentSource => ({
     id: "a.bin",
@@ -230,4 +231,16 @@ test("what a store or a source says when it fails is told here, and to the clien
   expect(answered).toEqual(["failed 1", "failed 2"]);
   expect(faults).toEqual(['ContentStore.open: "a.bin": EACCES: /srv/private', 'ContentSource.read: "a.bin": EIO: /srv/private/a.bin']);
   expect(reasons.join(" ")).not.toContain("/srv");
+});
+
+test("a read that is never answered is given up after its time, told of, and what comes late changes nothing", async () => {
+  const { reads, answered, faults, openings, source } = staged(undefined, 20);
+  reads.handle(wanted(1));
+  await expect.poll(() => answered).toEqual(["failed 1"]);
+  expect(faults).toEqual(['ContentSource.read: "a.bin": no answer within 20 ms']);
+  openings[0]?.(source("late"));
+  await turn();
+  reads.handle(wanted(2));
+  await turn();
+  expect(answered.at(-1)).toBe("read 2");
 });

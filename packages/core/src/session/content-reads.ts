@@ -37,6 +37,9 @@ export class ContentReads {
   readonly #waiting: ((turn: Turn | undefined) => void)[] = [];
   readonly #turns: TurnShare;
   readonly #onFault: (hook: HookName, why: string) => void;
+  readonly #timeoutMs: number;
+  /** Of the reads under way. */
+  readonly #timers = new Set<unknown>();
   #openings = 0;
   #isClosed = false;
 
@@ -49,6 +52,7 @@ export class ContentReads {
     offered: FindOffered,
     turns: TurnShare,
     onFault: (hook: HookName, why: string) => void,
+    timeoutMs: number,
   ) {
     this.#driver = driver;
     this.#server = server;
@@ -57,22 +61,39 @@ export class ContentReads {
     this.#offered = offered;
     this.#turns = turns;
     this.#onFault = onFault;
+    this.#timeoutMs = timeoutMs;
   }
 
   handle(event: ReadWanted): void {
-    this.#read(event).then(
-      () => this.#driver.schedule(),
-      (error: unknown) => {
-        // What a disk says is for who owns it: the client may be anybody.
-        this.#onFault("ContentSource.read", `"${event.contentId}": ${KwikError.from(error).message}`);
-        this.#refuse(event, ErrorCode.INTERNAL_ERROR, "reading failed", "");
-      },
-    );
+    const { runtime } = this.#driver;
+    // One that is never answered would keep its place for good, and eight of them all places of the session. What comes late is dropped.
+    const timer = runtime.setTimer(() => {
+      this.#timers.delete(timer);
+      this.#onFault("ContentSource.read", `"${event.contentId}": no answer within ${this.#timeoutMs} ms`);
+      this.#refuse(event, ErrorCode.INTERNAL_ERROR, "reading took too long", "");
+    }, this.#timeoutMs);
+    this.#timers.add(timer);
+    const ended = (): void => {
+      runtime.clearTimer(timer);
+      this.#timers.delete(timer);
+    };
+    this.#read(event)
+      .finally(ended)
+      .then(
+        () => this.#driver.schedule(),
+        (error: unknown) => {
+          // What a disk says is for who owns it: the client may be anybody.
+          this.#onFault("ContentSource.read", `"${event.contentId}": ${KwikError.from(error).message}`);
+          this.#refuse(event, ErrorCode.INTERNAL_ERROR, "reading failed", "");
+        },
+      );
   }
 
   /** Lets go of everything that is open, and opens nothing any more: reads that were asked for before may still come. */
   close(): void {
     this.#isClosed = true;
+    for (const timer of this.#timers) this.#driver.runtime.clearTimer(timer);
+    this.#timers.clear();
     for (const opening of this.#open.values()) closeQuietly(opening.source);
     this.#open.clear();
     this.#turns.leave();
