@@ -54,27 +54,3 @@ test("a stream that is read both as it is and as a web stream fails one of the r
   void next.close();
   expect(await textOf(await server.acceptStream())).toBe("the session is there");
 });
-
-test("a priority that is no number is refused where it is set, and others are brought into range", async () => {
-  await using cluster = new TestCluster();
-  const { client, server } = await cluster.pair();
-  const stream = client.openStream();
-  expect(() => (stream.priority = Number.NaN)).toThrow(/priority/);
-  expect(() => (stream.priority = "high" as never)).toThrow(/priority/);
-  expect(stream.priority).toBe(128);
-  stream.priority = 1000;
-  expect(stream.priority).toBe(255);
-  await stream.write(bytes("x"));
-  void stream.close();
-  expect(await textOf(await server.acceptStream())).toBe("x");
-});
-
-test("nothing is skipped in a stream that has ended", async () => {
-  await using cluster = new TestCluster();
-  const { server } = await cluster.pair();
-  const [closed, reset] = [server.openStream(), server.openStream()];
-  void closed.close();
-  reset.reset(5);
-  expect(() => closed.skip(5)).toThrow(expect.objectContaining({ code: "CLOSED" }));
-  expect(() => reset.skip(5)).toThrow(expect.objectContaining({ code: "APPLICATION" }));
-});
