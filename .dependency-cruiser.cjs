@@ -19,7 +19,7 @@ const PACKAGES = {
   sockets: ["core", "splice", "tls", "tunnel"],
   kwik: ["core", "sockets", "trust", "transport-browser", "transport-quic", "transport-relay", "transport-tcp", "transport-websocket"],
   tunnel: ["core"],
-  splice: ["tunnel"],
+  splice: ["tls", "tunnel"],
   gateway: ["core", "resolve", "splice", "tunnel"],
   proxy: ["core", "splice", "tunnel"],
   bench: ["kwik", "transport-quic"],

@@ -27,6 +27,45 @@ test("either half of a stream ends on its own, and close resolves when the other
   expect(stream.id).toBe(accepted.id);
 });
 
+test("readNow takes what is here and waits for nothing; readReady waits and takes nothing", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  await stream.write(bytes("first"));
+  const accepted = await server.acceptStream();
+  const target = new Uint8Array(3);
+  await accepted.readReady();
+  expect([accepted.readNow(target), Buffer.from(target).toString()]).toEqual([3, "fir"]);
+  await accepted.readReady();
+  expect([accepted.readNow(target), Buffer.from(target.subarray(0, 2)).toString()]).toEqual([2, "st"]);
+  expect(accepted.readNow(target)).toBeUndefined();
+  const ready = accepted.readReady();
+  expect(await codeOf(accepted.read())).toBe("INVALID_ARGUMENT");
+  expect(() => accepted.readNow(target)).toThrow("already waiting");
+  await stream.write(bytes("on"));
+  await ready;
+  expect(Buffer.from((await accepted.read()) ?? []).toString()).toBe("on");
+  void stream.close();
+  await accepted.readReady();
+  expect(accepted.readNow(target)).toBe(0);
+  expect(await accepted.read()).toBeNull();
+});
+
+test("readReady rejects when the stream is reset, and readNow throws", async () => {
+  await using cluster = new TestCluster();
+  const { client, server } = await cluster.pair();
+  const stream = client.openStream();
+  await stream.write(bytes("x"));
+  const accepted = await server.acceptStream();
+  await accepted.read();
+  const ready = codeOf(accepted.readReady());
+  stream.reset(7);
+  expect(await ready).toBe("APPLICATION");
+  expect(await codeOf(accepted.readReady())).toBe("APPLICATION");
+  expect(() => accepted.readNow(new Uint8Array(1))).toThrow(StreamError);
+  expect(() => accepted.readNow(new Uint8Array(0))).toThrow("at least one byte");
+});
+
 test("readInto copies what is here, mixes with read, and answers 0 at the end", async () => {
   await using cluster = new TestCluster();
   const { client, server } = await cluster.pair();

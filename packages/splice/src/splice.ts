@@ -1,12 +1,19 @@
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { adoptMemory } from "@kwik/tls";
 import { stopCodeOf, TunnelReset, type TunnelStream } from "@kwik/tunnel";
+import { giveMemory, READ_MEMORY, takeMemory } from "./copy-memory.ts";
 
 /** What of a tunnel is needed to join it with a socket. */
 export type TunnelEnd = Pick<TunnelStream, "read" | "write" | "close" | "flushed" | "reset" | "stopReading" | "abort"> & {
   /** Something travels in the tunnel though the socket rests: the socket's silence means nothing then. Default: false. */
   readonly isBusy?: boolean;
-};
+  /** `write` keeps nothing of what it is given when it returns. Default: false, and each write is given memory of its own. */
+  readonly copiesWrites?: boolean;
+} & Partial<PollableEnd>;
+
+/** A tunnel that is read without memory while it waits. Others bring their bytes by `read`. */
+type PollableEnd = Pick<TunnelStream, "readNow" | "readReady">;
 
 export interface SpliceOptions {
   /** Both directions end when nothing moved for so long, in milliseconds. 0: never. */
@@ -63,6 +70,8 @@ class Splice {
   #end: SpliceEnd = "closed";
   #error: unknown;
   #lastWords: Promise<void> | undefined;
+  /** Told whether the system has all that was written: when it has, or when the socket is closed. */
+  #onAllWritten: ((isAll: boolean) => void) | undefined;
 
   constructor(socket: Socket, tunnel: TunnelEnd, options: SpliceOptions) {
     this.#socket = socket;
@@ -74,11 +83,12 @@ class Splice {
     const socket = this.#socket;
     const onError = (error: Error): void => this.#break("socket-broken", error);
     socket.on("error", onError).on("timeout", this.#onTimeout).setTimeout(this.#options.idleTimeoutMs);
-    catchWriteErrors(socket, this.#onWriteFailed);
+    watchWrites(socket, this.#onWritten, this.#onWriteFailed);
     if (socket.destroyed) this.#onClose();
     else {
-      socket.on("data", this.#onData).on("end", this.#onEnd).on("close", this.#onClose);
-      socket.resume();
+      socket.on("end", this.#onEnd).on("close", this.#onClose).pause();
+      // Not from within a read, as it may be now.
+      setImmediate(this.#startReading);
     }
     await Promise.all([this.#socketDone.promise, this.#fromTunnel()]);
     await this.#lastWords;
@@ -88,6 +98,21 @@ class Splice {
     socket.destroySoon();
     return { end: this.#end, error: this.#error, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
   }
+
+  readonly #startReading = (): void => {
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    for (let data = socket.read() as Buffer | null; data !== null; data = socket.read() as Buffer | null) this.#onData(data);
+    if (!adoptMemory(socket, READ_MEMORY, this.#onRead)) socket.on("data", this.#onData);
+    if (!this.#isHeld) socket.resume();
+  };
+
+  /** Answers that more may be read; `pause` says when not. */
+  readonly #onRead = (bytes: number): boolean => {
+    const data = READ_MEMORY.subarray(0, bytes);
+    this.#onData(this.#tunnel.copiesWrites === true ? data : Buffer.from(data));
+    return true;
+  };
 
   readonly #onData = (chunk: Uint8Array): void => {
     if (this.#isStopped) return;
@@ -136,7 +161,18 @@ class Splice {
     );
   };
 
+  readonly #onWritten = (): void => {
+    if (this.#onAllWritten !== undefined && this.#socket.writableLength === 0) this.#tellAllWritten(true);
+  };
+
+  #tellAllWritten(isAll: boolean): void {
+    const tell = this.#onAllWritten;
+    this.#onAllWritten = undefined;
+    tell?.(isAll);
+  }
+
   readonly #onClose = (): void => {
+    this.#tellAllWritten(false);
     if (this.#hasEnded) return;
     if (!this.#isStopped) this.#break("socket-broken", undefined);
     this.#socketDone.resolve();
@@ -162,11 +198,9 @@ class Splice {
   async #fromTunnel(): Promise<void> {
     const socket = this.#socket;
     try {
-      for (let data = await this.#tunnel.read(); data !== null; data = await this.#tunnel.read()) {
-        if (socket.destroyed) return;
-        this.#bytesOut += data.length;
-        if (!socket.write(data)) await drained(socket);
-      }
+      const tunnel = this.#tunnel;
+      const isWhole = await (isPollable(tunnel) && keepsNoWrites(socket) ? this.#copyAll(tunnel) : this.#passAll());
+      if (!isWhole) return;
     } catch (error) {
       if (this.#writeError === undefined) this.#break("tunnel-broken", error);
       return;
@@ -178,6 +212,42 @@ class Splice {
     });
     if (this.#isStopped && !socket.destroyed) socket.setTimeout(LINGER_MS);
     else this.#halfClosed();
+  }
+
+  /** Answers whether the tunnel came to its end, and not the socket. */
+  async #passAll(): Promise<boolean> {
+    const socket = this.#socket;
+    for (let data = await this.#tunnel.read(); data !== null; data = await this.#tunnel.read()) {
+      if (socket.destroyed) return false;
+      this.#bytesOut += data.length;
+      if (!socket.write(data)) await drained(socket);
+    }
+    return true;
+  }
+
+  /** The same. The system mostly takes at once what is written, and the memory is free for the next. */
+  async #copyAll(tunnel: PollableEnd): Promise<boolean> {
+    const socket = this.#socket;
+    for (;;) {
+      await tunnel.readReady();
+      if (socket.destroyed) return false;
+      const memory = takeMemory();
+      const bytes = tunnel.readNow(memory);
+      if (bytes !== undefined && bytes > 0) {
+        this.#bytesOut += bytes;
+        socket.write(memory.subarray(0, bytes));
+        // Where the socket is gone the system may still read it.
+        if (socket.writableLength > 0 && !(await this.#allWritten())) return false;
+      }
+      giveMemory(memory);
+      if (bytes === 0) return true;
+    }
+  }
+
+  /** Resolves with false if the socket closed before. */
+  #allWritten(): Promise<boolean> {
+    if (this.#socket.destroyed) return Promise.resolve(false);
+    return new Promise((resolve) => (this.#onAllWritten = resolve));
   }
 
   #halfClosed(): void {
@@ -207,12 +277,23 @@ class Splice {
   }
 }
 
-/** Tells of writes that fail, which would otherwise destroy the socket before what it still brings was read. Nothing more is written then. */
-function catchWriteErrors(socket: Socket, onFailed: (error: Error) => void): void {
+function isPollable(tunnel: TunnelEnd): tunnel is TunnelEnd & PollableEnd {
+  return tunnel.readNow !== undefined && tunnel.readReady !== undefined;
+}
+
+/** A duplex stream that only looks like a socket may keep what it is given. */
+function keepsNoWrites(socket: unknown): boolean {
+  return socket instanceof Socket;
+}
+
+/** Tells of writes that were done, and of those that fail, which would otherwise destroy the socket before what it still brings was read. Nothing more is written then. */
+function watchWrites(socket: Socket, onDone: () => void, onFailed: (error: Error) => void): void {
   const [write, writev] = [socket._write.bind(socket), socket._writev?.bind(socket)];
   const guarded = (done: (error?: Error | null) => void) => (error?: Error | null) => {
-    if (error === undefined || error === null) done();
-    else onFailed(error);
+    if (error === undefined || error === null) {
+      done();
+      onDone();
+    } else onFailed(error);
   };
   socket._write = (chunk, encoding, done) => write(chunk, encoding, guarded(done));
   if (writev !== undefined) socket._writev = (chunks, done) => writev(chunks, guarded(done));

@@ -1,4 +1,5 @@
 export { AcceptedInput } from "./accepted-input.ts";
+export { adoptMemory, type ReadMemory } from "./adopt-memory.ts";
 export { adoptSlab } from "./adopt-slab.ts";
 export { parseAuthorities } from "./authorities.ts";
 export { bindCode, bindProblem } from "./bind-problem.ts";

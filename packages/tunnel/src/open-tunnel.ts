@@ -91,6 +91,14 @@ class OpenedTunnel extends TunnelStream implements Tunnel {
     return super.readInto(buffer);
   }
 
+  override readNow(target: Uint8Array): number | undefined {
+    return this.#isConnected ? super.readNow(target) : undefined;
+  }
+
+  override readReady(): Promise<void> {
+    return this.#isConnected ? super.readReady() : this.connected.then(() => super.readReady());
+  }
+
   async #connect(
     target: TunnelTarget,
     restMs: number,

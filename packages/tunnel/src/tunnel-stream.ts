@@ -8,6 +8,8 @@ const NOTHING = new Uint8Array(0);
 /** A stream with a header in front: reads that one first, then gives what follows it. */
 export class TunnelStream {
   readonly id: bigint;
+  /** `write` keeps nothing of what it is given when it returns. */
+  readonly copiesWrites = true;
   protected readonly stream: Stream;
   #rest: Uint8Array = NOTHING;
   #ahead: Promise<Uint8Array | null> | undefined;
@@ -39,10 +41,19 @@ export class TunnelStream {
       this.#rest = data;
     }
     if (this.#rest.length === 0 || target.length === 0) return this.stream.readInto(target);
-    const part = this.#rest.subarray(0, target.length);
-    target.set(part);
-    this.#rest = this.#rest.subarray(part.length);
-    return part.length;
+    return this.#copyRest(target);
+  }
+
+  /** As `ReceiveStream.readNow`; only after `readReady`. */
+  readNow(target: Uint8Array): number | undefined {
+    if (this.#ahead !== undefined) return undefined;
+    return this.#rest.length === 0 || target.length === 0 ? this.stream.readNow(target) : this.#copyRest(target);
+  }
+
+  /** As `ReceiveStream.readReady`. */
+  readReady(): Promise<void> {
+    if (this.#ahead !== undefined) return this.#takeAhead();
+    return this.#rest.length === 0 ? this.stream.readReady() : Promise.resolve();
   }
 
   /** As `SendStream.write`. */
@@ -99,6 +110,18 @@ export class TunnelStream {
     const rest = this.#rest;
     this.#rest = NOTHING;
     return Promise.resolve(rest);
+  }
+
+  #copyRest(target: Uint8Array): number {
+    const part = this.#rest.subarray(0, target.length);
+    target.set(part);
+    this.#rest = this.#rest.subarray(part.length);
+    return part.length;
+  }
+
+  async #takeAhead(): Promise<void> {
+    // Null: the stream says so again.
+    this.#rest = (await this.read()) ?? NOTHING;
   }
 
   async #readExactly(length: number): Promise<Uint8Array> {

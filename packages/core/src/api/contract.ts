@@ -28,8 +28,7 @@ export interface DatagramOptions {
 export interface SendStream {
   readonly id: bigint;
   /**
-   * Takes all of `data` and resolves when there is credit for more; awaiting it is backpressure. The callee owns the bytes
-   * until it resolves. Rejects with StreamError once the stream is reset or stopped by the peer.
+   * Takes all of `data`, a copy of it before the call returns, and resolves when there is credit for more; awaiting it is backpressure. Rejects with StreamError once the stream is reset or stopped by the peer.
    */
   write(data: Uint8Array): Promise<void>;
   /**
@@ -63,6 +62,13 @@ export interface ReceiveStream {
    * again at once. `target` belongs to the stream until the promise is settled.
    */
   readInto(target: Uint8Array): Promise<number>;
+  /**
+   * Copies what is here already into `target`, as `readInto` does, and answers how many bytes; 0 at the end, undefined while there is nothing. Throws what `readInto` rejects with.
+   * With `readReady` a reader needs no memory of its own while it waits.
+   */
+  readNow(target: Uint8Array): number | undefined;
+  /** Resolves when `readNow` answers something: bytes, or the end. Rejects as `read`, and counts as one: a second read meanwhile rejects. */
+  readReady(): Promise<void>;
   /** Says that no more will be read; the peer's writes reject with `code`, which is as in `reset`. */
   stopReading(code: number): void;
   /** The same half as a web stream; use one of the two. */

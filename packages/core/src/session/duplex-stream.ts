@@ -68,6 +68,14 @@ export class DuplexStream implements Stream {
     return this.#receive.readInto(target);
   }
 
+  readNow(target: Uint8Array): number | undefined {
+    return this.#receive.readNow(target);
+  }
+
+  readReady(): Promise<void> {
+    return this.#receive.readReady();
+  }
+
   stopReading(code: number): void {
     this.#receive.stopReading(code);
   }

@@ -5,11 +5,14 @@ import { byteProblem } from "../api/byte-argument.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 
-/** What a reader gets: bytes or null for `read`, a count for `readInto`. */
-type Taken = Uint8Array | number | null;
+/** What a reader gets: bytes or null for `read`, a count for `readInto`, nothing for `readReady`. */
+type Taken = Uint8Array | number | null | undefined;
+
+/** In the place of a target: takes nothing. */
+const READINESS = Symbol("readiness");
 
 interface Waiter {
-  readonly target: Uint8Array | undefined;
+  readonly target: Uint8Array | typeof READINESS | undefined;
   resolve(value: Taken): void;
   reject(reason: unknown): void;
 }
@@ -40,6 +43,22 @@ export class ReceiveHalf implements ReceiveStream {
     const problem = problemOf(target);
     if (problem !== undefined) return Promise.reject(problem);
     return this.#next(target) as Promise<number>;
+  }
+
+  readNow(target: Uint8Array): number | undefined {
+    const problem = this.#waiter === undefined ? problemOf(target) : alreadyReading();
+    if (problem !== undefined) throw problem;
+    const outcome = this.#take(target);
+    if (outcome instanceof KwikError) throw outcome;
+    return outcome as number | undefined;
+  }
+
+  readReady(): Promise<void> {
+    if (this.#waiter !== undefined) return Promise.reject(alreadyReading());
+    const ending = this.#ending();
+    if (ending instanceof KwikError) return Promise.reject(ending);
+    if (this.#isReady(ending)) return Promise.resolve();
+    return this.#wait(READINESS) as Promise<void>;
   }
 
   stopReading(code: number): void {
@@ -86,7 +105,12 @@ export class ReceiveHalf implements ReceiveStream {
       this.#endReadable();
       return;
     }
-    const outcome = this.#take(waiter.target);
+    const { target } = waiter;
+    if (target === READINESS) {
+      this.#tellReady(waiter);
+      return;
+    }
+    const outcome = this.#take(target);
     if (outcome === undefined) return;
     this.#waiter = undefined;
     if (outcome instanceof KwikError) waiter.reject(outcome);
@@ -132,13 +156,29 @@ export class ReceiveHalf implements ReceiveStream {
   }
 
   #next(target: Uint8Array | undefined): Promise<Taken> {
-    if (this.#waiter !== undefined) return Promise.reject(new KwikError("INVALID_ARGUMENT", "a read is waiting already"));
+    if (this.#waiter !== undefined) return Promise.reject(alreadyReading());
     const outcome = this.#take(target);
     if (outcome instanceof KwikError) return Promise.reject(outcome);
     if (outcome !== undefined) return Promise.resolve(outcome);
+    return this.#wait(target);
+  }
+
+  #wait(target: Waiter["target"]): Promise<Taken> {
     return new Promise((resolve, reject) => {
       this.#waiter = { target, resolve, reject };
     });
+  }
+
+  #isReady(ending: KwikError | "finished" | undefined): boolean {
+    return ending !== undefined || (this.#entry.receive?.readableBytes ?? 0) > 0;
+  }
+
+  #tellReady(waiter: Waiter): void {
+    const ending = this.#ending();
+    if (!this.#isReady(ending)) return;
+    this.#waiter = undefined;
+    if (ending instanceof KwikError) waiter.reject(ending);
+    else waiter.resolve(undefined);
   }
 
   /** What is here for a reader; undefined if it has to wait. */
@@ -183,6 +223,10 @@ export class ReceiveHalf implements ReceiveStream {
     const bytes = session.readInto(runtime.now(), this.#entry, target);
     return bytes === 0 ? undefined : bytes;
   }
+}
+
+function alreadyReading(): KwikError {
+  return new KwikError("INVALID_ARGUMENT", "a read is waiting already");
 }
 
 /** What makes a target of no use. */
