@@ -23,6 +23,10 @@ export class PlayedRuntime implements Runtime {
     this.timers.delete(timer as object);
   }
 
+  afterInput(callback: () => void): void {
+    systemRuntime.afterInput(callback);
+  }
+
   queueMicrotask(callback: () => void): void {
     systemRuntime.queueMicrotask(callback);
   }

@@ -1,3 +1,5 @@
+import { afterInput } from "../pipe/after-input.ts";
+
 /** The clock, timers and randomness that core uses; the system's by default, a virtual one in simulation. */
 export interface Runtime {
   /** Monotonic, in milliseconds with fractions. */
@@ -9,6 +11,8 @@ export interface Runtime {
   clearTimer(timer: unknown): void;
   /** Runs after the present call, before anything else. */
   queueMicrotask(callback: () => void): void;
+  /** Runs when the input that is at hand has been taken in, as far as the host can tell. */
+  afterInput(callback: () => void): void;
   randomBytes(length: number): Uint8Array<ArrayBuffer>;
   sha256(parts: readonly Uint8Array[]): Promise<Uint8Array>;
 }
@@ -23,6 +27,7 @@ export const systemRuntime: Runtime = {
   setTimer: (callback, delayMs) => setTimeout(callback, delayMs),
   clearTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
   queueMicrotask: (callback) => queueMicrotask(callback),
+  afterInput: (callback) => afterInput(callback),
   randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
   sha256: async (parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", joined(parts))),
 };

@@ -47,6 +47,9 @@ export class SessionDriver implements LinkOwner {
   #timer: unknown;
   #timerAt = Number.POSITIVE_INFINITY;
   #isScheduled = false;
+  #lastGatherer: Gatherer | undefined;
+  /** Several write at present: what the others have to say is likely to be at hand too. */
+  #isShared = false;
   #isPumping = false;
   #hasFailed = false;
 
@@ -79,18 +82,24 @@ export class SessionDriver implements LinkOwner {
     return this.#links.values();
   }
 
-  /** Pumps once the present turn of the application is over. */
+  /** Pumps once the present turn of the application is over; where several streams are written, once all input that is at hand has been taken: one turn then serves all. */
   schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.runtime.queueMicrotask(() => {
-      this.#isScheduled = false;
-      this.pump();
-    });
+    const { runtime } = this;
+    if (this.#isShared) runtime.afterInput(this.#onTurn);
+    else runtime.queueMicrotask(this.#onTurn);
   }
+
+  readonly #onTurn = (): void => {
+    this.#isScheduled = false;
+    this.pump();
+  };
 
   /** Flushes `gatherer` in the pump's next turn, which is scheduled. */
   gather(gatherer: Gatherer): void {
+    this.#isShared = gatherer !== this.#lastGatherer;
+    this.#lastGatherer = gatherer;
     this.#gatherers.push(gatherer);
     this.schedule();
   }

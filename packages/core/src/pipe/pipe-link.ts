@@ -9,6 +9,7 @@ import {
   type ProtocolFailure,
 } from "@kwik/proto";
 import type { Carrier, Link, LinkCapabilities, LinkCloseInfo, LinkProperties, LinkReceiver, LinkStats } from "../transport/link.ts";
+import { afterInput } from "./after-input.ts";
 import type { BytePipe, BytePipeReceiver } from "./byte-pipe.ts";
 import { PipeCarrier, type PipeCarrierOwner } from "./pipe-carrier.ts";
 import { PipeWriter } from "./pipe-writer.ts";
@@ -18,10 +19,6 @@ const MAX_OPEN_CARRIERS = 1024;
 
 /** Bytes that are kept until somebody attaches, at most. Whoever dials speaks first, so an honest peer has sent little. */
 const MAX_EARLY_BYTES = 64 * 1024;
-
-/** Calls when the event loop has taken in what is there, as far as the host can tell. */
-const afterInput: (callback: () => void) => void =
-  (globalThis as { readonly setImmediate?: (callback: () => void) => void }).setImmediate ?? queueMicrotask;
 
 /** The Link port over one pipe: its carriers take turns. Made in the turn in which the pipe was handed over. docs/protocol/pipe.md */
 export class PipeLink implements Link, BytePipeReceiver, PipeSink, PipeCarrierOwner {

@@ -5,14 +5,14 @@ import { byteProblem } from "../api/byte-argument.ts";
 import { KwikError, StreamError } from "../api/errors.ts";
 import type { SessionDriver } from "../driver/session-driver.ts";
 
-/** What a reader gets: bytes or null for `read`, a count for `readInto`, nothing for `readReady`. */
-type Taken = Uint8Array | number | null | undefined;
+/** What a reader gets: bytes or null for `read`, a count for `readInto`, 0 for `readReady`. */
+type Taken = Uint8Array | number | null;
 
-/** In the place of a target: takes nothing. */
-const READINESS = Symbol("readiness");
+/** Where a reader wants the bytes: where they are (undefined) for `read`, nowhere yet (null) for `readReady`. */
+type Target = Uint8Array | undefined | null;
 
 interface Waiter {
-  readonly target: Uint8Array | typeof READINESS | undefined;
+  readonly target: Target;
   resolve(value: Taken): void;
   reject(reason: unknown): void;
 }
@@ -54,11 +54,7 @@ export class ReceiveHalf implements ReceiveStream {
   }
 
   readReady(): Promise<void> {
-    if (this.#waiter !== undefined) return Promise.reject(alreadyReading());
-    const ending = this.#ending();
-    if (ending instanceof KwikError) return Promise.reject(ending);
-    if (this.#isReady(ending)) return Promise.resolve();
-    return this.#wait(READINESS) as Promise<void>;
+    return this.#next(null) as Promise<unknown> as Promise<void>;
   }
 
   stopReading(code: number): void {
@@ -105,12 +101,7 @@ export class ReceiveHalf implements ReceiveStream {
       this.#endReadable();
       return;
     }
-    const { target } = waiter;
-    if (target === READINESS) {
-      this.#tellReady(waiter);
-      return;
-    }
-    const outcome = this.#take(target);
+    const outcome = this.#take(waiter.target);
     if (outcome === undefined) return;
     this.#waiter = undefined;
     if (outcome instanceof KwikError) waiter.reject(outcome);
@@ -155,40 +146,24 @@ export class ReceiveHalf implements ReceiveStream {
     return !peer.frames.isEmpty || contributors !== undefined || this.#driver.session.content.hasFetches;
   }
 
-  #next(target: Uint8Array | undefined): Promise<Taken> {
+  #next(target: Target): Promise<Taken> {
     if (this.#waiter !== undefined) return Promise.reject(alreadyReading());
     const outcome = this.#take(target);
     if (outcome instanceof KwikError) return Promise.reject(outcome);
     if (outcome !== undefined) return Promise.resolve(outcome);
-    return this.#wait(target);
-  }
-
-  #wait(target: Waiter["target"]): Promise<Taken> {
     return new Promise((resolve, reject) => {
       this.#waiter = { target, resolve, reject };
     });
   }
 
-  #isReady(ending: KwikError | "finished" | undefined): boolean {
-    return ending !== undefined || (this.#entry.receive?.readableBytes ?? 0) > 0;
-  }
-
-  #tellReady(waiter: Waiter): void {
-    const ending = this.#ending();
-    if (!this.#isReady(ending)) return;
-    this.#waiter = undefined;
-    if (ending instanceof KwikError) waiter.reject(ending);
-    else waiter.resolve(undefined);
-  }
-
   /** What is here for a reader; undefined if it has to wait. */
-  #take(target: Uint8Array | undefined): Taken | KwikError | undefined {
+  #take(target: Target): Taken | KwikError | undefined {
     const { receive } = this.#entry;
     // Its memory may have gone while it waited.
-    const problem = target === undefined ? undefined : problemOf(target);
+    const problem = target === undefined || target === null ? undefined : problemOf(target);
     if (problem !== undefined) return problem;
     if (receive !== undefined && receive.stopCode === undefined && receive.resetCode === undefined) {
-      const taken = this.#read(target);
+      const taken = target !== null ? this.#read(target) : receive.readableBytes > 0 ? 0 : undefined;
       if (taken !== undefined) {
         if (this.#hasEarned()) this.#driver.schedule();
         return taken;
