@@ -23,8 +23,11 @@ const CONNECTIONS = 1_000;
 const CONNECTION_BYTES = 10_000;
 const MIB = 1024 * 1024;
 
-/** A way to the targets: none, a plain forwarder, or proxy and gateway. */
-type Way = "direct" | "forwarder" | (typeof TRANSPORTS)[number];
+/** Two forwarders of bare Node, one behind the other, without TLS between them and with it: what Node allows. */
+const BARE = ["node", "node with TLS"] as const;
+
+/** A way to the targets: none, a plain forwarder, bare Node, or proxy and gateway. */
+type Way = "direct" | "forwarder" | (typeof BARE)[number] | (typeof TRANSPORTS)[number];
 
 /** What to do by a way, given the position of its target; answers a number. */
 type Work = (way: Way) => Promise<number>;
@@ -46,6 +49,8 @@ export async function proxy(): Promise<Measurement[]> {
   const ways: Record<Way, readonly number[]> = {
     direct: targets,
     forwarder: forwarder.ports,
+    node: await bareChain(stack, targets, false),
+    "node with TLS": await bareChain(stack, targets, true),
     quic: pairs.quic.ports,
     tcp: pairs.tcp.ports,
   };
@@ -60,7 +65,7 @@ export async function proxy(): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   for (const direction of ["download", "upload"]) {
     const work: Work = async (way) => BYTES / 1e6 / (await ask<number>(way, direction, { streams: 1, bytes: BYTES }));
-    for (let round = 0; round < WARM_UP_ROUNDS; round += 1) for (const way of TRANSPORTS) await work(way);
+    for (let round = 0; round < WARM_UP_ROUNDS; round += 1) for (const way of [...BARE, ...TRANSPORTS]) await work(way);
     measurements.push(...(await against(direction, "MB/s", 0.7, work)));
   }
   for (const way of TRANSPORTS) await ask(way, "echo", { count: ECHO_WARM_UP, bytes: 64 });
@@ -87,6 +92,13 @@ export async function proxy(): Promise<Measurement[]> {
   return measurements;
 }
 
+/** The ports of two forwarders of bare Node, the first of which leads to the second. */
+async function bareChain(stack: DisposableStack, targets: readonly number[], isEncrypted: boolean): Promise<readonly number[]> {
+  const last = stack.use(await BenchProcess.start("forwarder", { targets, ...(isEncrypted && { tls: "in" }) }));
+  const first = stack.use(await BenchProcess.start("forwarder", { targets: last.ready as number[], ...(isEncrypted && { tls: "out" }) }));
+  return first.ready as number[];
+}
+
 /** A server that may be missing here, which is said. */
 async function present<T extends Disposable>(stack: DisposableStack, what: string, start: () => Promise<T>): Promise<T | undefined> {
   try {
@@ -97,11 +109,12 @@ async function present<T extends Disposable>(stack: DisposableStack, what: strin
   }
 }
 
-/** Each transport against the forwarder, in turns, so that what else the machine does hits all; more is better. */
+/** Each transport and bare Node against the forwarder, in turns, so that what else the machine does hits all; more is better. */
 async function compared(what: string, unit: string, forwarder: string, limit: number, work: Work): Promise<Measurement[]> {
-  const ways = ["forwarder", ...TRANSPORTS] as const;
+  const ways = ["forwarder", ...BARE, ...TRANSPORTS] as const;
   const results = await inTurns(ways, work);
   const raw = results.forwarder;
+  const bare = BARE.map((way) => `${way} twice ${(results[way] / raw).toFixed(2)}`).join(", ");
   return TRANSPORTS.map((transport) => ({
     name: `proxy: ${what}, ${transport}`,
     value: results[transport],
@@ -109,13 +122,13 @@ async function compared(what: string, unit: string, forwarder: string, limit: nu
     raw,
     ratio: results[transport] / raw,
     bar: { kind: "at least", limit },
-    note: `raw is ${forwarder}`,
+    note: `raw is ${forwarder}; ${bare}`,
   }));
 }
 
 async function addedLatency(milliseconds: Work): Promise<Measurement[]> {
   const p50 = await inTurns(["direct", "forwarder", ...TRANSPORTS], milliseconds);
-  const added = (way: Exclude<Way, "direct">): number => (p50[way] - p50.direct) * 1_000;
+  const added = (way: "forwarder" | (typeof TRANSPORTS)[number]): number => (p50[way] - p50.direct) * 1_000;
   return TRANSPORTS.map((transport) => ({
     name: `proxy: added to a round trip of 64 B, p50, ${transport}`,
     value: added(transport),

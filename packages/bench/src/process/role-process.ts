@@ -1,6 +1,7 @@
 import { floodClient } from "../flood/flood-client.ts";
 import { kwikClient } from "../kwik/kwik-client.ts";
 import { kwikServer } from "../kwik/kwik-server.ts";
+import { forwarder } from "../raw/forwarder.ts";
 import { plainClient } from "../raw/plain-client.ts";
 import { plainServer } from "../raw/plain-server.ts";
 import { rawClient } from "../raw/raw-client.ts";
@@ -30,6 +31,7 @@ const roles: Record<RoleName, (argument: never) => Promise<Role>> = {
   "flood-client": floodClient,
   "plain-server": plainServer,
   "plain-client": plainClient,
+  forwarder,
 };
 
 await serveRole(name, async () => {

@@ -33,4 +33,5 @@ export type RoleName =
   | "web-server"
   | "flood-client"
   | "plain-server"
-  | "plain-client";
+  | "plain-client"
+  | "forwarder";
