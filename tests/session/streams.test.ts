@@ -41,7 +41,7 @@ test("readNow takes what is here and waits for nothing; readReady waits and take
   expect(accepted.readNow(target)).toBeUndefined();
   const ready = accepted.readReady();
   expect(await codeOf(accepted.read())).toBe("INVALID_ARGUMENT");
-  expect(() => accepted.readNow(target)).toThrow("already waiting");
+  expect(() => accepted.readNow(target)).toThrow("waiting already");
   await stream.write(bytes("on"));
   await ready;
   expect(Buffer.from((await accepted.read()) ?? []).toString()).toBe("on");
