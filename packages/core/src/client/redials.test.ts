@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { SessionPath } from "@kwik/proto";
-import { KwikError } from "../api/errors.ts";
+import { KwikError, LimitError } from "../api/errors.ts";
 import { parseAddress } from "../transport/address.ts";
 import { type RedialledServer, Redials } from "./redials.ts";
 
@@ -9,6 +9,8 @@ class Client {
   readonly redials: Redials;
   /** When which server was dialled. */
   readonly dials: { readonly address: string; readonly at: number }[] = [];
+  /** What becomes of the next dials. */
+  failure = new KwikError("UNREACHABLE", "nobody is there");
   #now = 0;
   #sleepers: { readonly until: number; readonly resolve: () => void }[] = [];
 
@@ -21,7 +23,7 @@ class Client {
       sleep: (ms) => new Promise((resolve) => this.#sleepers.push({ until: this.#now + ms, resolve })),
       connect: ({ key }: RedialledServer) => {
         this.dials.push({ address: key, at: this.#now });
-        return Promise.reject(new KwikError("UNREACHABLE", "nobody is there"));
+        return Promise.reject(this.failure);
       },
       onFailed: () => undefined,
     });
@@ -119,4 +121,22 @@ test("clients that lose a server at the same moment do not dial it again at the 
   expect(firstPauses.size).toBeGreaterThan(40);
   // Over the whole of half a pause, not around one point.
   expect(Math.max(...firstPauses) - Math.min(...firstPauses)).toBeGreaterThan(25);
+});
+
+// spec: RESUME-4
+test("a relay that has no room now is asked again, not before it said; where the session itself has none, nobody is", async () => {
+  const client = new Client();
+  client.redials.own(parseAddress("a.example:1"));
+  client.failure = new KwikError("LIMIT_REACHED", "the relay carries as many links as it may", { remote: true });
+  client.lose("a.example:1");
+  await client.pass(2_000);
+  expectPauses(client.pausesOf("a.example:1"), [100, 200, 400]);
+  client.failure = new LimitError("no more now", 30_000, { remote: true });
+  await client.pass(10_000);
+  const before = client.dials.length;
+  await client.pass(15_000);
+  expect(client.dials.length).toBe(before);
+  client.failure = new KwikError("LIMIT_REACHED", "as many paths as it may have");
+  await client.pass(60_000);
+  expect(client.dials.length).toBe(before + 1);
 });

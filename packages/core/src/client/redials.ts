@@ -1,5 +1,5 @@
 import { ErrorCode, type MemberId, type SessionPath } from "@kwik/proto";
-import { KwikError } from "../api/errors.ts";
+import { KwikError, LimitError } from "../api/errors.ts";
 import { formatAddress, parseAddress, type ServerAddress } from "../transport/address.ts";
 
 const FIRST_PAUSE_MS = 100;
@@ -245,7 +245,9 @@ export class Redials {
         if (port.isStopped()) return;
         if (failures === 0) port.onFailed(entry.key, problem);
         if (this.#suspension !== undefined) this.#dialUnused();
-        if (problem.code === "LIMIT_REACHED" || problem.code === "INVALID_ARGUMENT" || problem.code === "TICKET_REFUSED") return;
+        if (isPointless(problem)) return;
+        // A relay has no room for now.
+        if (problem instanceof LimitError) entry.notBefore = port.now() + problem.retryAfterMs;
         const wasActive = entry.activeSince !== undefined;
         // Somebody else may have the port of another transport; a server that was in use may come back.
         if (!wasActive && problem.code === "NOT_TRUSTED") return;
@@ -256,6 +258,11 @@ export class Redials {
       }
     }
   }
+}
+
+/** The same try would fail in the same way until something changes here. What others say of their own limits passes by itself. */
+function isPointless({ code, remote }: KwikError): boolean {
+  return (code === "LIMIT_REACHED" && !remote) || code === "INVALID_ARGUMENT" || code === "TICKET_REFUSED";
 }
 
 function pauseMs(failures: number): number {
