@@ -60,3 +60,31 @@ test("contributions count on what a session, and all of a listener, may hold una
   await expect.poll(() => helper.listener.stats().sendBufferBytes).toBe(0);
   await client.close();
 });
+
+test("a contribution that has arrived whole can be closed after the client has read all of it and left", async () => {
+  await using cluster = new TestCluster();
+  const home = await cluster.serve();
+  const helper = await cluster.serve();
+  const client = await cluster.dial(home);
+  const primary = await home.next();
+  const joining = helper.next();
+  await primary.addPath(helper.address);
+  const secondary = await joining;
+  const [whole, more] = [primary.openUniStream(), primary.openUniStream()];
+  for (const stream of [whole, more]) {
+    await stream.write(bytes("x"));
+    stream.skip(1);
+  }
+  const contributions = [whole, more].map(({ id }) => secondary.contribute({ streamId: id, offset: 1n }));
+  for (const contribution of contributions) await contribution.write(bytes("y"));
+  await whole.close();
+  let got = "";
+  for await (const data of await client.acceptUniStream()) got += new TextDecoder().decode(data);
+  expect(got).toBe("xy");
+  await client.close();
+  await secondary.closed;
+  const [first, second] = contributions as [(typeof contributions)[0], (typeof contributions)[0]];
+  await first.close();
+  expect(await codeOf(first.write(bytes("z")))).toBe("STREAM_STATE");
+  expect(await codeOf(second.write(bytes("z")))).toBe("NO_ERROR");
+});

@@ -22,10 +22,15 @@ export class OpenContribution implements Contribution, BudgetUser {
   #error: KwikError | undefined;
   #isClosed = false;
   #isOver = false;
+  /** Up to where was written. */
+  #endOffset: number;
+  /** All that was written had arrived when the stream or the session ended. */
+  #isWhole = false;
 
   constructor(sender: StreamSender, driver: SessionDriver, budget: SendBudget, onDone: (contribution: OpenContribution) => void) {
     this.streamId = BigInt(sender.stream.id);
     this.#sender = sender;
+    this.#endOffset = sender.stream.writtenOffset;
     this.#driver = driver;
     this.#budget = budget;
     this.#maxBufferBytes = driver.session.state.limits.maxSendBufferBytes;
@@ -41,6 +46,7 @@ export class OpenContribution implements Contribution, BudgetUser {
     if (problem !== undefined) return Promise.reject(problem);
     if (data.length > 0) {
       this.#sender.stream.write(new Uint8Array(data));
+      this.#endOffset = this.#sender.stream.writtenOffset;
       this.#sender.peer.enqueue(this.#sender);
       if (this.#sender.stream.isBlockedByStreamCredit) this.#driver.session.server?.contributions.ask(this.#sender);
       this.#driver.schedule();
@@ -52,6 +58,7 @@ export class OpenContribution implements Contribution, BudgetUser {
   }
 
   close(): Promise<void> {
+    if (this.#isWhole) return Promise.resolve();
     if (this.#error !== undefined) return Promise.reject(this.#error);
     this.#isClosed = true;
     if (this.#sender.stream.bufferedBytes === 0) {
@@ -68,7 +75,7 @@ export class OpenContribution implements Contribution, BudgetUser {
     if (this.#error !== undefined) return;
     // What is under way still arrives; only what was never sent is dropped.
     this.#sender.stream.reset(0);
-    this.fail(new KwikError("ABORTED", "the contribution was aborted"));
+    this.#fail(new KwikError("ABORTED", "the contribution was aborted"));
   }
 
   /** Acknowledgements or credit arrived. */
@@ -79,7 +86,7 @@ export class OpenContribution implements Contribution, BudgetUser {
     if (stopCode !== undefined && this.#error === undefined) {
       const code = errorName(stopCode);
       const why = code === "STREAM_STATE" ? "is over, or nobody reads it" : "takes no contributions of this server";
-      this.fail(new StreamError(code, `stream ${this.streamId} ${why}`, this.streamId, stopCode, { remote: true }));
+      this.#end(new StreamError(code, `stream ${this.streamId} ${why}`, this.streamId, stopCode, { remote: true }));
       return;
     }
     const isAllAcknowledged = this.#sender.stream.bufferedBytes === 0;
@@ -92,10 +99,24 @@ export class OpenContribution implements Contribution, BudgetUser {
     else if (this.#waiting.length > 0 && !this.#budget.hasRoom) this.#budget.wait(this);
   }
 
-  fail(error: KwikError): void {
+  /** The session is over; what was acknowledged together with its end has arrived. */
+  end(error: KwikError): void {
+    this.update();
+    this.#end(error);
+  }
+
+  /** Nobody takes more. That is no failure of what has arrived. */
+  #end(error: KwikError): void {
+    const { stream } = this.#sender;
+    if (this.#error !== undefined) return;
+    this.#isWhole = stream.bufferedBytes === 0 && stream.writtenOffset === this.#endOffset;
+    this.#fail(error);
+  }
+
+  #fail(error: KwikError): void {
     if (this.#error !== undefined) return;
     this.#error = error;
-    for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
+    if (!this.#isWhole) for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
     this.#finish();
   }
 

@@ -319,7 +319,7 @@ export class ServerSessionOverPaths extends BaseSession implements ServerSession
     const error = this.endError as SessionClosedError;
     this.#requests.end(error);
     this.#raws.end(error);
-    for (const contribution of [...this.#contributions.values()]) contribution.fail(error);
+    for (const contribution of [...this.#contributions.values()]) contribution.end(error);
     this.#offers.end(error);
     this.#reads.close();
     this.#options.onEnded(error);
