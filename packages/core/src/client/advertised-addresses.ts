@@ -89,7 +89,7 @@ export class AdvertisedAddresses {
     try {
       address = parseAddress(text);
     } catch {
-      this.#onFailed(text, new KwikError("ADDRESS_REFUSED", "a server that leaves named a replacement that is no address"));
+      this.#onFailed(text, new KwikError("ADDRESS_REFUSED", "a replacement was named that is no address"));
       return;
     }
     const key = formatAddress(address);
@@ -109,7 +109,7 @@ export class AdvertisedAddresses {
     // It is an order to dial like any other. spec: PATH-15
     if (!this.#redials.isOwn(key) && !this.#redials.wasActive(key) && !this.#unproven.has(key)) {
       if (!this.vain.begin(this.#driver.runtime.now())) {
-        this.#onFailed(key, new KwikError("LIMIT_REACHED", "too many addresses were dialled in vain (limits.maxVainDials)"));
+        this.#onFailed(key, new KwikError("LIMIT_REACHED", "too many were dialled in vain (limits.maxVainDials)"));
         return;
       }
       this.#unproven.add(key);
@@ -147,7 +147,7 @@ export class AdvertisedAddresses {
       return;
     }
     if (!this.vain.begin(runtime.now())) {
-      refuse(ErrorCode.LIMIT_REACHED, "too many addresses were dialled in vain (limits.maxVainDials)");
+      refuse(ErrorCode.LIMIT_REACHED, "too many were dialled in vain (limits.maxVainDials)");
       return;
     }
     const path = session.opening.openPath(runtime.now(), {

@@ -75,6 +75,7 @@ export class PathDialer {
       now: () => driver.runtime.now(),
       isStopped: () => this.#isStopped(),
       hasRoom: () => this.#hasRoom(),
+      full: () => this.#full(),
       hasPathTo: (address) => this.#pathsTo(address).length > 0,
       sleep: (ms) => this.#sleep(ms),
       connect: (server) => this.#connect(server),
@@ -236,7 +237,7 @@ export class PathDialer {
     const isTicketed = ticket !== undefined && ticket.code === 0;
     if (!isKnown && !isTicketed && isStranger) {
       // Only the user's own servers are joined without one. spec: PATH-9
-      const problem = new KwikError("TICKET_REFUSED", `the server that named ${key} gave no ticket for it`);
+      const problem = new KwikError("TICKET_REFUSED", `the server that named ${key} gave no ticket`);
       link.close(ErrorCode.TICKET_REFUSED, "");
       session.linkLost(runtime.now(), path.id, ErrorCode.TICKET_REFUSED, problem.message);
       throw problem;
@@ -306,7 +307,7 @@ export class PathDialer {
   }
 
   #full(): KwikError {
-    return new KwikError("LIMIT_REACHED", `this session may have ${this.#maxPaths} paths at once (pathPolicy.maxPaths)`);
+    return new KwikError("LIMIT_REACHED", `this session may have ${this.#maxPaths} paths (pathPolicy.maxPaths)`);
   }
 
   get #maxPaths(): number {

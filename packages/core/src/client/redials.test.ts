@@ -19,6 +19,7 @@ class Client {
       now: () => this.#now,
       isStopped: () => false,
       hasRoom: () => true,
+      full: () => new KwikError("LIMIT_REACHED", "as many paths as it may have"),
       hasPathTo: () => false,
       sleep: (ms) => new Promise((resolve) => this.#sleepers.push({ until: this.#now + ms, resolve })),
       connect: ({ key }: RedialledServer) => {

@@ -54,6 +54,8 @@ export interface RedialPort {
   isStopped(): boolean;
   /** Whether the session may have one path more. */
   hasRoom(): boolean;
+  /** Why it may not. */
+  full(): KwikError;
   hasPathTo(address: string): boolean;
   sleep(ms: number): Promise<void>;
   /** Dials the server and joins it; resolves when the join is on its way, or a path is there already. Rejects with KwikError. */
@@ -237,7 +239,7 @@ export class Redials {
       entry.failures += 1;
       entry.triedAt = port.now();
       try {
-        if (!port.hasRoom()) throw new KwikError("LIMIT_REACHED", "this session has as many paths as it may have (pathPolicy.maxPaths)");
+        if (!port.hasRoom()) throw port.full();
         await port.connect(entry);
         return;
       } catch (error) {
