@@ -49,7 +49,8 @@ const pattern = (length: number, seed: number): Buffer =>
 
 async function allOf(socket: Socket): Promise<Buffer> {
   const pieces: Buffer[] = [];
-  for await (const piece of socket) pieces.push(piece as Buffer);
+  // A loop over the socket itself would destroy it at the end of what it reads, with all that it has still to write.
+  for await (const piece of socket.iterator({ destroyOnReturn: false })) pieces.push(piece as Buffer);
   return Buffer.concat(pieces);
 }
 
